@@ -1,0 +1,173 @@
+package boot
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+)
+
+// A Machine describes a machine that is attempting to boot.
+type Machine struct {
+	MAC  net.HardwareAddr
+	Arch Architecture
+	// Firmware is what the ROM is. It stays the same when iPXE has taken over.
+	Firmware Firmware
+	// Probed is set once iPXE has reported the machine's facts (its CPU among
+	// them), so that Arch can be relied on under a BIOS too.
+	Probed bool
+}
+
+// ArchCertain reports whether Arch is known. A BIOS announces type 0, which
+// says nothing about 64 bits, so ArchIA32 there means "an x86 of either kind"
+// until iPXE has asked the CPU.
+func (m Machine) ArchCertain() bool {
+	return m.Probed || m.Firmware != FirmwareX86PC || m.Arch != ArchIA32
+}
+
+// An ID is an identifier used by Booters to reference files.
+type ID string
+
+// A Spec describes a kernel and associated configuration.
+type Spec struct {
+	// The kernel to boot
+	Kernel ID
+	// Optional init ramdisks for linux kernels
+	Initrd []ID
+	// Optional kernel commandline. This string is evaluated as a
+	// text/template template, in which "ID(x)" function is
+	// available. Invoking ID(x) returns a URL that will call
+	// Booter.ReadBootFile(x) when fetched.
+	Cmdline string
+	// Message to print on the client machine before booting.
+	Message string
+
+	// A raw iPXE script to run. Overrides all of the above.
+	//
+	// THIS IS NOT A STABLE INTERFACE. It works for machines that get booted
+	// via iPXE only. When passing a custom iPXE script, it is your
+	// responsibility to make the boot succeed, Pixiecore's involvement ends
+	// when it serves your script.
+	IpxeScript string
+}
+
+// A Booter provides boot instructions and files for machines.
+//
+// Due to the stateless nature of various boot protocols, BootSpec() will be
+// called multiple times in the course of a single boot attempt.
+type Booter interface {
+	// The given MAC address wants to know what it should boot. What should
+	// Pixiecore make it boot?
+	//
+	// Returning an error or a nil BootSpec will make Pixiecore ignore the
+	// client machine's request.
+	BootSpec(m Machine) (*Spec, error)
+	// Get the bytes corresponding to an ID given in Spec.
+	//
+	// Additionally returns the total number of bytes in the ReadCloser, or -1
+	// if the size is unknown. Be warned, returning -1 will make the boot
+	// process orders of magnitude slower due to poor ipxe behavior.
+	ReadBootFile(id ID) (io.ReadCloser, int64, error)
+	// Write the given Reader to an ID given in Spec.
+	WriteBootFile(id ID, body io.Reader) error
+}
+
+// A ContextBooter is a Booter whose calls can be cancelled. Servers use it
+// when present.
+type ContextBooter interface {
+	BootSpecContext(ctx context.Context, m Machine) (*Spec, error)
+	ReadBootFileContext(ctx context.Context, id ID) (io.ReadCloser, int64, error)
+	WriteBootFileContext(ctx context.Context, id ID, body io.Reader) error
+}
+
+// A Decider is a Booter that can say more than a Spec: see Verdict.
+type Decider interface {
+	Decide(ctx context.Context, m Machine) (Verdict, error)
+}
+
+// ErrNotFound is wrapped by the error of ReadBootFile for an ID that the
+// Booter did not issue.
+var ErrNotFound = errors.New("no such boot file")
+
+// Action is what is to happen to a machine.
+type Action int
+
+const (
+	// Ignore: the machine gets not one byte.
+	Ignore Action = iota
+	// Boot: the machine boots the Verdict's Spec.
+	Boot
+	// Local: the machine boots its own disk.
+	Local
+	// Probe: a rule hangs on what only iPXE can tell. The machine is given
+	// iPXE, reports its facts, and is asked about again with Machine.Probed.
+	Probe
+)
+
+var actionNames = [...]string{"ignore", "boot", "local", "probe"}
+
+// String is the word of the configuration language, for logs and JSON.
+func (a Action) String() string {
+	if a < 0 || int(a) >= len(actionNames) {
+		return "unknown"
+	}
+	return actionNames[a]
+}
+
+// A Verdict is what a Booter decides for one machine.
+type Verdict struct {
+	Action Action
+	Spec   *Spec  // for Boot; never nil then
+	Rule   string // the rule's name; empty where no rule decided
+	Pos    string // where the rule stands, "pixiecore.hcl:12"; may be empty
+	Boot   string // the boot block's name; may be empty
+}
+
+// Decide asks b about m. A Booter that is no Decider ignores a machine by a
+// nil Spec and boots it otherwise.
+func Decide(ctx context.Context, b Booter, m Machine) (Verdict, error) {
+	if d, ok := b.(Decider); ok {
+		return d.Decide(ctx, m)
+	}
+	spec, err := SpecFor(ctx, b, m)
+	if err != nil || spec == nil {
+		return Verdict{Action: Ignore}, err
+	}
+	return Verdict{Action: Boot, Spec: spec}, nil
+}
+
+// SpecFor calls BootSpec, with ctx where the Booter takes one.
+func SpecFor(ctx context.Context, b Booter, m Machine) (*Spec, error) {
+	if c, ok := b.(ContextBooter); ok {
+		return c.BootSpecContext(ctx, m)
+	}
+	return b.BootSpec(m)
+}
+
+// OpenFile calls ReadBootFile, with ctx where the Booter takes one.
+func OpenFile(ctx context.Context, b Booter, id ID) (io.ReadCloser, int64, error) {
+	if c, ok := b.(ContextBooter); ok {
+		return c.ReadBootFileContext(ctx, id)
+	}
+	return b.ReadBootFile(id)
+}
+
+// PutFile calls WriteBootFile, with ctx where the Booter takes one.
+func PutFile(ctx context.Context, b Booter, id ID, body io.Reader) error {
+	if c, ok := b.(ContextBooter); ok {
+		return c.WriteBootFileContext(ctx, id, body)
+	}
+	return b.WriteBootFile(id, body)
+}
+
+// A Snapshot is one generation of everything that a reload can change for a
+// booting machine. It is never modified after it is published.
+type Snapshot struct {
+	Gen     uint64 // counts from 1
+	Booter  Booter
+	Loaders map[Firmware][]byte // the network boot program for each platform
+}
+
+// A Source yields the current snapshot. Servers load it once per request, so
+// that one request sees one generation.
+type Source interface{ Current() *Snapshot }
