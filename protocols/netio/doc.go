@@ -1,0 +1,45 @@
+// Package netio moves UDP datagrams together with what boot protocols must know
+// of their way: the interface that each came in by and the address of ours that
+// it was sent to.
+//
+// A machine without an address asks by broadcast, and the answer must leave by
+// the wire on which the question came, with our address on that wire in it. A
+// plain net.PacketConn says neither. Here every Datagram carries both, in and
+// out, and Interfaces turns the index into addresses:
+//
+//	wire ──▶ ListenUDP ─┐                                      ┌─▶ WriteBatch ──▶ wire
+//	         (bound)    ├─▶ Serve ──▶ []Datagram ──▶ handler ──┤
+//	wire ──▶ Snoop ─────┘   (until   {Data, Peer,      │       └─▶ drop
+//	         (a copy)        ctx)     Local, Interface}│
+//	                                                   ▼
+//	                              Interfaces.ByIndex(…).AddrFor(peer)
+//
+// # Decisions
+//
+// ListenUDP owns its port: neither SO_REUSEADDR nor SO_REUSEPORT is set. With
+// both daemons setting them, Linux gives broadcasts to both, but each unicast to
+// the one bound last: a PXE server started after the DHCP server would take the
+// renewals away from it, and leases would die hours later. A second daemon shall
+// get "address already in use" instead, at once.
+//
+// Snoop is how to live beside a DHCP server on the same host (`share = true`). It
+// is an AF_INET raw socket and not an AF_PACKET one: it stands behind the
+// firewall as a bound socket does, the kernel has put fragments together and
+// finds the route and the neighbour for our replies, and RestrictAddressFamilies
+// of the unit needs no further family. Nothing is bound, so a host on which
+// nobody else listens answers unicasts with an ICMP port unreachable: snoop only
+// where another server holds the port.
+//
+// Batches are recvmmsg and sendmmsg on Linux, by golang.org/x/net: a quarter less
+// time per datagram than one call each. Control messages are read by hand, since
+// the library's parser allocates. What remains is the library's net.Addr, two
+// allocations for each datagram read (52 bytes for IPv4: BenchmarkEcho). Other
+// systems move one datagram per call with the standard library's methods. They
+// have no snooper and, for IPv4 over a socket of both families, leave the interface
+// and the source address of a reply to their routes.
+//
+// Interfaces is a table that is read again once it is older than a second, and not
+// a subscription to netlink: a lookup is a pointer load, there is no goroutine to
+// own, the portable code is the same, and a machine that asks within the first
+// second of a new address asks again anyway.
+package netio
