@@ -1,0 +1,40 @@
+// Package bootfiles is what a booting machine finds on this server before its
+// kernel: the network boot programs and the iPXE scripts, as one virtual
+// directory that TFTP and HTTP serve alike.
+//
+//	<token>/ipxe.efi        the loader of the machine that the token names
+//	<token>/undionly.kpxe   the same for a BIOS
+//	<token>/autoexec.ipxe   what an iPXE of 2021 or later fetches from beside itself
+//	ipxe-x64.efi, …         loaders under fixed names, for DHCP servers that somebody
+//	undionly.kpxe           else runs and that set options 66 and 67
+//	autoexec.ipxe           for a loader that was fetched under a fixed name
+//	boot.ipxe               the same by HTTP: reports all facts, gets the machine's script
+//
+// Nothing here is a path on disk: names are looked up, never opened.
+//
+// The scripts of a boot follow one another:
+//
+//	autoexec.ipxe ──▶ /_/ipxe?token=…  Stub: reports the CPU and iPXE's other facts
+//	   (or DHCP)              │
+//	                          └──▶ /_/ipxe?token=…&facts=1&cpu=…  Boot, LocalDisk or Screen
+//
+// # Decisions
+//
+// The loader lies in a directory of the machine's own, because iPXE looks for
+// autoexec.ipxe beside itself: so each machine gets a script that knows it,
+// from an unmodified and possibly signed binary. The original embedded a
+// script in a binary of its own instead, and depended on a second round of
+// ProxyDHCP, which some machines miss.
+//
+// The first script is always Stub, also where every fact is known already. One
+// more round trip of HTTP costs a millisecond, and there is one way instead of
+// two.
+//
+// A script that cannot be made is answered by Screen, a script that says why on
+// the machine's own screen and tries again, not by an HTTP status, which iPXE
+// shows as a number.
+//
+// iPXE splits a line into words at white space and looks for "||", "&&", ";"
+// and a leading "#" before it expands settings (core/exec.c). So a word that
+// would be taken for syntax is written by way of a setting: see script.words.
+package bootfiles

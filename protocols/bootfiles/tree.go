@@ -1,0 +1,168 @@
+package bootfiles
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"github.com/pixiecore/pixiecore/booters/boot"
+)
+
+// Names of the scripts in the tree.
+const (
+	AutoexecScript = "autoexec.ipxe"
+	BootScript     = "boot.ipxe"
+)
+
+// loaderNames are the names under which loaders are offered to machines.
+// FixedNames are those that another DHCP server's option 67 may say.
+const (
+	efiLoader  = "ipxe.efi"
+	biosLoader = "undionly.kpxe"
+)
+
+// FixedNames maps the loaders' names at the root of the tree, for DHCP servers
+// that somebody else runs, to the platform that each is for.
+func FixedNames() map[string]boot.Firmware {
+	return map[string]boot.Firmware{
+		biosLoader:             boot.FirmwareX86PC,
+		"ipxe-ia32.efi":        boot.FirmwareEFI32,
+		"ipxe-x64.efi":         boot.FirmwareEFI64,
+		"ipxe-arm32.efi":       boot.FirmwareEFIARM32,
+		"ipxe-arm64.efi":       boot.FirmwareEFIARM64,
+		"ipxe-riscv64.efi":     boot.FirmwareEFIRISCV64,
+		"ipxe-loongarch64.efi": boot.FirmwareEFILoongArch64,
+	}
+}
+
+// LoaderPath is the boot file name of the machine that token names: a relative
+// path for TFTP, and a path below the root for HTTP. It has at most 46 bytes.
+func LoaderPath(token string, f boot.Firmware) string {
+	return token + "/" + loaderName(f)
+}
+
+func loaderName(f boot.Firmware) string {
+	if f.UEFI() {
+		return efiLoader
+	}
+	return biosLoader
+}
+
+// ErrRefused is wrapped by the error of Tree.Open for a machine that the
+// current configuration does not boot.
+var ErrRefused = errors.New("refused")
+
+// A Web is where machines reach the HTTP server.
+type Web struct {
+	Addr netip.Addr // the address that machines are told; the zero Addr: the one at which they reached this server
+	Port uint16
+}
+
+// Base is "http://host:port", as seen by a machine that reached this server
+// at local. The port is always written: some firmware needs it.
+func (w Web) Base(local netip.Addr) string {
+	a := w.Addr
+	if !a.IsValid() {
+		a = local
+	}
+	host := a.WithZone("").String()
+	if a.Is6() {
+		host = "[" + host + "]"
+	}
+	return "http://" + host + ":" + strconv.Itoa(int(w.Port))
+}
+
+// A Kind tells what a File is.
+type Kind int
+
+const (
+	KindLoader   Kind = iota // a network boot program
+	KindAutoexec             // autoexec.ipxe
+	KindScript               // another iPXE script
+)
+
+// A File is one entry of the tree.
+type File struct {
+	Kind Kind
+	Name string // its last element
+	Data []byte // never modified
+
+	Machine boot.Machine // whom it is for; no MAC under a fixed name
+	Rule    string       // the rule that decided, empty under a fixed name
+	Gen     uint64
+}
+
+// A Tree opens the names of the virtual directory.
+type Tree struct {
+	Source boot.Source
+	Tokens boot.TokenKey
+}
+
+// Open looks name up, with or without a leading slash. base is
+// "http://host:port" as the machine reaches it, for the scripts.
+//
+// Errors wrap boot.ErrNotFound, or ErrRefused where the configuration now
+// ignores the machine; each is one line, fit for the machine's screen.
+func (t Tree) Open(ctx context.Context, name, base string) (File, error) {
+	snap := t.Source.Current()
+	dir, file, inDir := strings.Cut(strings.TrimLeft(name, "/"), "/")
+	if !inDir {
+		return t.openFixed(snap, dir, base)
+	}
+	token, err := t.Tokens.Open(dir)
+	if err != nil {
+		return File{}, fmt.Errorf("%q: %w", name, boot.ErrNotFound)
+	}
+	m := token.Machine()
+	f := File{Name: strings.TrimLeft(file, "/"), Machine: m, Gen: snap.Gen}
+	if f.Name != loaderName(m.Firmware) && f.Name != AutoexecScript {
+		return File{}, fmt.Errorf("%q: %w", name, boot.ErrNotFound)
+	}
+
+	// The same verdict as in DHCP: a machine that the table ignores by now
+	// gets nothing here either.
+	v, err := boot.Decide(ctx, snap.Booter, m)
+	if err != nil {
+		return File{}, fmt.Errorf("%q: %w", name, err)
+	}
+	f.Rule = v.Rule
+	if v.Action == boot.Ignore {
+		return File{}, fmt.Errorf("%w: the configuration ignores %s now", ErrRefused, m.MAC)
+	}
+
+	if f.Name == AutoexecScript {
+		f.Kind, f.Data = KindAutoexec, []byte(Autoexec(base, dir))
+		return f, nil
+	}
+	f.Data = snap.Loaders[m.Firmware]
+	return f, missing(f.Data, m.Firmware)
+}
+
+func (t Tree) openFixed(snap *boot.Snapshot, name, base string) (File, error) {
+	f := File{Name: name, Gen: snap.Gen}
+	switch name {
+	case AutoexecScript:
+		f.Kind, f.Data = KindAutoexec, []byte(Autoexec(base, ""))
+		return f, nil
+	case BootScript:
+		f.Kind, f.Data = KindScript, []byte(Stub(base, Machine{}))
+		return f, nil
+	}
+	fw, ok := FixedNames()[name]
+	if !ok {
+		return File{}, fmt.Errorf("%q: %w", name, boot.ErrNotFound)
+	}
+	f.Machine.Firmware = fw
+	f.Data = snap.Loaders[fw]
+	return f, missing(f.Data, fw)
+}
+
+func missing(data []byte, f boot.Firmware) error {
+	if len(data) == 0 {
+		return fmt.Errorf("the server has no loader for %s: %w", f, boot.ErrNotFound)
+	}
+	return nil
+}

@@ -1,0 +1,154 @@
+package dhcp4
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/insomniacslk/dhcp/dhcpv4"
+
+	"github.com/pixiecore/pixiecore/booters/boot"
+)
+
+// A Stage is which program on the machine is asking.
+type Stage uint8
+
+const (
+	// StageROM is the firmware's own PXE client, which loads by TFTP.
+	StageROM Stage = iota
+	// StageHTTPBoot is UEFI HTTP Boot.
+	StageHTTPBoot
+	// StageIPXE is an iPXE that can load by HTTP.
+	StageIPXE
+	// StageIPXEWithoutHTTP is an iPXE that can load by TFTP only.
+	StageIPXEWithoutHTTP
+)
+
+var stageNames = [...]string{"rom", "http-boot", "ipxe", "ipxe-without-http"}
+
+// String names the stage in logs.
+func (s Stage) String() string { return stageNames[s] }
+
+// A Client is what a request says of the machine that sent it.
+type Client struct {
+	Machine boot.Machine
+	Type    boot.ArchType
+	Stage   Stage
+	// UUID is option 97 as it came: a type octet of 0 and the 16 octets of the
+	// machine's UUID (RFC 4578 §2.3). Nil where the ROM sends none.
+	UUID []byte
+}
+
+// uuid is the UUID as people write it, empty where the ROM sent none.
+func (c Client) uuid() string {
+	if c.UUID == nil {
+		return ""
+	}
+	u := c.UUID[1:]
+	return fmt.Sprintf("%x-%x-%x-%x-%x", u[:4], u[4:6], u[6:8], u[8:10], u[10:])
+}
+
+// Errors of Classify. All mean that the request gets no answer.
+var (
+	errNotRequest  = errors.New("not a BOOTREQUEST from Ethernet hardware")
+	errNotPXE      = errors.New("not a network boot: no PXEClient or HTTPClient in option 60, or no option 93")
+	errUnknownType = errors.New("unknown client architecture type")
+)
+
+const (
+	optionClientArch = dhcpv4.OptionClientSystemArchitectureType // RFC 4578 §2.1
+	optionUUID       = dhcpv4.OptionClientMachineIdentifier      // RFC 4578 §2.3
+	uuidLen          = 17
+)
+
+// optionIPXE is iPXE's encapsulated options, in the site-specific range. Its
+// suboptions are iPXE's features.
+var optionIPXE = dhcpv4.GenericOptionCode(175)
+
+const ipxeFeatureHTTP = 19
+
+// Classify says who sent req and at which stage of its boot it is. It fails
+// for a request that is none of ours, saying why.
+func Classify(req *dhcpv4.DHCPv4) (Client, error) {
+	if req.OpCode != dhcpv4.OpcodeBootRequest || len(req.ClientHWAddr) != 6 {
+		return Client{}, errNotRequest
+	}
+	// The class is trusted for PXE or HTTP only. The architecture in it is not:
+	// an iPXE that we chained may repeat our own option 60.
+	class := string(req.Options.Get(dhcpv4.OptionClassIdentifier))
+	http := strings.HasPrefix(class, "HTTPClient")
+	if !http && !strings.HasPrefix(class, "PXEClient") {
+		return Client{}, errNotPXE
+	}
+	types := req.Options.Get(optionClientArch)
+	if len(types) < 2 {
+		return Client{}, errNotPXE
+	}
+	// Option 93 is a list; the first type is the one that the client runs as.
+	c := Client{Type: boot.ArchType(binary.BigEndian.Uint16(types))}
+	p, ok := c.Type.Platform()
+	if !ok {
+		return Client{}, fmt.Errorf("%w %d", errUnknownType, c.Type)
+	}
+	c.Machine = boot.Machine{MAC: bytes.Clone(req.ClientHWAddr), Arch: p.Arch, Firmware: p.Firmware}
+
+	// RFC 4578 §2.3 demands option 97, but some ROMs do not send it, and one
+	// that is not well formed says nothing that is worth a machine's boot.
+	if id := req.Options.Get(optionUUID); len(id) == uuidLen {
+		c.UUID = bytes.Clone(id)
+	}
+
+	encapsulated := req.Options.Get(optionIPXE)
+	switch {
+	case hasUserClass(req, "pixiecore"):
+		// A loader that is ours, or one after our autoexec.ipxe. Programs of
+		// the original announce nothing else.
+		c.Stage = StageIPXE
+	case encapsulated != nil || hasUserClass(req, "iPXE"):
+		c.Stage = StageIPXEWithoutHTTP
+		if hasFeature(encapsulated, ipxeFeatureHTTP) {
+			c.Stage = StageIPXE
+		}
+	case http || p.HTTP:
+		c.Stage = StageHTTPBoot
+	}
+	return c, nil
+}
+
+// hasUserClass looks for a user class in option 77, which iPXE sends as plain
+// text and others as the list of length-prefixed classes of RFC 3004 §4.
+func hasUserClass(req *dhcpv4.DHCPv4, class string) bool {
+	raw := req.Options.Get(dhcpv4.OptionUserClassInformation)
+	if string(raw) == class {
+		return true
+	}
+	for len(raw) > 0 {
+		n := int(raw[0])
+		if n == 0 || len(raw) < 1+n {
+			return false
+		}
+		if string(raw[1:1+n]) == class {
+			return true
+		}
+		raw = raw[1+n:]
+	}
+	return false
+}
+
+// hasFeature looks for a feature in option 175: code, length and value of each.
+// A list that breaks off counts as far as it goes.
+func hasFeature(raw []byte, feature byte) bool {
+	for len(raw) >= 2 {
+		code, n := raw[0], int(raw[1])
+		if len(raw) < 2+n {
+			return false
+		}
+		if code == feature && n > 0 {
+			return raw[2] != 0
+		}
+		raw = raw[2+n:]
+	}
+	return false
+}

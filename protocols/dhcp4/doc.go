@@ -1,0 +1,35 @@
+// Package dhcp4 answers machines that look for a network boot over IPv4: as a
+// ProxyDHCP server beside the network's own DHCP server, and as the PXE boot
+// server on port 4011.
+//
+//	datagram ─▶ gate ─▶ Classify ─▶ Client ─┐
+//	                                        ├─▶ Strategy ─▶ Offering ─▶ Offer | Ack ─▶ destination ─▶ datagram
+//	      Source.Current() ─▶ Verdict ──────┘
+//
+// Everything between the two datagrams is pure but for the Booter's verdict,
+// and tested as a table: Classify says who asks, Strategy what kind of answer
+// that machine can use, Offer and Ack write it, destination addresses it.
+//
+// # Decisions
+//
+// Only machines that announce themselves as PXEClient or HTTPClient and name
+// their architecture are answered: a phone's or a printer's DISCOVER is none
+// of our business, and an ignored machine gets not one byte.
+//
+// UEFI gets an offer without option 43 (the BINL form of the PXE
+// specification 2.1), as from the original: it then asks on port 4011. A BIOS
+// and iPXE get discovery control 8, which names the file at once.
+//
+// An iPXE that can load by HTTP is given its script, whatever build it is; one
+// that cannot is given our loader, at most once in ChainEvery. Its announced
+// version (option 175.235) is not looked at: builds of 2021 announce 1.0.0, and
+// who chains by it loops for ever.
+//
+// "local" on UEFI is a boot menu whose only entry is type 0, which the
+// firmware takes as "go on to the next boot option": no loader is sent, so it
+// works under Secure Boot too. Everywhere else iPXE does it.
+//
+// The file name stands in the BOOTP field, because U-Boot and old ROMs read
+// nothing else, and some read option 67 without its length. Only what is longer
+// than 127 bytes goes to option 67.
+package dhcp4

@@ -1,0 +1,137 @@
+package dhcp4
+
+import (
+	"bytes"
+	"net"
+	"net/netip"
+
+	"github.com/insomniacslk/dhcp/dhcpv4"
+
+	"github.com/pixiecore/pixiecore/protocols/netio"
+)
+
+// An Endpoint is what a machine is told of this server.
+type Endpoint struct {
+	Addr netip.Addr // this server: option 54 and, unless TFTP is set, siaddr
+	TFTP netip.Addr // where the file is fetched by TFTP; the zero Addr: at Addr
+	File string     // a name for TFTP, or a URL
+}
+
+// Suboptions of option 43 within PXEClient (PXE 2.1 §2.3.1; RFC 2132 §8.4).
+const (
+	pxeDiscoveryControl = 6
+	pxeBootMenu         = 9
+	pxeMenuPrompt       = 10
+	pxeEnd              = 255
+
+	// controlUseFile makes the client fetch the boot file of this very reply
+	// instead of discovering boot servers (bit 3).
+	controlUseFile = 8
+	// controlNoDiscovery forbids broadcast and multicast discovery (bits 0, 1).
+	controlNoDiscovery = 3
+)
+
+var (
+	pxeUseFile = []byte{pxeDiscoveryControl, 1, controlUseFile, pxeEnd}
+	// A menu of one entry of type 0 (local boot), chosen at once by a prompt
+	// that waits 0 seconds.
+	pxeLocalMenu = func() []byte {
+		const text = "Local disk"
+		b := []byte{pxeDiscoveryControl, 1, controlNoDiscovery}
+		b = append(b, pxeBootMenu, 3+byte(len(text)), 0, 0, byte(len(text)))
+		b = append(b, text...)
+		b = append(b, pxeMenuPrompt, 1+byte(len(text)), 0)
+		b = append(b, text...)
+		return append(b, pxeEnd)
+	}()
+)
+
+// fileField is what the BOOTP file field holds, less its closing zero.
+const fileField = 127
+
+// Offer answers a DISCOVER: a DHCPOFFER that holds boot information and no
+// address (PXE 2.1 §2.2.3).
+func Offer(req *dhcpv4.DHCPv4, c Client, o Offering, e Endpoint) *dhcpv4.DHCPv4 {
+	return reply(dhcpv4.MessageTypeOffer, req, c, o, e)
+}
+
+// Ack answers a REQUEST or an INFORM on the boot server's port: a DHCPACK with
+// the boot file's name (PXE 2.1 §2.2.4).
+func Ack(req *dhcpv4.DHCPv4, c Client, o Offering, e Endpoint) *dhcpv4.DHCPv4 {
+	return reply(dhcpv4.MessageTypeAck, req, c, o, e)
+}
+
+func reply(t dhcpv4.MessageType, req *dhcpv4.DHCPv4, c Client, o Offering, e Endpoint) *dhcpv4.DHCPv4 {
+	next := e.TFTP
+	if !next.IsValid() {
+		next = e.Addr
+	}
+	server, siaddr := e.Addr.As4(), next.As4()
+	r := &dhcpv4.DHCPv4{
+		OpCode:        dhcpv4.OpcodeBootReply,
+		HWType:        req.HWType,
+		TransactionID: req.TransactionID,
+		Flags:         req.Flags,
+		ClientIPAddr:  req.ClientIPAddr, // RFC 2131 table 3: ciaddr as in a DHCPREQUEST, 0 as in a DISCOVER
+		YourIPAddr:    net.IPv4zero,
+		ServerIPAddr:  siaddr[:], // iPXE does not take a proxy's reply without it
+		GatewayIPAddr: req.GatewayIPAddr,
+		ClientHWAddr:  req.ClientHWAddr,
+		Options:       dhcpv4.Options{},
+	}
+	r.UpdateOption(dhcpv4.OptMessageType(t))
+	r.UpdateOption(dhcpv4.OptServerIdentifier(server[:]))
+	if c.UUID != nil {
+		r.UpdateOption(dhcpv4.OptGeneric(optionUUID, c.UUID))
+	}
+	// RFC 3046 §2.2: the relay's information goes back unchanged. RFC 6842 §3:
+	// so does the client identifier.
+	for _, code := range []dhcpv4.OptionCode{dhcpv4.OptionRelayAgentInformation, dhcpv4.OptionClientIdentifier} {
+		if v := req.Options.Get(code); v != nil {
+			r.UpdateOption(dhcpv4.OptGeneric(code, bytes.Clone(v)))
+		}
+	}
+
+	class := "PXEClient"
+	switch o {
+	case OfferLoaderByHTTP:
+		// UEFI HTTP Boot takes a proxy's offer only with its own class and the
+		// URL (UEFI 2.10 §24.7.3.1); it reads option 67 first.
+		class = "HTTPClient"
+		r.UpdateOption(dhcpv4.OptBootFileName(e.File))
+	case OfferLocalMenu:
+		r.UpdateOption(dhcpv4.OptGeneric(dhcpv4.OptionVendorSpecificInformation, pxeLocalMenu))
+	default:
+		r.ServerHostName = next.String()
+		if len(e.File) <= fileField {
+			r.BootFileName = e.File
+		} else {
+			r.UpdateOption(dhcpv4.OptBootFileName(e.File))
+		}
+		if o == OfferScript || !c.Machine.Firmware.UEFI() {
+			r.UpdateOption(dhcpv4.OptGeneric(dhcpv4.OptionVendorSpecificInformation, pxeUseFile))
+		}
+	}
+	r.UpdateOption(dhcpv4.OptClassIdentifier(class))
+	return r
+}
+
+// Ports of RFC 2131 §4.1.
+const (
+	serverPort = 67
+	clientPort = 68
+)
+
+// destination addresses a reply on port 67 (RFC 2131 §4.1): to the relay, to
+// the client's own address where it has one, else to everybody on the
+// interface that the request came in by. A client without an address could
+// also be reached by its hardware address, but not through a UDP socket.
+func destination(req *dhcpv4.DHCPv4, from netio.Datagram) (to netip.AddrPort, iface int) {
+	if relay, ok := netip.AddrFromSlice(req.GatewayIPAddr.To4()); ok && !relay.IsUnspecified() {
+		return netip.AddrPortFrom(relay, serverPort), 0 // by the kernel's routes
+	}
+	if client, ok := netip.AddrFromSlice(req.ClientIPAddr.To4()); ok && !client.IsUnspecified() {
+		return netip.AddrPortFrom(client, clientPort), from.Interface
+	}
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{255, 255, 255, 255}), clientPort), from.Interface
+}

@@ -1,0 +1,300 @@
+package dhcp4
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/insomniacslk/dhcp/dhcpv4"
+	"go.uber.org/zap"
+
+	"github.com/pixiecore/pixiecore/booters/boot"
+	"github.com/pixiecore/pixiecore/protocols/bootfiles"
+	"github.com/pixiecore/pixiecore/protocols/events"
+	"github.com/pixiecore/pixiecore/protocols/netio"
+)
+
+// A Role is which of the two ports a Server answers.
+type Role uint8
+
+const (
+	// ProxyDHCP answers DISCOVERs on port 67.
+	ProxyDHCP Role = iota
+	// BootServer answers REQUESTs and INFORMs on port 4011.
+	BootServer
+)
+
+// String names the role in logs and status.
+func (r Role) String() string {
+	if r == BootServer {
+		return "pxe"
+	}
+	return "dhcp"
+}
+
+const (
+	// decideTimeout bounds one question to the Booter: iPXE waits about two
+	// seconds for a proxy's offer after the ordinary one.
+	decideTimeout = 1800 * time.Millisecond
+
+	readBatch  = 64
+	packetSize = 1500 // an Ethernet frame's worth; a larger request is not of a ROM
+	// minReply is what every client takes (RFC 2131 §2: 576 octets of IP
+	// datagram), less the headers of IP and UDP.
+	minReply   = 576 - headers
+	headers    = 28
+	bootpFixed = 240 // the fields of BOOTP and the cookie
+)
+
+// A Server answers one port.
+type Server struct {
+	Role       Role
+	Conn       netio.Conn
+	Source     boot.Source
+	Tokens     boot.TokenKey
+	Interfaces *netio.Interfaces
+	Only       []string      // names of the interfaces to answer on; empty: all
+	Advertise  netip.Addr    // the address that machines are told; the zero Addr: that of the interface
+	TFTP       netip.Addr    // where machines find the loader; the zero Addr: the same address
+	Web        bootfiles.Web // where machines find scripts
+	Chains     *Chains
+	Events     *events.Log
+	Log        *zap.Logger
+}
+
+// String names the server in errors and status.
+func (s *Server) String() string { return fmt.Sprintf("%s %s", s.Role, s.Conn.LocalAddr()) }
+
+// Run answers until ctx is done, and then returns nil.
+func (s *Server) Run(ctx context.Context) error {
+	out := make([]netio.Datagram, 0, readBatch)
+	sent := make([]answer, 0, readBatch)
+	return netio.Serve(ctx, s.Conn, readBatch, packetSize, func(in []netio.Datagram) {
+		out, sent = out[:0], sent[:0]
+		for _, d := range in {
+			a, err := s.handle(ctx, d)
+			if err != nil {
+				s.logUnanswered(d, a, err)
+				continue
+			}
+			out, sent = append(out, a.datagram), append(sent, a)
+		}
+		for len(out) > 0 {
+			n, err := s.Conn.WriteBatch(out)
+			for _, a := range sent[:n] {
+				s.record(a)
+			}
+			out, sent = out[n:], sent[n:]
+			if err != nil && len(out) > 0 {
+				s.Log.Warn("answer not sent", append(sent[0].fields(), zap.Error(err))...)
+				out, sent = out[1:], sent[1:]
+			}
+		}
+	})
+}
+
+// An answer is one reply and what there is to say of it.
+type answer struct {
+	datagram netio.Datagram
+	client   Client
+	offering Offering
+	verdict  boot.Verdict
+	gen      uint64
+	file     string
+	iface    string
+}
+
+func (a answer) fields() []zap.Field {
+	f := []zap.Field{
+		zap.Stringer("mac", a.client.Machine.MAC),
+		zap.String("arch", a.client.Machine.Arch.Name()),
+		zap.Stringer("firmware", a.client.Machine.Firmware),
+		zap.Stringer("stage", a.client.Stage),
+		zap.String("rule", a.verdict.Rule),
+		zap.Uint64("gen", a.gen),
+		zap.String("iface", a.iface),
+	}
+	if a.file != "" {
+		f = append(f, zap.String("file", a.file))
+	}
+	return f
+}
+
+// Reasons for no answer, beside those of Classify.
+var (
+	errGate      = errors.New("not a DHCP request")
+	errType      = errors.New("message of another type than this port answers")
+	errInterface = errors.New("came in by an interface that the configuration leaves out")
+	errIgnored   = errors.New("ignored: the configuration says so, or no rule matches")
+	errTooLarge  = errors.New("answer is larger than the client takes")
+)
+
+// errOperator marks what the operator should act on.
+type errOperator struct{ error }
+
+func (e errOperator) Unwrap() error { return e.error }
+
+// gate refuses what is no DHCP request from Ethernet hardware, before anything
+// is allocated for it.
+func gate(b []byte) bool {
+	return len(b) >= bootpFixed && b[0] == 1 && b[2] == 6 && binary.BigEndian.Uint32(b[236:]) == 0x63825363
+}
+
+// handle decides one request. With an error there is no answer; what is known
+// of the client by then is in the answer all the same.
+func (s *Server) handle(ctx context.Context, d netio.Datagram) (answer, error) {
+	var a answer
+	if !gate(d.Data) {
+		return a, errGate
+	}
+	iface, ok := s.Interfaces.ByIndex(d.Interface)
+	a.iface = iface.Name
+	if len(s.Only) > 0 && (!ok || !slices.Contains(s.Only, iface.Name)) {
+		return a, errInterface
+	}
+	req, err := dhcpv4.FromBytes(d.Data)
+	if err != nil {
+		return a, fmt.Errorf("%w: %w", errGate, err)
+	}
+	t := req.MessageType()
+	switch {
+	case s.Role == ProxyDHCP && t == dhcpv4.MessageTypeDiscover:
+	case s.Role == BootServer && (t == dhcpv4.MessageTypeRequest || t == dhcpv4.MessageTypeInform):
+	default:
+		return a, errType
+	}
+	if a.client, err = Classify(req); err != nil {
+		return a, err
+	}
+
+	s.Events.SetFacts([6]byte(a.client.Machine.MAC), events.Facts{
+		Arch: a.client.Machine.Arch.Name(), Firmware: a.client.Machine.Firmware.String(), UUID: a.client.uuid(),
+	})
+	snap := s.Source.Current() // once: one request, one generation
+	a.gen = snap.Gen
+	ctx, cancel := context.WithTimeout(ctx, decideTimeout)
+	defer cancel()
+	m := a.client.Machine
+	if a.verdict, err = boot.Decide(ctx, snap.Booter, m); err != nil {
+		return a, errOperator{err}
+	}
+	a.offering = Strategy(a.client, a.verdict.Action)
+	switch a.offering {
+	case OfferNothing:
+		return a, errIgnored
+	case OfferLoader, OfferLoaderByHTTP:
+		if len(snap.Loaders[m.Firmware]) == 0 {
+			return a, errOperator{fmt.Errorf("no loader for %s: `pixiecore check` says where it was looked for and what mends it", m.Firmware)}
+		}
+		if a.client.Stage == StageIPXEWithoutHTTP && !s.Chains.Allow([6]byte(m.MAC), time.Now()) {
+			return a, errOperator{fmt.Errorf("the machine's iPXE cannot load by HTTP, and the loader given to it less than %s ago came back the same: use another loader for %s", ChainEvery, m.Firmware)}
+		}
+	}
+
+	addr, err := s.address(req, d, iface)
+	if err != nil {
+		return a, errOperator{err}
+	}
+	token := s.Tokens.Seal(boot.Token{MAC: [6]byte(m.MAC), Type: a.client.Type, Time: time.Now()})
+	switch base := s.Web.Base(addr); a.offering {
+	case OfferScript:
+		a.file = bootfiles.ScriptURL(base, token)
+	case OfferLoaderByHTTP:
+		a.file = base + "/" + bootfiles.LoaderPath(token, m.Firmware)
+	case OfferLoader:
+		a.file = bootfiles.LoaderPath(token, m.Firmware)
+		if a.client.Stage != StageROM {
+			// iPXE takes a bare name for one on the ordinary DHCP server.
+			a.file = "tftp://" + s.tftp(addr).String() + "/" + a.file
+		}
+	}
+
+	e := Endpoint{Addr: addr, TFTP: s.TFTP, File: a.file}
+	a.datagram = netio.Datagram{Local: addr, Interface: d.Interface}
+	var resp *dhcpv4.DHCPv4
+	if s.Role == BootServer {
+		// PXE 2.1 §2.2.4: unicast, to the port that the client asked from.
+		resp = Ack(req, a.client, a.offering, e)
+		a.datagram.Peer = d.Peer
+	} else {
+		resp = Offer(req, a.client, a.offering, e)
+		a.datagram.Peer, a.datagram.Interface = destination(req, d)
+	}
+	if s.Advertise.IsValid() {
+		a.datagram.Local = netip.Addr{} // it need not be an address of this host
+	}
+	a.datagram.Data = resp.ToBytes()
+	if limit := replyLimit(req); len(a.datagram.Data) > limit {
+		return a, fmt.Errorf("%w: %d bytes of %d", errTooLarge, len(a.datagram.Data), limit)
+	}
+	return a, nil
+}
+
+// replyLimit is the largest reply that the client takes (RFC 2132 §9.10).
+func replyLimit(req *dhcpv4.DHCPv4) int {
+	if v := req.Options.Get(dhcpv4.OptionMaximumDHCPMessageSize); len(v) == 2 {
+		return min(max(int(binary.BigEndian.Uint16(v))-headers, minReply), packetSize-headers)
+	}
+	return minReply
+}
+
+// address is the one at which this machine reaches this server.
+func (s *Server) address(req *dhcpv4.DHCPv4, d netio.Datagram, iface netio.Interface) (netip.Addr, error) {
+	if s.Advertise.IsValid() {
+		return s.Advertise, nil
+	}
+	if relay, ok := netip.AddrFromSlice(req.GatewayIPAddr.To4()); ok && !relay.IsUnspecified() {
+		// The machine is not on the relay's link to us; what the relay reaches,
+		// so does the machine.
+		if a, ok := s.Interfaces.Route(relay); ok {
+			return a, nil
+		}
+		return netip.Addr{}, fmt.Errorf("no route to the relay %s", relay)
+	}
+	if slices.ContainsFunc(iface.Prefixes, func(p netip.Prefix) bool { return p.Addr() == d.Local }) {
+		return d.Local, nil // a unicast: the address that was asked
+	}
+	if a, ok := iface.AddrFor(d.Peer.Addr()); ok {
+		return a, nil
+	}
+	return netip.Addr{}, fmt.Errorf("interface %s has no IPv4 address to answer from: give it one, or set advertise in the listener", iface.Name)
+}
+
+func (s *Server) tftp(addr netip.Addr) netip.Addr {
+	if s.TFTP.IsValid() {
+		return s.TFTP
+	}
+	return addr
+}
+
+// record says that an answer has gone out.
+func (s *Server) record(a answer) {
+	kind, phrase := events.Offered, "offer sent"
+	if s.Role == BootServer {
+		kind, phrase = events.BootServer, "boot server answer sent"
+	}
+	s.Log.Info(phrase, append(a.fields(), zap.Stringer("offering", a.offering))...)
+	s.Events.Add([6]byte(a.client.Machine.MAC), events.Event{Kind: kind, Rule: a.verdict.Rule, Gen: a.gen, Detail: a.offering.String()})
+}
+
+// logUnanswered says why a request got no answer, at the level that fits.
+func (s *Server) logUnanswered(d netio.Datagram, a answer, err error) {
+	var operator errOperator
+	if errors.As(err, &operator) {
+		s.Log.Warn("request not answered", append(a.fields(), zap.Error(err))...)
+		s.Events.Add([6]byte(a.client.Machine.MAC), events.Event{Kind: events.Failed, Rule: a.verdict.Rule, Gen: a.gen, Detail: err.Error()})
+		return
+	}
+	if a.client.Machine.MAC == nil {
+		s.Log.Debug("request not answered", zap.Stringer("peer", d.Peer), zap.String("iface", a.iface), zap.Error(err))
+		return
+	}
+	s.Log.Debug("request not answered", append(a.fields(), zap.Error(err))...)
+	if errors.Is(err, errIgnored) {
+		s.Events.Add([6]byte(a.client.Machine.MAC), events.Event{Kind: events.Ignored, Rule: a.verdict.Rule, Gen: a.gen})
+	}
+}

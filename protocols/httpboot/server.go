@@ -1,0 +1,365 @@
+package httpboot
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/pixiecore/pixiecore/booters/boot"
+	"github.com/pixiecore/pixiecore/protocols/bootfiles"
+	"github.com/pixiecore/pixiecore/protocols/events"
+)
+
+// Time limits and bounds of a connection.
+const (
+	readHeaderTimeout = 10 * time.Second
+	idleTimeout       = 2 * time.Minute
+	maxHeaderBytes    = 16 << 10
+	// drainTimeout bounds how long a clean stop waits for transfers.
+	drainTimeout = 10 * time.Second
+	// decideTimeout bounds one question to the Booter.
+	decideTimeout = 5 * time.Second
+)
+
+// A Server serves one listener.
+type Server struct {
+	Listener net.Listener // wrap it by Listener
+	Tree     bootfiles.Tree
+	Events   *events.Log
+	Log      *zap.Logger
+}
+
+// String names the server in errors and status.
+func (s *Server) String() string { return "http " + s.Listener.Addr().String() }
+
+// Run serves until ctx is done, lets transfers finish within ten seconds, and
+// then returns nil.
+func (s *Server) Run(ctx context.Context) error {
+	srv := &http.Server{
+		Handler:           s,
+		ReadHeaderTimeout: readHeaderTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          zap.NewStdLog(s.Log.WithOptions(zap.IncreaseLevel(zap.ErrorLevel))),
+	}
+	done := make(chan error, 1)
+	go func() { done <- srv.Serve(s.Listener) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
+	defer cancel()
+	err := srv.Shutdown(drain)
+	if err != nil {
+		s.Log.Warn("transfers cut by the stop", zap.Duration("after", drainTimeout))
+		srv.Close()
+	}
+	<-done
+	return nil
+}
+
+// ServeHTTP dispatches on the path as it came.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		w.Header().Set("Allow", "GET, HEAD")
+		http.Error(w, "only GET and HEAD", http.StatusMethodNotAllowed)
+		return
+	}
+	switch r.URL.Path {
+	case bootfiles.ScriptPath:
+		s.script(w, r)
+	case bootfiles.FilePath:
+		s.file(w, r)
+	case "/_/booting":
+		s.booting(w, r)
+	default:
+		s.tree(w, r)
+	}
+}
+
+// base is this server's address as the machine sees it: what it asked for.
+func base(r *http.Request) string {
+	host := r.Host
+	if host == "" { // HTTP/1.0
+		host = "localhost"
+		if a, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
+			host = a.String()
+		}
+	}
+	return "http://" + host
+}
+
+// errRequest is an answer by HTTP status.
+type errRequest struct {
+	status int
+	text   string
+}
+
+func (e errRequest) Error() string { return e.text }
+
+// machine reads who is asking from the query: a token, or what the caller
+// says, with the facts that iPXE reports. Machine.Probed is false for the first
+// request of a boot, which brings no facts yet.
+func (s *Server) machine(q url.Values) (m boot.Machine, id bootfiles.Machine, err error) {
+	if t := q.Get("token"); t != "" {
+		token, err := s.Tree.Tokens.Open(t)
+		if err != nil {
+			return m, id, errRequest{http.StatusBadRequest, "unknown token"}
+		}
+		id.Token, m = t, token.Machine()
+	} else {
+		if id.MAC, err = net.ParseMAC(q.Get("mac")); err != nil || len(id.MAC) != 6 {
+			return m, id, errRequest{http.StatusBadRequest, "missing or invalid mac"}
+		}
+		m.MAC = id.MAC
+		switch id.Arch = q.Get("arch"); id.Arch {
+		case "0", "1": // the original's numbers: IA32 under a BIOS, or X64 under a UEFI
+			if id.Arch == "1" {
+				m.Arch, m.Firmware = boot.ArchX64, boot.FirmwareEFI64
+			}
+		case "":
+			p, ok := platform(q.Get("platform"), q.Get("buildarch"))
+			if !ok {
+				return m, id, errRequest{http.StatusBadRequest, "missing or invalid arch"}
+			}
+			m.Arch, m.Firmware = p.Arch, p.Firmware
+		default:
+			return m, id, errRequest{http.StatusBadRequest, "missing or invalid arch"}
+		}
+	}
+	m.Probed = q.Get("facts") == "1"
+	if m.Probed && m.Firmware == boot.FirmwareX86PC && q.Get("cpu") == "x64" {
+		m.Arch = boot.ArchX64
+	}
+	return m, id, nil
+}
+
+// platform is what iPXE's settings platform and buildarch say.
+func platform(name, buildarch string) (boot.Platform, bool) {
+	types := map[string]boot.ArchType{
+		"pcbios/i386": 0x00, "pcbios/x86_64": 0x00,
+		"efi/i386": 0x06, "efi/x86_64": 0x07, "efi/arm32": 0x0a, "efi/arm64": 0x0b,
+		"efi/riscv64": 0x1b, "efi/loong64": 0x27,
+	}
+	t, ok := types[name+"/"+buildarch]
+	if !ok {
+		return boot.Platform{}, false
+	}
+	return t.Platform()
+}
+
+// script serves /_/ipxe.
+func (s *Server) script(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	m, id, err := s.machine(q)
+	var bad errRequest
+	if errors.As(err, &bad) {
+		s.Log.Debug("script not served", zap.String("peer", r.RemoteAddr), zap.Error(err))
+		http.Error(w, bad.text, bad.status)
+		return
+	}
+	if !m.Probed {
+		text(w, bootfiles.Stub(base(r), id))
+		return
+	}
+	mac := [6]byte(m.MAC)
+	s.Events.SetFacts(mac, events.Facts{
+		Arch: m.Arch.Name(), Firmware: m.Firmware.String(), UUID: q.Get("uuid"), Serial: q.Get("serial"),
+		Manufacturer: q.Get("manufacturer"), Product: q.Get("product"), Asset: q.Get("asset"),
+		Hostname: q.Get("hostname"), IP: q.Get("ip"),
+	})
+
+	snap := s.Tree.Source.Current() // once: one request, one generation
+	ctx, cancel := context.WithTimeout(r.Context(), decideTimeout)
+	defer cancel()
+	v, err := boot.Decide(ctx, snap.Booter, m)
+	log := s.Log.With(zap.Stringer("mac", m.MAC), zap.String("arch", m.Arch.Name()), zap.Stringer("firmware", m.Firmware),
+		zap.String("rule", v.Rule), zap.Uint64("gen", snap.Gen))
+	body, kind := "", events.Script
+	switch {
+	case err != nil:
+	case v.Action == boot.Boot:
+		notice := ""
+		if m.Firmware == boot.FirmwareX86PC && q.Get("cpu") == "unknown" {
+			notice = "this iPXE cannot ask the CPU, so the machine counts as ia32"
+		}
+		body, err = bootfiles.Boot(base(r), v.Spec, m.MAC, notice)
+	case v.Action == boot.Local:
+		body, kind = bootfiles.LocalDisk(m.Firmware), events.Local
+	default:
+		body, kind = bootfiles.Leave(ignored(m, v)), events.Ignored
+	}
+	if err != nil {
+		log.Warn("script not made", zap.Error(err))
+		s.Events.Add(mac, events.Event{Kind: events.Failed, Rule: v.Rule, Gen: snap.Gen, Detail: err.Error()})
+		text(w, bootfiles.Screen(base(r), id, "no script for this machine: "+err.Error()))
+		return
+	}
+	text(w, body)
+	log.Info("script sent", zap.Stringer("action", v.Action), zap.String("boot", v.Boot))
+	s.Events.Add(mac, events.Event{Kind: kind, Rule: v.Rule, Gen: snap.Gen, Detail: v.Boot})
+}
+
+// ignored says on the machine's screen why it is sent away.
+func ignored(m boot.Machine, v boot.Verdict) string {
+	who := fmt.Sprintf("%s (%s, %s)", m.MAC, m.Arch.Name(), m.Firmware)
+	if v.Rule != "" {
+		return fmt.Sprintf("the rule %q ignores %s", v.Rule, who)
+	}
+	return "no rule of the server boots " + who
+}
+
+// text answers with an iPXE script.
+func text(w http.ResponseWriter, script string) {
+	h := w.Header()
+	h.Set("Content-Type", "text/plain")
+	h.Set("Content-Length", strconv.Itoa(len(script)))
+	h.Set("Cache-Control", "no-store")
+	io.WriteString(w, script)
+}
+
+// file serves /_/file: the bytes behind a sealed ID.
+func (s *Server) file(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	id := q.Get("name")
+	if id == "" {
+		http.Error(w, "missing name", http.StatusBadRequest)
+		return
+	}
+	snap := s.Tree.Source.Current()
+	f, size, err := boot.OpenFile(r.Context(), snap.Booter, boot.ID(id))
+	if err != nil {
+		if r.Context().Err() != nil {
+			return // the machine has gone
+		}
+		status, msg := http.StatusBadGateway, "couldn't get file"
+		if errors.Is(err, boot.ErrNotFound) {
+			status, msg = http.StatusNotFound, "no such file"
+			s.Log.Debug("file not served", zap.String("peer", r.RemoteAddr), zap.Error(err))
+		} else {
+			s.Log.Warn("file not served", zap.String("peer", r.RemoteAddr), zap.String("type", q.Get("type")), zap.Error(err))
+		}
+		s.fileEvent(q, snap.Gen, events.Failed, msg+": "+err.Error())
+		http.Error(w, msg, status)
+		return
+	}
+	defer f.Close()
+	w.Header().Set("Content-Type", "application/octet-stream")
+
+	start := time.Now()
+	var sent int64
+	if file, ok := f.(io.ReadSeeker); ok {
+		var modified time.Time
+		if f, ok := f.(*os.File); ok {
+			if info, err := f.Stat(); err == nil {
+				modified, size = info.ModTime(), info.Size()
+			}
+		}
+		http.ServeContent(w, r, "", modified, file)
+		// The writer is not wrapped, so the file itself says how far it was read.
+		sent, _ = file.Seek(0, io.SeekCurrent)
+	} else {
+		if size >= 0 {
+			w.Header().Set("Content-Length", strconv.FormatInt(size, 10))
+		} else {
+			s.Log.Warn("file of unknown size: iPXE will be very slow", zap.String("type", q.Get("type")))
+		}
+		if r.Method == http.MethodHead {
+			return
+		}
+		if sent, err = io.Copy(w, f); err != nil && r.Context().Err() == nil {
+			s.Log.Warn("file cut short", zap.String("peer", r.RemoteAddr), zap.Int64("sent", sent), zap.Error(err))
+			panic(http.ErrAbortHandler) // so that the machine sees a broken transfer, not a short file
+		}
+	}
+	if r.Method == http.MethodHead || size >= 0 && sent != size || r.Context().Err() != nil {
+		return // a probe, a part, or a machine that went away: not the whole file
+	}
+	kind, ok := map[string]events.Kind{"kernel": events.Kernel, "initrd": events.Initrd}[q.Get("type")]
+	if !ok {
+		kind = events.File
+	}
+	s.Log.Info("file sent", zap.String("mac", printable(q.Get("mac"))), zap.Stringer("type", kind), zap.Int64("bytes", sent),
+		zap.Duration("took", time.Since(start)), zap.Uint64("gen", snap.Gen))
+	s.fileEvent(q, snap.Gen, kind, fmt.Sprintf("%d bytes", sent))
+}
+
+// fileEvent notes what became of a file under the machine that the query names.
+func (s *Server) fileEvent(q url.Values, gen uint64, kind events.Kind, detail string) {
+	if mac, err := net.ParseMAC(q.Get("mac")); err == nil && len(mac) == 6 {
+		s.Events.Add([6]byte(mac), events.Event{Kind: kind, Gen: gen, Detail: detail})
+	}
+}
+
+// booting serves /_/booting: the last thing that iPXE fetches.
+func (s *Server) booting(w http.ResponseWriter, r *http.Request) {
+	text(w, "# Booting\n")
+	if mac, err := net.ParseMAC(r.URL.Query().Get("mac")); err == nil && len(mac) == 6 {
+		gen := s.Tree.Source.Current().Gen
+		s.Log.Info("machine boots", zap.Stringer("mac", mac), zap.Uint64("gen", gen))
+		s.Events.Add([6]byte(mac), events.Event{Kind: events.Booting, Gen: gen})
+	}
+}
+
+// tree serves the virtual directory.
+func (s *Server) tree(w http.ResponseWriter, r *http.Request) {
+	f, err := s.Tree.Open(r.Context(), r.URL.Path, base(r))
+	switch {
+	case errors.Is(err, boot.ErrNotFound):
+		s.Log.Debug("file not served", zap.String("peer", r.RemoteAddr), zap.Error(err))
+		http.Error(w, "no such file", http.StatusNotFound)
+		return
+	case errors.Is(err, bootfiles.ErrRefused):
+		s.Log.Info("file refused", zap.String("peer", r.RemoteAddr), zap.Error(err))
+		http.Error(w, err.Error(), http.StatusForbidden)
+		return
+	case err != nil:
+		s.Log.Warn("file not served", zap.String("peer", r.RemoteAddr), zap.Error(err))
+		http.Error(w, "couldn't get file", http.StatusBadGateway)
+		return
+	}
+	if f.Kind != bootfiles.KindLoader {
+		text(w, string(f.Data))
+		return
+	}
+	// UEFI tells a program from a disk image by the media type, or by the
+	// suffix where that says nothing (UEFI 2.10 §24.7.3.2).
+	h := w.Header()
+	h.Set("Content-Type", "application/octet-stream")
+	if path.Ext(f.Name) == ".efi" {
+		h.Set("Content-Type", "application/efi")
+	}
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(f.Data))
+	if r.Method == http.MethodGet && len(f.Machine.MAC) == 6 {
+		s.Log.Info("loader sent", zap.Stringer("mac", f.Machine.MAC), zap.String("file", f.Name), zap.String("rule", f.Rule), zap.Uint64("gen", f.Gen))
+		s.Events.Add([6]byte(f.Machine.MAC), events.Event{Kind: events.Loader, Rule: f.Rule, Gen: f.Gen, Detail: "HTTP"})
+	}
+}
+
+// printable keeps what a client said of itself fit for a log line.
+func printable(s string) string {
+	const most = 64
+	if len(s) > most {
+		s = s[:most]
+	}
+	return strings.Map(func(r rune) rune {
+		if r < 0x20 || r == 0x7f {
+			return -1
+		}
+		return r
+	}, s)
+}
