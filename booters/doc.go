@@ -1,0 +1,40 @@
+// Package booters decides who boots what: it holds the implementations of
+// boot.Booter, and first of all the Table of rules.
+//
+//	Machine ──▶ Table ── first rule that matches ──▶ Verdict, whose Spec is made of IDs
+//	                                                        │
+//	                                  GET …?name=ID  ◀──────┘
+//	                                        │
+//	                         Sealer.Open(ID) ──▶ source ──▶ Sources.Open ──▶ bytes
+//
+// A source is an absolute path or an http(s) URL: what the operator writes. An
+// ID is the source, encrypted: what machines see. Swapper holds the Table that
+// is served at the moment.
+//
+// # Decisions
+//
+// An ID contains its source. A server that kept a list of the IDs it gave out
+// would have to keep it over reloads and restarts, and to share it with its
+// neighbours; so only the key is kept (LoadKey). It is encrypted, not only
+// signed, since a URL may hold a password; and always to the same ID, so that a
+// machine's script is the same each time and a cache can go by it. The price is
+// that an ID stays good until the key is replaced, also when no rule leads to it
+// any more: a boot that has begun ends as it began.
+//
+// Everything that can be refused is refused by NewTable: sources are checked
+// and sealed, command lines executed as far as they can be. What is left to do
+// for a machine cannot fail.
+//
+// A MAC glob is a value under a mask, so a table of rules is searched like a
+// routing table: one hash lookup for each distinct mask, of which real files
+// have a handful. A trie was refused (it wants prefixes, and "52:*:00:*" is
+// none), and so was an index over architecture and firmware: they have so few
+// values that a bit for each combination does (see class). Explain is the walk
+// that the index stands for, and a test holds the two equal.
+//
+// What only iPXE can tell is Unknown, a third truth value, and not a guess: an
+// x86 BIOS does not say whether its CPU has 64 bits. See Table.Decide.
+//
+// Static keeps the IDs of the original pixiecore ("kernel", "initrd-0"), which
+// programs may have come to know.
+package booters

@@ -1,0 +1,235 @@
+package loaders
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"github.com/pixiecore/pixiecore/booters/boot"
+)
+
+// maxSize bounds a loader in bytes. The largest iPXE of a distribution has
+// about 1 MB; every loader of a set is held in memory for as long as its
+// generation lives.
+const maxSize = 16 << 20
+
+// embeddedPrefix begins the Path of a loader that came out of the binary.
+const embeddedPrefix = "embedded:"
+
+// A Loader is the network boot program for one firmware.
+type Loader struct {
+	Firmware boot.Firmware
+	Path     string // where it was read, "embedded:NAME" for one from the binary
+	Data     []byte // shared between firmwares: not to be modified
+	SHA256   string // of Data, in lower-case hexadecimal
+	Warning  string // what is odd about it, as a clause; empty if nothing is
+	Version  string // of iPXE, as the program itself says; empty if it does not
+}
+
+// Missing says that there is no loader for a firmware. Machines with that
+// firmware cannot be booted; all others can.
+type Missing struct {
+	Firmware boot.Firmware
+	Looked   []string // the files that are not there, or why one that is was passed over
+	mend     string
+}
+
+// Error names the firmware, the places and the way out, in one line.
+func (m Missing) Error() string {
+	return fmt.Sprintf("loader for %s: not found in %s; %s", m.Firmware, strings.Join(m.Looked, ", "), m.mend)
+}
+
+// A Set holds the loaders of one generation. The zero Set has none.
+type Set struct{ loaders map[boot.Firmware]Loader }
+
+// Get returns the loader for f.
+func (s *Set) Get(f boot.Firmware) (l Loader, ok bool) {
+	l, ok = s.loaders[f]
+	return l, ok
+}
+
+// All returns the loaders in the order of boot.Platforms.
+func (s *Set) All() []Loader {
+	var all []Loader
+	for _, f := range boot.Platforms() {
+		if l, ok := s.loaders[f]; ok {
+			all = append(all, l)
+		}
+	}
+	return all
+}
+
+// Bytes is what a boot.Snapshot holds. The map is the caller's, the bytes are
+// the Set's.
+func (s *Set) Bytes() map[boot.Firmware][]byte {
+	b := make(map[boot.Firmware][]byte, len(s.loaders))
+	for f, l := range s.loaders {
+		b[f] = l.Data
+	}
+	return b
+}
+
+// Dirs are the directories where distributions install iPXE. Debian keeps it
+// in the first (bookworm's EFI binary in the second), Fedora in the third.
+func Dirs() []string { return []string{"/usr/lib/ipxe", "/boot", "/usr/share/ipxe"} }
+
+// Load looks for a loader for every firmware that can take one: in configured,
+// then in the binary itself, then in dirs.
+//
+// The error joins one sentence for each configured path that cannot be read;
+// there is no Set then. A firmware without a loader is reported as Missing and
+// is no error.
+func Load(configured map[boot.Firmware]string, dirs []string) (*Set, []Missing, error) {
+	return load(configured, embedded(), dirs)
+}
+
+func load(configured map[boot.Firmware]string, binary fs.FS, dirs []string) (*Set, []Missing, error) {
+	l := lookup{configured: configured, binary: binary, dirs: dirs, seen: make(map[string]file)}
+	set := &Set{loaders: make(map[boot.Firmware]Loader)}
+	var missing []Missing
+	var errs []error
+	for _, f := range boot.Platforms() {
+		k, known := kindOf(f)
+		if p, by, ok := l.path(k); ok {
+			got := l.read(p)
+			if got.err != nil {
+				if by == f { // said once, for the firmware that names the path
+					errs = append(errs, fmt.Errorf("loader for %s: %w", f, got.err))
+				}
+				continue
+			}
+			set.loaders[f] = newLoader(k, p, got)
+			continue
+		}
+		if !known {
+			continue
+		}
+		found, looked := l.find(k)
+		if found == nil {
+			missing = append(missing, Missing{Firmware: f, Looked: looked, mend: k.mend})
+			continue
+		}
+		set.loaders[f] = *found
+	}
+	if len(errs) > 0 {
+		return nil, missing, errors.Join(errs...)
+	}
+	return set, missing, nil
+}
+
+// A lookup is one call of Load. It reads each file once, although two
+// firmwares may share it.
+type lookup struct {
+	configured map[boot.Firmware]string
+	binary     fs.FS
+	dirs       []string
+	seen       map[string]file
+}
+
+type file struct {
+	data   []byte
+	sha256 string
+	err    error
+}
+
+// path is the configured path for k, and for which firmware it is configured.
+func (l *lookup) path(k kind) (p string, by boot.Firmware, ok bool) {
+	if p, ok = l.configured[k.firmware]; ok {
+		return p, k.firmware, ok
+	}
+	p, ok = l.configured[k.like]
+	return p, k.like, ok
+}
+
+// find looks into the binary and the directories.
+func (l *lookup) find(k kind) (found *Loader, looked []string) {
+	var paths []string
+	for _, name := range k.names {
+		paths = append(paths, embeddedPrefix+name)
+	}
+	for _, dir := range l.dirs {
+		for _, name := range k.names {
+			paths = append(paths, filepath.Join(dir, filepath.FromSlash(name)))
+		}
+	}
+	for _, p := range paths {
+		got := l.read(p)
+		switch {
+		case errors.Is(got.err, fs.ErrNotExist):
+			if !strings.HasPrefix(p, embeddedPrefix) { // what a plain build never has is no place to look
+				looked = append(looked, p)
+			}
+		case got.err != nil:
+			looked = append(looked, got.err.Error())
+		case otherMachine(k, got.data) != "":
+			looked = append(looked, fmt.Sprintf("%s (%s)", p, otherMachine(k, got.data)))
+		default:
+			loader := newLoader(k, p, got)
+			return &loader, nil
+		}
+	}
+	return nil, looked
+}
+
+func newLoader(k kind, p string, f file) Loader {
+	return Loader{
+		Firmware: k.firmware,
+		Path:     p,
+		Data:     f.data,
+		SHA256:   f.sha256,
+		Warning:  doubt(k, f.data),
+		Version:  version(f.data),
+	}
+}
+
+func (l *lookup) read(p string) file {
+	f, ok := l.seen[p]
+	if ok {
+		return f
+	}
+	if name, embedded := strings.CutPrefix(p, embeddedPrefix); embedded {
+		f.data, f.err = readBounded(l.binary, path.Join("firmware", name))
+	} else {
+		f.data, f.err = readBounded(os.DirFS(filepath.Dir(p)), filepath.Base(p))
+	}
+	if f.err != nil {
+		f.err = fmt.Errorf("%s: %w", p, f.err)
+	} else {
+		sum := sha256.Sum256(f.data)
+		f.sha256 = hex.EncodeToString(sum[:])
+	}
+	l.seen[p] = f
+	return f
+}
+
+// readBounded reads a regular file of 1 to maxSize bytes. One that is not
+// regular could block for ever (a FIFO) or never end (a device). Its errors
+// leave the naming of the file to the caller.
+func readBounded(fsys fs.FS, name string) ([]byte, error) {
+	info, err := fs.Stat(fsys, name)
+	switch {
+	case err != nil:
+		return nil, withoutPath(err)
+	case !info.Mode().IsRegular():
+		return nil, errors.New("not a regular file")
+	case info.Size() == 0:
+		return nil, errors.New("empty")
+	case info.Size() > maxSize:
+		return nil, fmt.Errorf("larger than %d bytes", maxSize)
+	}
+	data, err := fs.ReadFile(fsys, name)
+	return data, withoutPath(err)
+}
+
+func withoutPath(err error) error {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		return pe.Err
+	}
+	return err
+}

@@ -1,0 +1,89 @@
+package booters
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+
+	"github.com/pixiecore/pixiecore/booters/boot"
+)
+
+const (
+	sealNonce = 12 // bytes, of AES-GCM
+	sealTag   = 16 // bytes, of AES-GCM
+)
+
+// maxID is the length of the ID of the longest source.
+const maxID = ((sealNonce+maxSource+sealTag)*8 + 5) / 6
+
+// sealEncoding writes IDs with characters that need no quoting in a URL.
+var sealEncoding = base64.RawURLEncoding.Strict()
+
+// A Sealer turns sources into IDs that only it can open, and that show nothing
+// of the source but its length. Sealers of the same secret are the same.
+type Sealer struct {
+	aead     cipher.AEAD
+	nonceKey []byte
+}
+
+// NewSealer derives the keys of a Sealer from the URL key (see LoadKey), which
+// has at least 32 bytes.
+func NewSealer(secret []byte) (*Sealer, error) {
+	if len(secret) < minKey {
+		return nil, fmt.Errorf("sealer: secret of %d bytes is shorter than %d", len(secret), minKey)
+	}
+	derive := func(use string) ([]byte, error) {
+		return hkdf.Key(sha256.New, secret, nil, "pixiecore file id v1 "+use, 32)
+	}
+	key, err := derive("encryption")
+	if err != nil {
+		return nil, fmt.Errorf("sealer: %w", err)
+	}
+	nonceKey, err := derive("nonce")
+	if err != nil {
+		return nil, fmt.Errorf("sealer: %w", err)
+	}
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, fmt.Errorf("sealer: %w", err)
+	}
+	aead, err := cipher.NewGCM(block)
+	if err != nil {
+		return nil, fmt.Errorf("sealer: %w", err)
+	}
+	return &Sealer{aead: aead, nonceKey: nonceKey}, nil
+}
+
+// Seal makes the ID of a source, which is the same each time. The longest
+// source that Open accepts again has 2048 bytes.
+//
+// The nonce is a MAC of the source, as in RFC 8452 (AES-GCM-SIV): two sources
+// never share one in practice, so that GCM stays safe, and the server need not
+// remember what it has issued.
+func (s *Sealer) Seal(source string) boot.ID {
+	h := hmac.New(sha256.New, s.nonceKey)
+	h.Write([]byte(source))
+	nonce := h.Sum(nil)[:sealNonce:sealNonce]
+	return boot.ID(sealEncoding.EncodeToString(s.aead.Seal(nonce, nonce, []byte(source), nil)))
+}
+
+// Open returns the source of an ID. Its only error wraps boot.ErrNotFound: the
+// ID is not one of this secret.
+func (s *Sealer) Open(id boot.ID) (string, error) {
+	// The length first: the ID comes from the network.
+	if len(id) <= maxID {
+		b, err := sealEncoding.DecodeString(string(id))
+		if err == nil && len(b) >= sealNonce+sealTag {
+			source, err := s.aead.Open(nil, b[:sealNonce], b[sealNonce:], nil)
+			// base64 tolerates line breaks; an ID has one spelling only.
+			if err == nil && s.Seal(string(source)) == id {
+				return string(source), nil
+			}
+		}
+	}
+	return "", fmt.Errorf("open sealed ID: %w", boot.ErrNotFound)
+}

@@ -1,0 +1,200 @@
+package booters
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/pixiecore/pixiecore/booters/boot"
+)
+
+// A Rule says what happens to the machines that match it.
+type Rule struct {
+	Name   string
+	Pos    string // where it stands, "pixiecore.hcl:12"; only shown to people
+	Match  Match
+	Action Action
+}
+
+// An Action is the outcome of a Rule. The zero Action ignores the machine.
+type Action struct {
+	Do   boot.Action // boot.Boot, boot.Ignore or boot.Local
+	Boot string      // the name of what is booted, for people; may be empty
+	// Spec is what boot.Boot boots. Its Kernel and Initrd are sources, not yet
+	// IDs: absolute paths or http(s) URLs, as are the arguments of ID and URL
+	// in its Cmdline.
+	Spec *boot.Spec
+}
+
+// A Table decides by ordered rules, of which the first that matches wins. It
+// implements boot.Booter, boot.ContextBooter and boot.Decider. It is never
+// modified after NewTable and may be used by many goroutines.
+type Table struct {
+	seal     *Sealer
+	src      *Sources
+	rules    []Rule
+	verdicts []boot.Verdict // by rule
+	index    *index
+}
+
+// NewTable prepares rules: every source in them is sealed, and every command
+// line parsed, so that a lookup only finds what lies ready. The table keeps
+// rules, which must not be modified afterwards. The error names each rule that
+// cannot be prepared.
+func NewTable(seal *Sealer, src *Sources, rules []Rule) (*Table, error) {
+	t := &Table{
+		seal:     seal,
+		src:      src,
+		rules:    rules,
+		verdicts: make([]boot.Verdict, len(rules)),
+		index:    newIndex(rules),
+	}
+	var errs []error
+	for i, r := range rules {
+		spec, err := t.prepare(r)
+		if err != nil {
+			err = fmt.Errorf("rule %q: %w", r.Name, err)
+			if r.Pos != "" {
+				err = fmt.Errorf("%s: %w", r.Pos, err)
+			}
+			errs = append(errs, err)
+		}
+		t.verdicts[i] = boot.Verdict{Action: r.Action.Do, Spec: spec, Rule: r.Name, Pos: r.Pos, Boot: r.Action.Boot}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// prepare makes what a machine is given of what the rule says.
+func (t *Table) prepare(r Rule) (*boot.Spec, error) {
+	if err := r.Match.check(); err != nil {
+		return nil, err
+	}
+	switch a := r.Action; a.Do {
+	case boot.Ignore, boot.Local:
+		return nil, nil
+	case boot.Boot:
+		return prepareSpec(a.Spec, []string{"ID", "URL"}, t.issue)
+	default:
+		return nil, fmt.Errorf("the outcome cannot be %q", a.Do)
+	}
+}
+
+// issue seals a source of any kind.
+func (t *Table) issue(_ fileKind, source string) (boot.ID, error) {
+	if err := checkSource(source); err != nil {
+		return "", err
+	}
+	return t.seal.Seal(source), nil
+}
+
+// Decide implements boot.Decider. Its cost does not grow with the number of
+// rules, and it allocates nothing: the Verdict's Spec belongs to the table and
+// must not be modified. The error is always nil.
+//
+// The walk stops at the first rule that is not false. If that one is true, it
+// decides. If it is unknown, the first true rule behind it is looked for. Where
+// that one ignores the machine, it decides and the unknown one counts as not
+// matched, so that nobody's machine loads iPXE only to be left alone. In every
+// other case the answer is boot.Probe, under the name of the unknown rule: also
+// where no true rule follows, for whoever writes one rule with arch = ["x64"]
+// wants his BIOS machines of 64 bits to boot.
+func (t *Table) Decide(_ context.Context, m boot.Machine) (boot.Verdict, error) {
+	first, firstTrue := t.index.lookup(m)
+	switch {
+	case first == none:
+		return boot.Verdict{Action: boot.Ignore}, nil
+	case first == firstTrue, firstTrue != none && t.rules[firstTrue].Action.Do == boot.Ignore:
+		return t.verdicts[firstTrue], nil
+	default:
+		return t.probe(first), nil
+	}
+}
+
+// probe is the verdict while rule i is unknown.
+func (t *Table) probe(i int) boot.Verdict {
+	return boot.Verdict{Action: boot.Probe, Rule: t.rules[i].Name, Pos: t.rules[i].Pos}
+}
+
+// A Trace is how a Table came to its verdict.
+type Trace struct {
+	// Steps are the rules that were looked at, in order. The last of them is
+	// the one that the walk stopped at, if it stopped before the end.
+	Steps   []Step
+	Verdict boot.Verdict
+}
+
+// A Step is one rule of a Trace.
+type Step struct {
+	Rule, Pos string
+	Truth     Truth
+	Failed    string // what keeps the rule from being true: "mac", "arch" or "firmware"; empty when it is
+}
+
+// Explain decides like Decide, by walking all rules, and tells about it. Its
+// cost grows with their number.
+func (t *Table) Explain(m boot.Machine) Trace {
+	var trace Trace
+	unknown := none
+	for i, r := range t.rules {
+		truth, failed := r.Match.eval(m)
+		trace.Steps = append(trace.Steps, Step{Rule: r.Name, Pos: r.Pos, Truth: truth, Failed: failed})
+		switch {
+		case truth == Unknown && unknown == none:
+			unknown = i
+		case truth == True && (unknown == none || r.Action.Do == boot.Ignore):
+			trace.Verdict = t.verdicts[i]
+			return trace
+		case truth == True:
+			trace.Verdict = t.probe(unknown)
+			return trace
+		}
+	}
+	if unknown != none {
+		trace.Verdict = t.probe(unknown)
+	}
+	return trace
+}
+
+// BootSpec implements boot.Booter: the Spec of what Decide says. It is nil for
+// a machine that is ignored, and also for one that boots its own disk or must
+// be probed first, which boot.Booter has no words for: use boot.Decide.
+func (t *Table) BootSpec(m boot.Machine) (*boot.Spec, error) {
+	return t.BootSpecContext(context.Background(), m)
+}
+
+// BootSpecContext is BootSpec.
+func (t *Table) BootSpecContext(ctx context.Context, m boot.Machine) (*boot.Spec, error) {
+	v, err := t.Decide(ctx, m)
+	return v.Spec, err
+}
+
+// ReadBootFile opens the source that id was sealed from, of this table or of
+// any other with the same key. The error wraps boot.ErrNotFound for an ID that
+// was not.
+func (t *Table) ReadBootFile(id boot.ID) (io.ReadCloser, int64, error) {
+	return t.ReadBootFileContext(context.Background(), id)
+}
+
+// ReadBootFileContext is ReadBootFile; the reader too fails when ctx ends.
+func (t *Table) ReadBootFileContext(ctx context.Context, id boot.ID) (io.ReadCloser, int64, error) {
+	source, err := t.seal.Open(id)
+	if err != nil {
+		return nil, 0, err
+	}
+	return t.src.Open(ctx, source)
+}
+
+// WriteBootFile refuses with errors.ErrUnsupported: what a table serves is
+// read only.
+func (t *Table) WriteBootFile(id boot.ID, body io.Reader) error {
+	return t.WriteBootFileContext(context.Background(), id, body)
+}
+
+// WriteBootFileContext is WriteBootFile.
+func (t *Table) WriteBootFileContext(context.Context, boot.ID, io.Reader) error {
+	return fmt.Errorf("write boot file: %w", errors.ErrUnsupported)
+}
