@@ -80,7 +80,7 @@ func unwords(line string, settings map[string]string) (string, bool) {
 			return "", false
 		}
 		for name, value := range settings {
-			w = strings.ReplaceAll(w, "${"+name+"}", value)
+			w = strings.ReplaceAll(w, "${"+name+":string}", value)
 		}
 		words[i] = w
 	}

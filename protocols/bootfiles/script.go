@@ -29,7 +29,7 @@ func (s *script) set(name, hex string) string {
 		s.sets[name] = hex
 		s.order = append(s.order, name)
 	}
-	return "${" + name + "}"
+	return "${" + name + ":string}" // without the type it would expand as it was set, in hexadecimal
 }
 
 func (s *script) String() string {

@@ -129,13 +129,33 @@ type Machine struct {
 	Events []Event // oldest first, at most MaxEvents
 }
 
-// MarshalJSON writes the address as people do, with colons.
+// machineJSON is a Machine with the address as people write it, with colons.
+type machineJSON struct {
+	MAC    string  `json:"mac"`
+	Facts  Facts   `json:"facts"`
+	Events []Event `json:"events"`
+}
+
+// MarshalJSON writes an object with mac, facts and events.
 func (m Machine) MarshalJSON() ([]byte, error) {
-	return json.Marshal(struct {
-		MAC    string  `json:"mac"`
-		Facts  Facts   `json:"facts"`
-		Events []Event `json:"events"`
-	}{net.HardwareAddr(m.MAC[:]).String(), m.Facts, m.Events})
+	return json.Marshal(machineJSON{net.HardwareAddr(m.MAC[:]).String(), m.Facts, m.Events})
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote.
+func (m *Machine) UnmarshalJSON(b []byte) error {
+	var j machineJSON
+	if err := json.Unmarshal(b, &j); err != nil {
+		return err
+	}
+	mac, err := net.ParseMAC(j.MAC)
+	if err != nil {
+		return err
+	}
+	if len(mac) != len(MAC{}) {
+		return fmt.Errorf("machine %q: not an Ethernet address", j.MAC)
+	}
+	*m = Machine{MAC(mac), j.Facts, j.Events}
+	return nil
 }
 
 // A Log is safe for concurrent use. Use New to make one; a nil *Log remembers

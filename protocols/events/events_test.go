@@ -222,6 +222,16 @@ func TestJSON(t *testing.T) {
 	if diff := cmp.Diff(want, string(got)); diff != "" {
 		t.Errorf("JSON (-want +got):\n%s", diff)
 	}
+	var back []Machine
+	if err := json.Unmarshal(got, &back); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(l.Machines(), back); diff != "" {
+		t.Errorf("read back (-want +got):\n%s", diff)
+	}
+	if err := json.Unmarshal([]byte(`[{"mac": "52:54"}]`), &back); err == nil {
+		t.Error("a short address reads")
+	}
 	if got, _ := json.Marshal(New().Machines()); string(got) != "[]" {
 		t.Errorf("an empty log: got %s, want []", got)
 	}

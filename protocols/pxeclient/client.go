@@ -1,0 +1,606 @@
+package pxeclient
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/insomniacslk/dhcp/dhcpv4"
+
+	"github.com/pixiecore/pixiecore/protocols/netio"
+)
+
+// Bounds of a Client.
+const (
+	maxOffers   = 32       // looked at for one DISCOVER
+	maxStages   = 6        // network boot programs in one boot
+	maxDatagram = 9000     // bytes of a DHCP packet
+	maxDownload = 16 << 30 // bytes of a file, which is hashed and not held
+	maxRedirect = 10       // that iPXE follows
+
+	defaultWait    = 10 * time.Second
+	defaultCollect = 100 * time.Millisecond
+	resendFirst    = time.Second // iPXE's and then twice as much each time; EDK2's is 4 s
+	resendRequest  = 4           // REQUESTs to port 4011
+)
+
+// ErrNoOffer is wrapped by the error of a boot for which there was no answer
+// that the firmware accepts.
+var ErrNoOffer = errors.New("no offer to boot by")
+
+// Ports are the UDP ports of a boot.
+type Ports struct {
+	Client     uint16 // 0: any free one
+	Server     uint16
+	BootServer uint16
+	TFTP       uint16
+}
+
+// StandardPorts are those of a real network: 68, 67, 4011 and 69. Binding the
+// first needs privileges.
+func StandardPorts() Ports { return Ports{Client: 68, Server: 67, BootServer: 4011, TFTP: 69} }
+
+// A Client is one machine that boots from the network.
+type Client struct {
+	Profile Profile
+	Program *Profile // the iPXE that it loads; nil: what Profile.Becomes names
+	MAC     net.HardwareAddr
+	UUID    [16]byte
+	// Facts are further settings of iPXE by name: serial, manufacturer,
+	// product, asset, hostname.
+	Facts map[string]string
+	// LongMode is whether an x86 processor has 64 bits.
+	LongMode bool
+
+	// Address is the machine's own, already configured on an interface of this
+	// host; it selects the interface.
+	Address netip.Addr
+	// Server is whom DISCOVER is sent to; the zero Addr is 255.255.255.255.
+	Server netip.Addr
+	Ports  Ports // StandardPorts, as a rule
+
+	Wait    time.Duration // for an acceptable answer; 0: 10 s
+	Collect time.Duration // for better offers after an acceptable one; 0: 100 ms
+}
+
+// StepKind is what a Step did.
+type StepKind string
+
+// The kinds of steps.
+const (
+	StepDiscover   StepKind = "discover"
+	StepOffer      StepKind = "offer" // refused where Step.Err says why
+	StepBootServer StepKind = "boot-server"
+	StepProbe      StepKind = "probe" // asked for a file's size
+	StepFetch      StepKind = "fetch"
+	StepStage      StepKind = "stage" // another program goes on
+)
+
+// A Step is one thing that a machine did or received.
+type Step struct {
+	Kind    StepKind       `json:"kind"`
+	Profile string         `json:"profile"`          // who acted
+	Peer    netip.AddrPort `json:"peer,omitzero"`    // who answered
+	URL     string         `json:"url,omitempty"`    // what was fetched, or the boot file that was named
+	Size    int64          `json:"size,omitempty"`   // bytes
+	SHA256  string         `json:"sha256,omitempty"` // in hexadecimal
+	Err     string         `json:"error,omitempty"`  // why it was refused, or did not work
+
+	// Packet is the DHCP packet that was sent or received.
+	Packet *dhcpv4.DHCPv4 `json:"-"`
+}
+
+// A Transcript is everything that happened in a boot, in order, and what it
+// came to.
+type Transcript struct {
+	Steps   []Step  `json:"steps"`
+	Outcome Outcome `json:"outcome"`
+}
+
+// Find returns the steps of one kind.
+func (t Transcript) Find(kind StepKind) []Step {
+	var found []Step
+	for _, s := range t.Steps {
+		if s.Kind == kind {
+			found = append(found, s)
+		}
+	}
+	return found
+}
+
+// Boot boots the machine. The Transcript is valid with an error, too: it shows
+// how far the machine came. The error wraps ErrNoOffer or ErrLoop where these
+// are the cause, and is ctx's when that ends first.
+func (c *Client) Boot(ctx context.Context) (Transcript, error) {
+	m, err := c.powerOn()
+	if err != nil {
+		return Transcript{}, err
+	}
+	defer m.conn.Close()
+	defer m.http.CloseIdleConnections()
+	// A read that waits is woken by a deadline in the past.
+	defer context.AfterFunc(ctx, func() { _ = m.conn.SetReadDeadline(time.Unix(1, 0)) })()
+
+	err = m.boot(ctx)
+	return m.transcript, err
+}
+
+// machine is a Client that is switched on.
+type machine struct {
+	*Client
+	profile    Profile // who acts: the firmware, then iPXE
+	conn       netio.Conn
+	iface      int
+	http       *http.Client
+	inbox      []netio.Datagram
+	transcript Transcript
+	bootFile   *url.URL // what the last DHCP named
+}
+
+func (c *Client) powerOn() (*machine, error) {
+	if !c.Address.Is4() || len(c.MAC) != 6 {
+		return nil, fmt.Errorf("client %v with address %v: needs an Ethernet and an IPv4 address", c.MAC, c.Address)
+	}
+	m := &machine{Client: c, profile: c.Profile, inbox: netio.NewBatch(1, maxDatagram)}
+	for _, i := range netio.NewInterfaces().All() {
+		for _, p := range i.Prefixes {
+			if p.Addr() == c.Address {
+				m.iface = i.Index
+			}
+		}
+	}
+	if m.iface == 0 {
+		return nil, fmt.Errorf("address %v: on no interface of this host", c.Address)
+	}
+	conn, err := netio.ListenUDP(netip.AddrPortFrom(netip.IPv4Unspecified(), c.Ports.Client))
+	if err != nil {
+		return nil, err
+	}
+	m.conn = conn
+	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: c.Address.AsSlice()}, Timeout: c.wait()}
+	m.http = &http.Client{
+		// No proxy of the environment and no compression: firmware has neither.
+		Transport:     &http.Transport{DialContext: dialer.DialContext, DisableCompression: true, ResponseHeaderTimeout: c.wait()},
+		CheckRedirect: m.redirect,
+	}
+	return m, nil
+}
+
+func (c *Client) wait() time.Duration {
+	if c.Wait > 0 {
+		return c.Wait
+	}
+	return defaultWait
+}
+
+func (c *Client) collect() time.Duration {
+	if c.Collect > 0 {
+		return c.Collect
+	}
+	return defaultCollect
+}
+
+func (m *machine) step(s Step, err error) {
+	s.Profile = m.profile.Name
+	if err != nil {
+		s.Err = err.Error()
+	}
+	m.transcript.Steps = append(m.transcript.Steps, s)
+}
+
+// boot runs one program after the other: the firmware, then what it loads.
+func (m *machine) boot(ctx context.Context) error {
+	var loaded *url.URL // where the running program came from; nil: it is the firmware
+	for range maxStages {
+		next, err := m.stage(ctx, loaded)
+		if err != nil || next == nil {
+			return err
+		}
+		if m.profile, err = m.program(); err != nil {
+			return err
+		}
+		m.step(Step{Kind: StepStage, URL: next.String()}, nil)
+		loaded = next
+	}
+	return fmt.Errorf("%w: %d network boot programs, the last is %v", ErrLoop, maxStages, loaded)
+}
+
+// program is who goes on when the running program has loaded another.
+func (m *machine) program() (Profile, error) {
+	if m.Program != nil {
+		return *m.Program, nil
+	}
+	return ProfileByName(m.profile.Becomes)
+}
+
+// stage is the boot sequence of one program. It returns the address of the next
+// one, or nil where the boot has come to an end.
+func (m *machine) stage(ctx context.Context, loaded *url.URL) (*url.URL, error) {
+	s := m.settings()
+	if loaded != nil && m.profile.Autoexec {
+		beside := loaded.ResolveReference(&url.URL{Path: "autoexec.ipxe"})
+		switch img, err := m.fetch(ctx, beside); {
+		case ctx.Err() != nil:
+			return nil, context.Cause(ctx)
+		case err == nil && img.script():
+			return nil, m.interpret(ctx, img, s)
+		}
+	}
+	if err := m.dhcp(ctx, s); err != nil {
+		return nil, err
+	}
+	img, err := m.fetch(ctx, m.bootFile)
+	switch {
+	case err != nil:
+		return nil, err
+	case img.script() && m.profile.IPXE():
+		return nil, m.interpret(ctx, img, s)
+	case img.script():
+		return nil, fmt.Errorf("%s: an iPXE script is no program for %s", img.URL, m.profile.Name)
+	}
+	return m.bootFile, nil
+}
+
+// interpret runs a script and all that it chains to the end of the boot.
+func (m *machine) interpret(ctx context.Context, img *Image, s settings) error {
+	in := &interpreter{host: m, settings: s}
+	err := in.run(ctx, img)
+	m.transcript.Outcome = in.outcome
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if in.outcome.Action != ActionNone {
+		return nil
+	}
+	var code exitError
+	if err == nil || errors.As(err, &code) {
+		// A script that ends returns to the firmware, which tries what is next.
+		m.transcript.Outcome.Action = ActionExit
+		m.transcript.Outcome.ExitCode = int(code)
+		return nil
+	}
+	return err
+}
+
+// settings are those that iPXE starts with.
+func (m *machine) settings() settings {
+	s := settings{
+		"mac":  {"hex", m.MAC},
+		"uuid": {"uuid", m.UUID[:]},
+		"ip":   {"ipv4", m.Address.AsSlice()},
+	}
+	platform, arch := "pcbios", "i386"
+	if m.profile.Type != 0 {
+		platform = "efi"
+	}
+	switch m.profile.Type {
+	case 7, 16:
+		arch = "x86_64"
+	case 11, 19:
+		arch = "arm64"
+	}
+	s.setString("platform", platform)
+	s.setString("buildarch", arch)
+	for name, value := range m.Facts {
+		s.setString(name, value)
+	}
+	return s
+}
+
+// cpuid implements host.
+func (m *machine) cpuid(ext, ecx bool, bit int) (set, ok bool) {
+	switch m.profile.Type {
+	case 0, 6, 7, 16:
+	default:
+		return false, false
+	}
+	switch {
+	case ext && !ecx && bit == 29: // leaf 0x80000001 EDX: long mode
+		return m.LongMode, true
+	case !ext && !ecx && (bit == 0 || bit == 6): // leaf 1 EDX: FPU, PAE
+		return true, true
+	}
+	return false, true
+}
+
+// dhcp implements host: from DISCOVER to the address of the boot file, which it
+// leaves in m.bootFile.
+func (m *machine) dhcp(ctx context.Context, s settings) error {
+	p := m.profile
+	if class := s.get("user-class"); class != "" && p.IPXE() {
+		p.UserClass = class
+	}
+	offer, err := m.discover(ctx, p)
+	if err != nil {
+		return err
+	}
+	answer := offer
+	if p.AsksBootServer(offer) {
+		if answer, err = m.askBootServer(ctx, p, offer); err != nil {
+			return err
+		}
+	}
+	if m.bootFile, err = p.target(answer); err != nil {
+		return err
+	}
+	s.setString("filename", p.bootFile(answer))
+	if a := siaddr(answer); a.IsValid() {
+		s["next-server"] = setting{"ipv4", a.AsSlice()}
+	}
+	return nil
+}
+
+// discover broadcasts until an acceptable offer has come, waits for better ones
+// a little longer, and chooses.
+func (m *machine) discover(ctx context.Context, p Profile) (*dhcpv4.DHCPv4, error) {
+	to := netip.AddrPortFrom(m.Server, m.Ports.Server)
+	if !m.Server.IsValid() {
+		to = netip.AddrPortFrom(netip.AddrFrom4([4]byte{255, 255, 255, 255}), m.Ports.Server)
+	}
+	d := p.Discover(m.MAC, newXID(), m.UUID)
+	m.step(Step{Kind: StepDiscover, Packet: d}, nil)
+
+	var offers []*dhcpv4.DHCPv4
+	end := time.Now().Add(m.wait())
+	accepted := false
+	resend := time.Time{}
+	for pause := resendFirst; len(offers) < maxOffers; {
+		if now := time.Now(); !accepted && !now.Before(resend) && now.Before(end) {
+			if err := m.send(ctx, d, to); err != nil {
+				return nil, err
+			}
+			resend = now.Add(pause)
+			pause *= 2
+		}
+		until := end
+		if !accepted && resend.Before(end) {
+			until = resend
+		}
+		offer, from, err := m.receive(ctx, d, until)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			if until == end {
+				break
+			}
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		offers = append(offers, offer)
+		refused := p.Accept(offer)
+		m.step(Step{Kind: StepOffer, Peer: from, URL: p.bootFile(offer), Packet: offer}, refused)
+		if refused == nil && !accepted {
+			accepted = true
+			end = time.Now().Add(m.collect())
+		}
+	}
+	return p.Choose(offers)
+}
+
+// askBootServer asks the server of an offer on port 4011.
+func (m *machine) askBootServer(ctx context.Context, p Profile, offer *dhcpv4.DHCPv4) (*dhcpv4.DHCPv4, error) {
+	v, err := parsePXE(offer)
+	if err != nil {
+		return nil, err
+	}
+	who, err := v.bootServer(offer)
+	if err != nil {
+		return nil, err
+	}
+	to := netip.AddrPortFrom(who, m.Ports.BootServer)
+	d := p.BootServerRequest(m.MAC, newXID(), m.UUID, m.Address, offer)
+	for range resendRequest {
+		if err := m.send(ctx, d, to); err != nil {
+			return nil, err
+		}
+		until := time.Now().Add(m.wait() / resendRequest)
+		for {
+			ack, from, err := m.receive(ctx, d, until)
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				break
+			}
+			if err != nil {
+				return nil, err
+			}
+			if from.Addr() != who {
+				continue
+			}
+			err = p.AcceptAck(ack)
+			m.step(Step{Kind: StepBootServer, Peer: from, URL: p.bootFile(ack), Packet: ack}, err)
+			if err != nil {
+				return nil, fmt.Errorf("answer of %v: %w", from, err)
+			}
+			return ack, nil
+		}
+	}
+	err = fmt.Errorf("%v does not answer", to)
+	m.step(Step{Kind: StepBootServer, Peer: to, Packet: d}, err)
+	return nil, err
+}
+
+func newXID() (xid [4]byte) {
+	_, _ = rand.Read(xid[:]) // never fails
+	return xid
+}
+
+func (m *machine) send(ctx context.Context, d *dhcpv4.DHCPv4, to netip.AddrPort) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	_, err := m.conn.WriteBatch([]netio.Datagram{{Data: d.ToBytes(), Peer: to, Local: m.Address, Interface: m.iface}})
+	return err
+}
+
+// receive waits for an answer to d.
+func (m *machine) receive(ctx context.Context, d *dhcpv4.DHCPv4, until time.Time) (*dhcpv4.DHCPv4, netip.AddrPort, error) {
+	for {
+		if err := m.conn.SetReadDeadline(until); err != nil {
+			return nil, netip.AddrPort{}, err
+		}
+		if ctx.Err() != nil { // after the deadline was set: see Boot
+			return nil, netip.AddrPort{}, context.Cause(ctx)
+		}
+		n, err := m.conn.ReadBatch(m.inbox)
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		if err != nil {
+			return nil, netip.AddrPort{}, err
+		}
+		for _, in := range m.inbox[:n] {
+			r, err := dhcpv4.FromBytes(in.Data)
+			if err == nil && r.OpCode == dhcpv4.OpcodeBootReply && r.TransactionID == d.TransactionID &&
+				string(r.ClientHWAddr) == string(m.MAC) {
+				return r, in.Peer, nil
+			}
+		}
+	}
+}
+
+// fetch implements host: it downloads a file as the program that acts does.
+func (m *machine) fetch(ctx context.Context, u *url.URL) (*Image, error) {
+	sink := &sink{sum: sha256.New()}
+	s := Step{Kind: StepFetch, URL: u.String()}
+	err := m.fetchTo(ctx, u, &limitWriter{w: sink, left: maxDownload})
+	s.Size = sink.size
+	if err == nil {
+		s.SHA256 = hex.EncodeToString(sink.sum.Sum(nil))
+	}
+	m.step(s, err)
+	if err != nil {
+		return nil, err
+	}
+	img := &Image{URL: s.URL, Size: s.Size, SHA256: s.SHA256, head: sink.head}
+	if !img.script() {
+		img.head = nil
+	}
+	return img, nil
+}
+
+func (m *machine) fetchTo(ctx context.Context, u *url.URL, w io.Writer) error {
+	switch u.Scheme {
+	case "tftp":
+		if m.profile.family == edk2HTTP {
+			return fmt.Errorf("%v: %s does not speak TFTP", u, m.profile.Name)
+		}
+		return m.fetchTFTP(ctx, u, w)
+	case "http":
+		if m.profile.family != edk2HTTP && !m.profile.announces(featureHTTP) {
+			return fmt.Errorf("%v: %s does not speak HTTP", u, m.profile.Name)
+		}
+		return m.fetchHTTP(ctx, u, w)
+	default:
+		return fmt.Errorf("%v: %s does not speak %s", u, m.profile.Name, u.Scheme)
+	}
+}
+
+func (m *machine) fetchTFTP(ctx context.Context, u *url.URL, w io.Writer) error {
+	host, err := netip.ParseAddr(u.Hostname())
+	if err != nil {
+		return fmt.Errorf("%v: the server is not an address", u)
+	}
+	port := uint64(m.Ports.TFTP)
+	if u.Port() != "" {
+		if port, err = strconv.ParseUint(u.Port(), 10, 16); err != nil {
+			return fmt.Errorf("%v: %w", u, err)
+		}
+	}
+	addr, name := netip.AddrPortFrom(host, uint16(port)), u.Path
+	if len(name) > 0 {
+		name = name[1:]
+	}
+	o := FetchOptions{BlockSize: 1456, Size: true, Local: m.Address}
+	switch m.profile.family {
+	case edk2:
+		size, err := Probe(ctx, addr, name, FetchOptions{Local: m.Address})
+		m.step(Step{Kind: StepProbe, Peer: addr, URL: u.String(), Size: size}, err)
+		if err != nil {
+			return err
+		}
+		o = FetchOptions{BlockSize: 1468, WindowSize: 4, Local: m.Address}
+	case ipxe:
+		o.BlockSize = 1432
+	}
+	_, err = fetchTFTP(ctx, addr, name, o, w)
+	return err
+}
+
+func (m *machine) fetchHTTP(ctx context.Context, u *url.URL, w io.Writer) error {
+	if m.profile.family == edk2HTTP {
+		// HTTP Boot asks for the size first, and cannot do without it.
+		r, err := m.request(ctx, http.MethodHead, u)
+		if err != nil {
+			return err
+		}
+		r.Body.Close()
+		m.step(Step{Kind: StepProbe, URL: u.String(), Size: r.ContentLength}, nil)
+		if r.ContentLength < 0 {
+			return fmt.Errorf("%v: HEAD has no Content-Length", u)
+		}
+	}
+	r, err := m.request(ctx, http.MethodGet, u)
+	if err != nil {
+		return err
+	}
+	defer r.Body.Close()
+	if _, err := io.Copy(w, r.Body); err != nil {
+		return fmt.Errorf("%v: %w", u, err)
+	}
+	return nil
+}
+
+func (m *machine) request(ctx context.Context, method string, u *url.URL) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, u.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("User-Agent", m.profile.Agent)
+	r, err := m.http.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	if r.StatusCode != http.StatusOK {
+		r.Body.Close()
+		return nil, fmt.Errorf("%v: %s", u, r.Status)
+	}
+	return r, nil
+}
+
+// redirect decides whether an HTTP redirect is followed.
+func (m *machine) redirect(_ *http.Request, via []*http.Request) error {
+	switch {
+	case m.profile.family == edk2HTTP:
+		return http.ErrUseLastResponse // HTTP Boot shows the status and gives up
+	case len(via) >= maxRedirect:
+		return fmt.Errorf("more than %d redirects", maxRedirect)
+	}
+	return nil
+}
+
+// sink hashes a file and keeps its beginning, which may be a script.
+type sink struct {
+	size int64
+	sum  hash.Hash
+	head []byte
+}
+
+func (s *sink) Write(p []byte) (int, error) {
+	s.size += int64(len(p))
+	s.sum.Write(p)
+	if room := maxScript - len(s.head); room > 0 {
+		s.head = append(s.head, p[:min(room, len(p))]...)
+	}
+	return len(p), nil
+}

@@ -1,0 +1,39 @@
+// Package pxeclient is a PXE client as each kind of firmware behaves: the
+// counterpart that the servers are tested with, and what simulates a machine
+// for an operator who wants to know what it would be given.
+//
+// A Profile is one firmware: what it sends and what it accepts, as pure
+// functions. A Client drives a Profile over real sockets, from the first
+// DISCOVER to the kernel:
+//
+//	firmware (Profile)                             server
+//	  Discover ───────── broadcast, 67 ──────────▶ ProxyDHCP
+//	  Accept, Choose ◀───────── OFFER ────────────
+//	  BootServerRequest ───── unicast, 4011 ─────▶ (EDK2 always, a BIOS mostly)
+//	  network boot program ◀── TFTP or HTTP ──────
+//	iPXE (the Profile that the firmware's Becomes)
+//	  autoexec.ipxe, from beside the program, or once more DISCOVER
+//	  script ◀──────────────── HTTP ──────────────
+//	  kernel, initrds ◀─────── HTTP ──────────────
+//	Outcome{boot | sanboot | exit | …, kernel, initrds, command line}
+//
+// # Decisions
+//
+// The profiles are what real firmware was seen to do, not what the standard
+// wants of it: a client that is more tolerant than a ROM proves nothing about
+// the server. Where a firmware refuses an answer, the error says why, in the
+// words that help to mend the server.
+//
+// The network boot program is downloaded and hashed but not run: whatever it
+// is, the Client goes on as iPXE. The iPXE that it goes on as interprets the
+// commands that a server's scripts consist of. Sleeping takes no time and
+// nobody is at the keyboard, so a prompt ends by its timeout.
+//
+// The Client never takes a lease. It is given an address that is already
+// configured on this host, and plays the part of a machine that an ordinary
+// DHCP server has served. A simulation must not use up the addresses of a
+// production network, nor reconfigure an interface.
+//
+// All that a server sends is bounded in size, number and time; a server that
+// sends a machine in circles is told so by ErrLoop.
+package pxeclient
