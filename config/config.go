@@ -1,0 +1,219 @@
+package config
+
+import (
+	_ "embed"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+
+	"github.com/pixiecore/pixiecore/booters"
+	"github.com/pixiecore/pixiecore/booters/boot"
+)
+
+// A Config is one valid configuration.
+type Config struct {
+	Listeners []Listener     // at least one, in file order
+	Rules     []booters.Rule // in file order: the first that matches decides
+	Loaders   Loaders        // the ipxe block: absolute paths of what replaces the built-in loaders
+	Log       Log            // what to log, and how
+	Files     []string       // the files that took part, as absolute paths
+}
+
+// Loaders maps a firmware to the absolute path of its loader.
+type Loaders = map[boot.Firmware]string
+
+// A Kind is what a Listener serves.
+type Kind string
+
+// The kinds of listeners, in the order in which a booting machine meets them.
+const (
+	DHCP   Kind = "dhcp"   // ProxyDHCP, RFC 2131 and PXE 2.1
+	PXE    Kind = "pxe"    // the PXE boot server, usually port 4011
+	TFTP   Kind = "tftp"   // RFC 1350
+	HTTP   Kind = "http"   // scripts, kernels, initrds
+	Status Kind = "status" // status page, metrics, JSON API
+)
+
+// kinds are the words for the label of a listener.
+var kinds = []string{string(DHCP), string(PXE), string(TFTP), string(HTTP), string(Status)}
+
+// defaultAddress is where a kind listens unless the file says otherwise. The
+// status page shows what every machine boots, so it is for this host only.
+func (k Kind) defaultAddress() netip.AddrPort {
+	switch k {
+	case DHCP:
+		return netip.AddrPortFrom(netip.IPv4Unspecified(), 67) // RFC 2131 §4.1
+	case PXE:
+		return netip.AddrPortFrom(netip.IPv4Unspecified(), 4011) // PXE 2.1 §2.2.1
+	case TFTP:
+		return netip.AddrPortFrom(netip.IPv6Unspecified(), 69) // RFC 1350 §4
+	case HTTP:
+		return netip.AddrPortFrom(netip.IPv6Unspecified(), 80)
+	default:
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 8067)
+	}
+}
+
+// transport is the kind's own port space: two listeners of one transport
+// cannot have the same address.
+func (k Kind) transport() string {
+	if k == HTTP || k == Status {
+		return "tcp"
+	}
+	return "udp"
+}
+
+// A Listener is a socket to open.
+type Listener struct {
+	Kind       Kind
+	Address    netip.AddrPort // IPv4 for DHCP and PXE; port 0 takes any free one
+	Interfaces []string       // empty: all of them
+	Advertise  netip.Addr     // what machines are told to come back to; the zero Addr: the receiving interface's own
+	Share      bool           // DHCP only: listen beside another DHCP server on this host
+	Pos        string         // "pixiecore.hcl:3"
+}
+
+// A LogLevel is the least severity that is logged.
+type LogLevel string
+
+// The levels.
+const (
+	LogDebug LogLevel = "debug"
+	LogInfo  LogLevel = "info"
+	LogWarn  LogLevel = "warn"
+	LogError LogLevel = "error"
+)
+
+// A LogFormat is how a line of the log is written.
+type LogFormat string
+
+// The formats. LogAuto is console on a terminal and JSON elsewhere.
+const (
+	LogAuto    LogFormat = "auto"
+	LogConsole LogFormat = "console"
+	LogJSON    LogFormat = "json"
+)
+
+// Log is the log block.
+type Log struct {
+	Level  LogLevel  // LogInfo unless set
+	Format LogFormat // LogAuto unless set
+}
+
+// maxFile bounds a file in bytes: fifty thousand rules fit into a fifth of it.
+const maxFile = 16 << 20
+
+// Load reads the file at path. Beyond what Parse reports, it warns of local
+// files that are named in it and are not there.
+//
+// The Config is nil when Report.Err is not nil. The Report is never nil.
+func Load(path string) (*Config, *Report) {
+	r := newReport()
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		r.file(path, sumUnreadable, fmt.Sprintf("%v. Name the file by its absolute path.", err))
+		return nil, r
+	}
+	src, err := readFile(path)
+	switch {
+	case errors.Is(err, errDirectory):
+		r.file(path, sumLater, "A configuration of several files in a directory is part of the language, but this version does not have it yet. Name one file.")
+		return nil, r
+	case errors.Is(err, errTooLarge):
+		r.file(path, sumTooLarge, fmt.Sprintf("A configuration file may have %d MiB. Is it the right file?", maxFile>>20))
+		return nil, r
+	case errors.Is(err, fs.ErrNotExist):
+		r.file(path, sumUnreadable, "There is no such file. Write one: pixiecore prints an example to start from.")
+		return nil, r
+	case err != nil:
+		r.file(path, sumUnreadable, fmt.Sprintf("%v. The user that pixiecore runs as must be able to read it.", err))
+		return nil, r
+	}
+	cfg, named := parse(path, abs, src, r)
+	if cfg == nil {
+		return nil, r
+	}
+	warnMissing(named, r)
+	r.sort()
+	return cfg, r
+}
+
+// Parse reads src as the file called name, without touching any file. Paths in
+// it are relative to the folder of name; a relative name counts from the root.
+//
+// The Config is nil when Report.Err is not nil. The Report is never nil.
+func Parse(name string, src []byte) (*Config, *Report) {
+	r := newReport()
+	if len(src) > maxFile {
+		r.file(name, sumTooLarge, fmt.Sprintf("A configuration file may have %d MiB. Is it the right file?", maxFile>>20))
+		return nil, r
+	}
+	cfg, _ := parse(name, filepath.Join("/", name), src, r)
+	return cfg, r
+}
+
+var (
+	errDirectory = errors.New("is a directory")
+	errTooLarge  = errors.New("is too large")
+)
+
+func readFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if st, err := f.Stat(); err != nil {
+		return nil, err
+	} else if st.IsDir() {
+		return nil, errDirectory
+	}
+	src, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(src) > maxFile {
+		return nil, errTooLarge
+	}
+	return src, nil
+}
+
+// warnMissing looks at each named path once.
+func warnMissing(named []namedFile, r *Report) {
+	verdicts := make(map[string]string)
+	for _, n := range named {
+		verdict, ok := verdicts[n.path]
+		if !ok {
+			verdict = inspect(n.path)
+			verdicts[n.path] = verdict
+		}
+		if verdict != "" {
+			r.warn(n.at, sumNoFile, fmt.Sprintf("%s Machines that need it will not boot until it is there.", verdict))
+		}
+	}
+}
+
+// inspect says in a sentence what is wrong with a path; nothing is wrong with a
+// regular file, nor with a link to one.
+func inspect(path string) string {
+	st, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Sprintf("There is no file %q.", path)
+	case err != nil:
+		return fmt.Sprintf("%q cannot be looked at: %v.", path, errors.Unwrap(err))
+	case !st.Mode().IsRegular():
+		return fmt.Sprintf("%q is no regular file.", path)
+	}
+	return ""
+}
+
+//go:embed example.hcl
+var example string
+
+// Example is a complete configuration with comments, to start from.
+func Example() string { return example }

@@ -1,0 +1,561 @@
+package config
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/pixiecore/pixiecore/booters"
+	"github.com/pixiecore/pixiecore/booters/boot"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// glob returns the files of a folder below testdata, of which there must be some.
+func glob(t testing.TB, pattern string) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join("testdata", pattern))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no testdata/%s: %v", pattern, err)
+	}
+	return files
+}
+
+// A want is one line
+//
+//	# want: LINE:COLUMN SEVERITY: SUMMARY | PART OF THE DETAIL
+//
+// of a file in testdata. LINE:COLUMN is "-" for the file as a whole.
+var want = regexp.MustCompile(`(?m)^# want: (\S+) (error|warning): (.+?) \| (.+)$`)
+
+// TestDiagnostics holds that each file in testdata/bad and testdata/warn gives
+// exactly the problems that it says.
+func TestDiagnostics(t *testing.T) {
+	for _, file := range append(glob(t, "bad/*.hcl"), glob(t, "warn/*.hcl")...) {
+		t.Run(file, func(t *testing.T) {
+			src := read(t, file)
+			wants := want.FindAllStringSubmatch(src, -1)
+			if len(wants) == 0 || len(wants) != strings.Count(src, "# want") {
+				t.Fatalf("%d of %d want comments have the form that is asked for", len(wants), strings.Count(src, "# want"))
+			}
+			cfg, report := Load(file)
+			if bad := strings.Contains(file, "bad"); bad != (report.Err() != nil) || bad != (cfg == nil) {
+				t.Errorf("Config is nil: %v; Err: %v", cfg == nil, report.Err())
+			}
+			problems := report.Problems()
+			for _, w := range wants {
+				i := slices.IndexFunc(problems, func(p Problem) bool {
+					at := "-"
+					if p.Line > 0 {
+						at = fmt.Sprintf("%d:%d", p.Line, p.Column)
+					}
+					return p.File == file && at == w[1] && string(p.Severity) == w[2] && p.Summary == w[3] && strings.Contains(p.Detail, w[4])
+				})
+				if i < 0 {
+					t.Errorf("not reported: %s", w[0])
+					continue
+				}
+				problems = slices.Delete(problems, i, i+1)
+			}
+			for _, p := range problems {
+				t.Errorf("reported beside: %v\n\t%s", p, p.Detail)
+			}
+		})
+	}
+}
+
+// TestGood holds that each file in testdata/good loads without a warning, that
+// the rest of the house accepts it, and what it means.
+func TestGood(t *testing.T) {
+	for _, file := range glob(t, "good/*.hcl") {
+		t.Run(file, func(t *testing.T) {
+			cfg, report := Load(file)
+			if p := report.Problems(); len(p) > 0 {
+				t.Fatalf("problems: %v %s", p, p[0].Detail)
+			}
+			usable(t, cfg)
+			golden(t, strings.TrimSuffix(file, ".hcl")+".golden", dump(t, cfg))
+		})
+	}
+}
+
+// usable holds that booters takes the rules.
+func usable(t testing.TB, cfg *Config) {
+	t.Helper()
+	seal, err := booters.NewSealer(make([]byte, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := booters.NewTable(seal, booters.NewSources(), cfg.Rules); err != nil {
+		t.Errorf("booters refuses what config accepts: %v", err)
+	}
+}
+
+func read(t testing.TB, file string) string {
+	t.Helper()
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func golden(t *testing.T, file, got string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := cmp.Diff(read(t, file), got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", file, diff)
+	}
+}
+
+// dump writes what a configuration means, one thing a line.
+func dump(t *testing.T, cfg *Config) string {
+	t.Helper()
+	var b strings.Builder
+	for _, l := range cfg.Listeners {
+		fmt.Fprintf(&b, "%s: %s on %s", l.Pos, l.Kind, l.Address)
+		if l.Interfaces != nil {
+			fmt.Fprintf(&b, " of %v", l.Interfaces)
+		}
+		if l.Advertise.IsValid() {
+			fmt.Fprintf(&b, " as %s", l.Advertise)
+		}
+		if l.Share {
+			b.WriteString(" shared")
+		}
+		b.WriteByte('\n')
+	}
+	for _, f := range slices.Sorted(maps.Keys(cfg.Loaders)) {
+		fmt.Fprintf(&b, "loader for %s: %s\n", f, cfg.Loaders[f])
+	}
+	fmt.Fprintf(&b, "log: %s, %s\n", cfg.Log.Level, cfg.Log.Format)
+	for _, r := range cfg.Rules {
+		fmt.Fprintf(&b, "%s: rule %q", r.Pos, r.Name)
+		if r.Match.MACs != nil {
+			fmt.Fprintf(&b, " mac %v", r.Match.MACs)
+		}
+		if r.Match.Archs != nil {
+			fmt.Fprintf(&b, " arch %v", r.Match.Archs)
+		}
+		if r.Match.Firmwares != nil {
+			fmt.Fprintf(&b, " firmware %v", r.Match.Firmwares)
+		}
+		fmt.Fprintf(&b, ": %s %s\n", r.Action.Do, r.Action.Boot)
+		if s := r.Action.Spec; s != nil {
+			fmt.Fprintf(&b, "\tkernel %s\n\tinitrd %v\n\tcmdline %q\n\tmessage %q\n\tscript %q\n", s.Kernel, s.Initrd, s.Cmdline, s.Message, s.IpxeScript)
+		}
+	}
+	root, err := filepath.Abs("testdata")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.ReplaceAll(b.String(), root, "TESTDATA")
+}
+
+// TestFilesThatCannotBeRead holds what Load says without having seen HCL.
+func TestFilesThatCannotBeRead(t *testing.T) {
+	for _, tt := range unreadable(t) {
+		t.Run(tt.name, func(t *testing.T) {
+			cfg, report := Load(tt.path)
+			p := report.Problems()
+			if cfg != nil || len(p) != 1 {
+				t.Fatalf("Config %v, problems %v; want no Config and one problem", cfg, p)
+			}
+			if p[0].File != tt.path || p[0].Line != 0 || p[0].Summary != string(tt.summary) || !strings.Contains(p[0].Detail, tt.detail) {
+				t.Errorf("problem %v, %q; want %q of the file with %q", p[0], p[0].Detail, tt.summary, tt.detail)
+			}
+			if got, want := fmt.Sprint(report.Err()), tt.path+": "+string(tt.summary); got != want {
+				t.Errorf("Err %q, want %q", got, want)
+			}
+		})
+	}
+}
+
+type unreadableCase struct {
+	name, path string
+	summary    summary
+	detail     string
+}
+
+func unreadable(t *testing.T) []unreadableCase {
+	t.Helper()
+	dir := t.TempDir()
+	large := filepath.Join(dir, "large.hcl")
+	if err := os.WriteFile(large, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(large, maxFile+1); err != nil {
+		t.Fatal(err)
+	}
+	js := filepath.Join(dir, "pixiecore.hcl.json")
+	if err := os.WriteFile(js, []byte("{}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return []unreadableCase{
+		{"missing", filepath.Join(dir, "none.hcl"), sumUnreadable, "There is no such file"},
+		{"below a file", filepath.Join(js, "x.hcl"), sumUnreadable, "must be able to read it"},
+		{"a directory", dir, sumLater, "Name one file"},
+		{"too large", large, sumTooLarge, "16 MiB"},
+		{"JSON", js, sumLater, "JSON"},
+	}
+}
+
+// TestLimits holds the bounds that no file in testdata should be as large as.
+func TestLimits(t *testing.T) {
+	for _, tt := range []struct {
+		name, src string
+		summary   summary
+	}{
+		{"file", strings.Repeat("#", maxFile+1), sumTooLarge},
+		{"path", fmt.Sprintf("boot \"a\" { kernel = %q }\n", strings.Repeat("a", maxSource+1)), sumTooLarge},
+		{"cmdline", fmt.Sprintf("boot \"a\" {\nkernel = \"a\"\ncmdline = %q\n}\n", strings.Repeat("a", maxCmdline+1)), sumTooLarge},
+		{"script", fmt.Sprintf("boot \"a\" { script = %q }\n", "#!ipxe\n"+strings.Repeat("a", maxScript)), sumTooLarge},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, report := Parse("pixiecore.hcl", []byte(tt.src))
+			if !slices.ContainsFunc(report.Problems(), func(p Problem) bool { return p.Summary == string(tt.summary) }) {
+				t.Errorf("problems %v, want %q", report.Problems(), tt.summary)
+			}
+		})
+	}
+}
+
+// TestNesting holds that no nesting reaches hcl's parser which could exhaust
+// the stack: that would end the process, not the test.
+func TestNesting(t *testing.T) {
+	for _, opening := range []string{"[", "(", "{a=", "a[", "f(", `"${`, `"%{if `, "!", "-", "1?", "1?1:", "[\n", "(1,[", "b {\n", "[for a in "} {
+		for _, n := range []int{maxNesting + 1, 20_000} {
+			_, report := Parse("pixiecore.hcl", []byte("a = "+strings.Repeat(opening, n)))
+			p := report.Problems()
+			if len(p) != 1 || p[0].Summary != string(sumTooDeep) {
+				t.Errorf("%d × %q: %.1v, want one problem %q", n, opening, p, sumTooDeep)
+			}
+		}
+	}
+	// Neither length is depth, nor a condition in each element.
+	long := "a = [" + strings.Repeat("1,\n", 10_000) + strings.Repeat("[-1, true ? 1 : 2],\n", 1000) + "]\n" + strings.Repeat("b {\n a = -1\n}\n", 1000)
+	_, report := Parse("pixiecore.hcl", []byte(long))
+	for _, p := range report.Problems() {
+		if p.Summary == string(sumTooDeep) {
+			t.Errorf("%v in a file that is only long", p)
+		}
+	}
+}
+
+// TestEverySummary holds that all that the language can complain about is seen
+// in a test, and that summaries are short.
+func TestEverySummary(t *testing.T) {
+	seen := make(map[string]bool)
+	for _, file := range append(glob(t, "bad/*.hcl"), glob(t, "warn/*.hcl")...) {
+		for _, w := range want.FindAllStringSubmatch(read(t, file), -1) {
+			seen[w[3]] = true
+			if n := len(strings.Fields(w[3])); n > 6 {
+				t.Errorf("%s: %q has %d words", file, w[3], n)
+			}
+		}
+	}
+	for _, tt := range unreadable(t) {
+		seen[string(tt.summary)] = true
+	}
+	f, err := parser.ParseFile(token.NewFileSet(), "summaries.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	ast.Inspect(f, func(node ast.Node) bool {
+		if lit, ok := node.(*ast.BasicLit); ok && lit.Kind == token.STRING {
+			s, err := strconv.Unquote(lit.Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n++; !seen[s] {
+				t.Errorf("no test has seen %q", s)
+			}
+			if len(strings.Fields(s)) > 6 {
+				t.Errorf("%q has more than six words", s)
+			}
+		}
+		return true
+	})
+	if n < 40 {
+		t.Errorf("found only %d summaries in summaries.go", n)
+	}
+}
+
+// TestWarningsAreOfWholeFiles: see the package's decisions.
+func TestWarningsAreOfWholeFiles(t *testing.T) {
+	_, report := Parse("pixiecore.hcl", []byte("listener \"dhcp\" {}\nlistener \"http\" { adress = 1 }\n"))
+	for _, p := range report.Problems() {
+		if p.Severity != SeverityError {
+			t.Errorf("%v, of a file with an error", p)
+		}
+	}
+}
+
+// TestLaterNamesAreNoOthers holds that a name stands in one list only.
+func TestLaterNamesAreNoOthers(t *testing.T) {
+	for _, s := range []schema{fileSchema, listenerSchema, bootSchema, ruleSchema, matchSchema, ipxeSchema, logSchema} {
+		all := slices.Concat(s.settings, s.blocks, s.later)
+		slices.Sort(all)
+		if n := len(slices.Compact(slices.Clone(all))); n != len(all) {
+			t.Errorf("%s: a name stands in two lists: %v", s.inside, all)
+		}
+		for _, name := range s.later {
+			if !slices.IsSorted(s.later) {
+				t.Errorf("%s: later is not sorted", s.inside)
+			}
+			src := name + " = 1\n"
+			if s.inside != fileSchema.inside {
+				src = wrapIn(s.inside, src)
+			}
+			_, report := Parse("pixiecore.hcl", []byte(src))
+			if !slices.ContainsFunc(report.Problems(), func(p Problem) bool {
+				return p.Summary == string(sumLater) && strings.Contains(p.Detail, strconv.Quote(name))
+			}) {
+				t.Errorf("%s %s: %v, want %q", name, s.inside, report.Problems(), sumLater)
+			}
+		}
+	}
+}
+
+func wrapIn(inside, src string) string {
+	switch inside {
+	case listenerSchema.inside:
+		return "listener \"dhcp\" {\n" + src + "}\n"
+	case bootSchema.inside:
+		return "boot \"a\" {\n" + src + "}\n"
+	case ruleSchema.inside:
+		return "rule \"a\" {\n" + src + "}\n"
+	case matchSchema.inside:
+		return "rule \"a\" {\nmatch {\n" + src + "}\n}\n"
+	case logSchema.inside:
+		return "log {\n" + src + "}\n"
+	default:
+		return "ipxe {\n" + src + "}\n"
+	}
+}
+
+func TestDidYouMean(t *testing.T) {
+	for _, tt := range []struct {
+		given string
+		names []string
+		want  string
+	}{
+		{"adress", listenerSchema.settings, "address"},
+		{"lisener", fileSchema.blocks, "listener"},
+		{"htpp", kinds, "http"},
+		{"HTTP", kinds, "http"},
+		{"amd64", boot.ArchitectureNames(), "x64"},
+		{"aarch64", boot.ArchitectureNames(), "arm64"},
+		{"legacy", boot.FirmwareWords(), "bios"},
+		{"pex", kinds, "pxe"},
+		{"ftp", kinds, "tftp"},
+		{"smtp", []string{"status"}, ""},
+		{strings.Repeat("a", maxSuggest+1), []string{strings.Repeat("a", maxSuggest)}, ""},
+		{"", kinds, ""},
+	} {
+		if got := suggest(tt.given, tt.names); got != tt.want {
+			t.Errorf("suggest(%q) = %q, want %q", tt.given, got, tt.want)
+		}
+	}
+}
+
+func TestWriteText(t *testing.T) {
+	src := read(t, "testdata/report/report.hcl")
+	for _, tt := range []struct {
+		golden string
+		width  int
+		color  bool
+	}{
+		{"wide", 0, false},
+		{"narrow", 60, false},
+		{"color", 100, true},
+	} {
+		_, report := Parse("pixiecore.hcl", []byte(src))
+		var b bytes.Buffer
+		if err := report.WriteText(&b, tt.width, tt.color); err != nil {
+			t.Fatal(err)
+		}
+		golden(t, "testdata/report/"+tt.golden+".golden", b.String())
+		if tt.width > 0 && !tt.color {
+			for line := range strings.Lines(b.String()) {
+				if n := len([]rune(strings.TrimRight(line, "\n"))); n > tt.width {
+					t.Errorf("a line of %d columns: %q", n, line)
+				}
+			}
+		}
+	}
+}
+
+// TestWriteTextIsSafe holds that a file cannot send escape sequences to the
+// terminal of whoever checks it.
+func TestWriteTextIsSafe(t *testing.T) {
+	_, report := Parse("a\x1b[2Jb.hcl", []byte("boot \"\x1b]0;x\x07\" {\n\"\x1b[2J\"\n}\n# \u009b2J\nx = \"\x1b\"\n"))
+	var b bytes.Buffer
+	if err := report.WriteText(&b, 80, false); err != nil {
+		t.Fatal(err)
+	}
+	if strings.ContainsAny(b.String(), "\x1b\x07\u009b\x00") {
+		t.Errorf("control characters in %q", b.String())
+	}
+}
+
+func TestWriteJSON(t *testing.T) {
+	_, report := Parse("pixiecore.hcl", []byte("listener \"http\" {\n\tadress = 1\n}\n"))
+	var b bytes.Buffer
+	if err := report.WriteJSON(&b); err != nil {
+		t.Fatal(err)
+	}
+	var got []map[string]any
+	if err := json.Unmarshal(b.Bytes(), &got); err != nil {
+		t.Fatal(err)
+	}
+	want := []map[string]any{{
+		"file": "pixiecore.hcl", "line": 2.0, "column": 2.0, "severity": "error", "summary": "unknown setting",
+		"detail": `There is no setting "adress" in a listener block. Did you mean "address"?`,
+	}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	b.Reset()
+	_, report = Parse("pixiecore.hcl", []byte("listener \"http\" {}\nrule \"a\" { local = true }\n"))
+	if err := report.WriteJSON(&b); err != nil || b.String() != "[]\n" {
+		t.Errorf("of no problem: %q, %v; want an empty list", b.String(), err)
+	}
+}
+
+func TestErrCounts(t *testing.T) {
+	for _, tt := range []struct{ src, want string }{
+		{"listener \"http\" {}\n", "<nil>"}, // and a warning, for it has no rules
+		{"listener \"htp\" {}\n", "/etc/pixiecore.hcl:1:10: unknown kind of listener"},
+		{"listener \"htp\" {}\nx = 1\ny = 2\n", "/etc/pixiecore.hcl:1:10: unknown kind of listener (and 2 more)"},
+	} {
+		_, report := Parse("/etc/pixiecore.hcl", []byte(tt.src))
+		if got := fmt.Sprint(report.Err()); got != tt.want {
+			t.Errorf("Err of %q: %q, want %q", tt.src, got, tt.want)
+		}
+	}
+}
+
+func TestExampleLoads(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "pixiecore.hcl")
+	if err := os.WriteFile(file, []byte(Example()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg, report := Load(file)
+	if p := report.Problems(); len(p) > 0 {
+		t.Fatalf("problems: %v %s", p, p[0].Detail)
+	}
+	usable(t, cfg)
+	if diff := cmp.Diff([]string{file}, cfg.Files); diff != "" {
+		t.Errorf("Files (-want +got):\n%s", diff)
+	}
+}
+
+var snippet = regexp.MustCompile("(?ms)^```hcl\n(.*?)^```$")
+
+// TestDocumentation holds that each snippet of the reference loads; what a
+// snippet leaves out is added.
+func TestDocumentation(t *testing.T) {
+	doc := read(t, "../docs/configuration.md")
+	snippets := snippet.FindAllStringSubmatch(doc, -1)
+	if len(snippets) < 5 {
+		t.Fatalf("only %d snippets", len(snippets))
+	}
+	for _, s := range snippets {
+		src := s[1]
+		if !strings.Contains(src, `listener "http"`) {
+			src += "listener \"http\" { address = \"[::1]:8888\" }\n"
+		}
+		cfg, report := Parse("/etc/pixiecore.hcl", []byte(src))
+		if err := report.Err(); err != nil {
+			t.Errorf("%v\n%s\n%s", err, report.Problems()[0].Detail, src)
+			continue
+		}
+		usable(t, cfg)
+	}
+	for _, s := range []schema{fileSchema, listenerSchema, bootSchema, ruleSchema, matchSchema, ipxeSchema, logSchema} {
+		for _, name := range slices.Concat(s.settings, s.blocks) {
+			if !strings.Contains(doc, "`"+name) {
+				t.Errorf("the reference does not explain `%s` %s", name, s.inside)
+			}
+		}
+	}
+}
+
+// FuzzParse holds that any input gives either an error or a configuration that
+// the rest of the house takes, that the report can be written, and that the
+// same input gives the same answer.
+func FuzzParse(f *testing.F) {
+	if err := filepath.WalkDir("testdata", func(path string, e fs.DirEntry, err error) error {
+		if err == nil && strings.HasSuffix(path, ".hcl") {
+			f.Add([]byte(read(f, path)))
+		}
+		return err
+	}); err != nil {
+		f.Fatal(err)
+	}
+	f.Add([]byte(Example()))
+	f.Add([]byte("boot \"a\" {\n kernel = \"a\"\n cmdline = \"{{ ID \\\"x\\\" }} $${net0/mac} ${net0/mac:hexhyp}\"\n}\nrule \"r\" { boot = (boot[\"a${1}\"]) }\n"))
+	f.Fuzz(func(t *testing.T, src []byte) {
+		cfg, report := Parse("/etc/pixiecore.hcl", src)
+		if (cfg == nil) != (report.Err() != nil) {
+			t.Fatalf("Config is nil: %v; Err: %v", cfg == nil, report.Err())
+		}
+		if cfg != nil {
+			usable(t, cfg)
+			if len(cfg.Listeners) == 0 {
+				t.Error("no listener")
+			}
+		}
+		var first, again bytes.Buffer
+		for _, width := range []int{0, 10, 80} {
+			if err := report.WriteText(&first, width, true); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, second := Parse("/etc/pixiecore.hcl", src)
+		for _, width := range []int{0, 10, 80} {
+			if err := second.WriteText(&again, width, true); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if first.String() != again.String() {
+			t.Errorf("two reports of the same input:\n%s\n%s", &first, &again)
+		}
+	})
+}
+
+func BenchmarkParse10kRules(b *testing.B) {
+	var src strings.Builder
+	src.WriteString("listener \"http\" {}\nboot \"a\" {\n  kernel = \"/srv/a\"\n}\n")
+	for i := range 10_000 {
+		fmt.Fprintf(&src, "rule \"machine-%d\" {\n  match {\n    mac  = [\"52:54:00:00:%02x:%02x\"]\n    arch = [\"x64\", \"arm64\"]\n  }\n  boot = boot.a\n}\n", i, i>>8, i&0xff)
+	}
+	b.SetBytes(int64(src.Len()))
+	b.ReportAllocs()
+	for b.Loop() {
+		if cfg, report := Parse("/etc/pixiecore.hcl", []byte(src.String())); cfg == nil {
+			b.Fatal(report.Err())
+		}
+	}
+}

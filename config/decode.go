@@ -1,0 +1,379 @@
+package config
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
+
+	"github.com/pixiecore/pixiecore/booters"
+)
+
+// maxNesting bounds how deep brackets, templates, signs and conditions may
+// stand in each other. hcl's parser takes some ten kilobytes of stack for each.
+const maxNesting = 100
+
+// A decoder makes one file into a Config.
+type decoder struct {
+	*Report
+	name      string // of the file, as it is shown
+	dir       string // of the file, absolute: what relative paths are joined to
+	src       []byte
+	cfg       *Config
+	named     []namedFile
+	listeners []hcl.Range // where the Config's listeners stand
+	boots     map[string]*bootBlock
+	refs      *hcl.EvalContext // what a rule's boot may refer to
+	nearBoots int              // how many suggestions of a boot have been made
+	// first holds where each name (or listener's address) was used first, under
+	// its kind.
+	first map[[2]string]hcl.Range
+	// unsure are the types of blocks of which there may be more than could be
+	// understood. Nothing of such a type is called missing.
+	unsure map[string]bool
+}
+
+// A namedFile is a local file that the configuration names.
+type namedFile struct {
+	path string
+	at   hcl.Range
+}
+
+// parse adds to r. The Config is nil if r then has an error.
+func parse(name, abs string, src []byte, r *Report) (*Config, []namedFile) {
+	r.sources[name] = src
+	d := &decoder{
+		Report: r,
+		name:   name,
+		dir:    filepath.Dir(abs),
+		src:    src,
+		cfg:    &Config{Log: Log{Level: LogInfo, Format: LogAuto}, Files: []string{abs}},
+		boots:  make(map[string]*bootBlock),
+		first:  make(map[[2]string]hcl.Range),
+		unsure: make(map[string]bool),
+	}
+	d.file()
+	if r.Err() == nil {
+		d.warnings()
+	}
+	r.sort()
+	if r.Err() != nil {
+		return nil, nil
+	}
+	return d.cfg, d.named
+}
+
+func (d *decoder) errorf(at hcl.Range, s summary, format string, args ...any) *Problem {
+	return d.add(SeverityError, at, s, fmt.Sprintf(format, args...))
+}
+
+// pos is how people are told of a place outside of this package.
+func pos(at hcl.Range) string {
+	return fmt.Sprintf("%s:%d", filepath.Base(at.Filename), at.Start.Line)
+}
+
+func (d *decoder) file() {
+	if strings.HasSuffix(d.name, ".json") {
+		d.Report.file(d.name, sumLater, laterSentence("The JSON syntax")+" Write the file in HCL's native syntax.")
+		return
+	}
+	items, ok := d.items()
+	if !ok {
+		return
+	}
+	body := &hclsyntax.Body{Attributes: make(hclsyntax.Attributes)}
+	for _, src := range items {
+		f, diags := hclsyntax.ParseConfig(src.SliceBytes(d.src), d.name, src.Start)
+		if len(diags) > 0 {
+			d.syntax(diags)
+			for _, typ := range fileSchema.blocks {
+				d.unsure[typ] = true
+			}
+			continue
+		}
+		part := f.Body.(*hclsyntax.Body) // documented by ParseConfig
+		maps.Copy(body.Attributes, part.Attributes)
+		body.Blocks = append(body.Blocks, part.Blocks...)
+	}
+	blocks := d.names(&fileSchema, body).Blocks
+
+	// Rules refer to boots, which may stand behind them.
+	for _, b := range blocks {
+		switch b.Type {
+		case "listener":
+			d.listener(b)
+		case "boot":
+			d.boot(b)
+		case "ipxe":
+			d.ipxe(b)
+		case "log":
+			d.log(b)
+		}
+	}
+	d.bindReferences()
+	for _, b := range blocks {
+		if b.Type == "rule" {
+			d.rule(b)
+		}
+	}
+	d.checkListeners()
+}
+
+// items splits the file into its top-level blocks and settings. Each is then
+// parsed by itself, since hcl's parser no longer reports all that it finds once
+// it had to recover from an error.
+//
+// It counts on the tokens how deep things stand in each other, because the
+// parser recurses: an opening bracket is one level, and so is a sign or "?" that
+// is not separated from the one before it by a comma or the end of a line.
+func (d *decoder) items() (items []hcl.Range, ok bool) {
+	tokens, _ := hclsyntax.LexConfig(d.src, d.name, hcl.InitialPos) // what is wrong with them, the parser says again
+	type level struct {
+		n     int  // signs and conditions so far
+		lines bool // whether the end of a line separates
+	}
+	stack := []level{{lines: true}}
+	depth := 0
+	item := hcl.Range{Filename: d.name, Start: hcl.InitialPos}
+	empty := true // nothing but comments so far
+	for _, t := range tokens {
+		if empty && t.Type == hclsyntax.TokenOBrace && len(items) > 0 {
+			// What a block's brace on a line of its own is meant to belong to.
+			item.Start = items[len(items)-1].Start
+			items = items[:len(items)-1]
+		}
+		top := &stack[len(stack)-1]
+		switch t.Type {
+		case hclsyntax.TokenOBrace, hclsyntax.TokenOBrack, hclsyntax.TokenOParen, hclsyntax.TokenTemplateInterp, hclsyntax.TokenTemplateControl:
+			if t.Type == hclsyntax.TokenTemplateControl {
+				top.n++ // %{ if } nests what follows its closing bracket
+				depth++
+			}
+			stack = append(stack, level{lines: t.Type == hclsyntax.TokenOBrace})
+			depth++
+		case hclsyntax.TokenCBrace, hclsyntax.TokenCBrack, hclsyntax.TokenCParen, hclsyntax.TokenTemplateSeqEnd:
+			if len(stack) > 1 {
+				depth -= 1 + top.n
+				stack = stack[:len(stack)-1]
+			}
+		case hclsyntax.TokenBang, hclsyntax.TokenMinus, hclsyntax.TokenQuestion:
+			top.n++
+			depth++
+		case hclsyntax.TokenComma:
+			depth -= top.n
+			top.n = 0
+		case hclsyntax.TokenNewline, hclsyntax.TokenComment: // a comment to the end of the line includes it
+			if top.lines && bytes.HasSuffix(t.Bytes, []byte("\n")) {
+				depth -= top.n
+				top.n = 0
+			}
+			if len(stack) == 1 {
+				item.End = t.Range.End
+				if !empty {
+					items = append(items, item)
+				}
+				item.Start, empty = item.End, true
+				continue
+			}
+		}
+		if depth > maxNesting {
+			d.errorf(t.Range, sumTooDeep, "Brackets, templates, signs and conditions may stand in each other %d deep. Is a closing bracket missing?", maxNesting)
+			return nil, false
+		}
+		item.End, empty = t.Range.End, empty && t.Type == hclsyntax.TokenEOF
+	}
+	if !empty {
+		items = append(items, item)
+	}
+	return items, true
+}
+
+// syntax reports what hcl's parser found, but for what follows from it.
+func (d *decoder) syntax(diags hcl.Diagnostics) {
+	starts := make(map[int]bool)
+	lastLine := make(map[string]int) // summary → line where it last ended
+	for _, diag := range diags {
+		if diag.Subject == nil {
+			continue
+		}
+		at, text := *diag.Subject, diag.Summary
+		again := starts[at.Start.Byte] || lastLine[text] == at.Start.Line
+		starts[at.Start.Byte] = true
+		lastLine[text] = at.End.Line
+		if again {
+			continue
+		}
+		if in, ok := d.interpolation(at.Start); ok {
+			d.ipxeVariable(in)
+			continue
+		}
+		d.hcl(diag)
+	}
+}
+
+// hcl reports in hcl's words, which begin in upper case as ours do not.
+func (d *decoder) hcl(diag *hcl.Diagnostic) {
+	text := diag.Summary
+	if len(text) > 1 && text[1] >= 'a' && text[1] <= 'z' {
+		text = strings.ToLower(text[:1]) + text[1:]
+	}
+	d.add(SeverityError, *diag.Subject, summary(text), diag.Detail)
+}
+
+// interpolation is the ${…} on one line around p, without its brackets.
+func (d *decoder) interpolation(p hcl.Pos) (hcl.Range, bool) {
+	if p.Byte > len(d.src) {
+		return hcl.Range{}, false
+	}
+	line := d.src[bytes.LastIndexByte(d.src[:p.Byte], '\n')+1 : p.Byte]
+	open := bytes.LastIndex(line, []byte("${"))
+	if open < 0 || bytes.ContainsAny(line[open:], `}"`) {
+		return hcl.Range{}, false
+	}
+	inner := line[open+2:]
+	start := hcl.Pos{Line: p.Line, Column: max(p.Column-columns([]rune(string(inner))), 1), Byte: p.Byte - len(inner)}
+	rest := d.src[start.Byte:]
+	n := bytes.IndexAny(rest, "}\"\n")
+	if n < 0 {
+		n = len(rest)
+	}
+	return hcl.Range{Filename: d.name, Start: start, End: after(start, rest[:n])}, true
+}
+
+// after is the place behind text that begins at p.
+func after(p hcl.Pos, text []byte) hcl.Pos {
+	p.Byte += len(text)
+	if i := bytes.LastIndexByte(text, '\n'); i >= 0 {
+		p.Line += bytes.Count(text, []byte("\n"))
+		p.Column = 1
+		text = text[i+1:]
+	}
+	p.Column += columns([]rune(string(text)))
+	return p
+}
+
+// names refuses the names in a body that s does not have. It returns the body
+// without them.
+func (d *decoder) names(s *schema, body *hclsyntax.Body) *hclsyntax.Body {
+	known := &hclsyntax.Body{Attributes: make(hclsyntax.Attributes, len(body.Attributes))}
+	for name, a := range body.Attributes {
+		switch {
+		case slices.Contains(s.settings, name):
+			known.Attributes[name] = a
+		case slices.Contains(s.blocks, name):
+			d.unsure[name] = true
+			d.errorf(a.NameRange, sumNotSetting, "%q %s is a block: write %s { … } without the equals sign.", name, s.inside, name)
+		case slices.Contains(s.later, name):
+			d.errorf(a.NameRange, sumLater, "%s", laterSentence(fmt.Sprintf("%q %s", name, s.inside)))
+		default:
+			d.unknown(s, sumUnknownSetting, "setting", name, a.NameRange)
+		}
+	}
+	for _, b := range body.Blocks {
+		switch {
+		case slices.Contains(s.blocks, b.Type):
+			known.Blocks = append(known.Blocks, b)
+		case slices.Contains(s.settings, b.Type):
+			d.errorf(b.TypeRange, sumNotBlock, "%q %s takes a value: write %s = … with an equals sign.", b.Type, s.inside, b.Type)
+		case slices.Contains(s.later, b.Type):
+			d.errorf(b.TypeRange, sumLater, "%s", laterSentence(fmt.Sprintf("%q %s", b.Type, s.inside)))
+		default:
+			d.unknown(s, sumUnknownBlock, "block", b.Type, b.TypeRange)
+		}
+	}
+	return known
+}
+
+func (d *decoder) unknown(s *schema, sum summary, what, name string, at hcl.Range) {
+	have := slices.Concat(s.settings, s.blocks)
+	near := suggest(name, have)
+	if s == &fileSchema {
+		d.unsure[near] = true
+	}
+	if near == "" { // one of another version may be meant
+		near = suggest(name, s.later)
+	}
+	if near != "" {
+		have = []string{near}
+	}
+	d.errorf(at, sum, "There is no %s %q %s.%s", what, name, s.inside, didYouMean(name, have))
+}
+
+// label is the one label of a block. want says what it is for.
+func (d *decoder) label(b *hclsyntax.Block, want string) (string, hcl.Range, bool) {
+	if len(b.Labels) != 1 {
+		d.unsure[b.Type] = true
+		d.errorf(b.DefRange(), sumLabel, "A %s block has one label, %s: write %s \"NAME\" { … }.", b.Type, want, b.Type)
+		return "", hcl.Range{}, false
+	}
+	return b.Labels[0], b.LabelRanges[0], true
+}
+
+// single refuses a block that may stand in its surroundings only once, or has a
+// label. in names the surroundings.
+func (d *decoder) single(b *hclsyntax.Block, in string) bool {
+	if len(b.Labels) > 0 {
+		d.errorf(b.LabelRanges[0], sumLabel, "A %s block has no label: write %s { … }.", b.Type, b.Type)
+	}
+	return d.unique(in+" "+b.Type, "", b.TypeRange, sumSecondBlock, fmt.Sprintf("There can be one %s block %s; put the settings of both into one.", b.Type, in))
+}
+
+// unique reports the second use of a name among those of one kind, and shows
+// both places.
+func (d *decoder) unique(kind, name string, at hcl.Range, s summary, detail string) bool {
+	before, used := d.first[[2]string{kind, name}]
+	if !used {
+		d.first[[2]string{kind, name}] = at
+		return true
+	}
+	d.errorf(at, s, "%s The first one stands at %s.", detail, pos(before)).other = before
+	return false
+}
+
+func (d *decoder) log(b *hclsyntax.Block) {
+	if !d.single(b, "in a file") {
+		return
+	}
+	body := d.names(&logSchema, b.Body)
+	if w, ok := d.word(body.Attributes["level"], []string{string(LogDebug), string(LogInfo), string(LogWarn), string(LogError)}); ok {
+		d.cfg.Log.Level = LogLevel(w)
+	}
+	if w, ok := d.word(body.Attributes["format"], []string{string(LogAuto), string(LogConsole), string(LogJSON)}); ok {
+		d.cfg.Log.Format = LogFormat(w)
+	}
+}
+
+// warnings looks at the meaning of a file without errors.
+func (d *decoder) warnings() {
+	d.warnListeners()
+	rules := d.cfg.Rules
+	if len(rules) == 0 {
+		d.problems = append(d.problems, Problem{File: d.name, Severity: SeverityWarning, Summary: string(sumNoRules),
+			Detail: `No machine will boot: one that no rule matches is ignored. Write a rule, for example rule "all" { local = true }.`})
+	}
+	for i, by := range booters.Hidden(rules) {
+		at, other := d.first[[2]string{"rule", rules[i].Name}], d.first[[2]string{"rule", rules[by].Name}]
+		d.warn(at, sumHidden, fmt.Sprintf("Every machine that rule %q is for already matches rule %q at %s, and the first rule that matches decides. Move %q before it, or leave it out.",
+			rules[i].Name, rules[by].Name, pos(other), rules[i].Name)).other = other
+	}
+	for name, b := range d.boots {
+		if !b.used {
+			d.warn(b.at, sumUnusedBoot, fmt.Sprintf("No rule boots %q. Write boot = boot.%s into a rule, or leave the block out.", name, name))
+		}
+	}
+}
+
+// bindReferences makes boot.NAME mean the block of that name.
+func (d *decoder) bindReferences() {
+	named := make(map[string]cty.Value, len(d.boots))
+	for name, b := range d.boots {
+		named[name] = cty.CapsuleVal(bootType, b)
+	}
+	d.refs = &hcl.EvalContext{Variables: map[string]cty.Value{"boot": cty.ObjectVal(named)}}
+}

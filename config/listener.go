@@ -1,0 +1,181 @@
+package config
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+)
+
+func (d *decoder) listener(b *hclsyntax.Block) {
+	body := d.names(&listenerSchema, b.Body)
+	name, at, ok := d.label(b, "what it serves")
+	if !ok {
+		return
+	}
+	if !slices.Contains(kinds, name) {
+		d.unsure["listener"] = true
+		d.errorf(at, sumUnknownKind, "A listener cannot serve %q.%s", name, didYouMean(name, kinds))
+		return
+	}
+	kind := Kind(name)
+	l := Listener{Kind: kind, Address: kind.defaultAddress(), Pos: pos(b.DefRange())}
+
+	addressAt, sound := b.DefRange(), true
+	if a := body.Attributes["address"]; a != nil {
+		addressAt = a.Expr.Range()
+		l.Address, sound = d.address(a, kind)
+	}
+	// Port 0 is any free port, so two of those do not meet.
+	if sound && l.Address.Port() != 0 {
+		d.unique(kind.transport(), l.Address.String(), addressAt, sumAddressTwice,
+			fmt.Sprintf("Only one listener can have %s address %s. Give each its own address or port.", strings.ToUpper(kind.transport()), l.Address))
+	}
+	if a := body.Attributes["interfaces"]; a != nil && d.takes(a, kind, DHCP, PXE, TFTP) {
+		l.Interfaces = d.interfaces(a)
+	}
+	if a := body.Attributes["advertise"]; a != nil && d.takes(a, kind, DHCP, PXE, TFTP, HTTP) {
+		l.Advertise = d.advertise(a, kind)
+	}
+	if a := body.Attributes["share"]; a != nil && d.takes(a, kind, DHCP) {
+		l.Share, _ = d.flag(a)
+	}
+	d.cfg.Listeners = append(d.cfg.Listeners, l)
+	d.listeners = append(d.listeners, b.DefRange())
+}
+
+// takes refuses a setting that would be inert for this kind of listener.
+func (d *decoder) takes(a *hclsyntax.Attribute, kind Kind, takers ...Kind) bool {
+	if slices.Contains(takers, kind) {
+		return true
+	}
+	words := make([]string, len(takers))
+	for i, t := range takers {
+		words[i] = string(t)
+	}
+	d.errorf(a.NameRange, sumNotHere, "%s has no effect on listener %q. It belongs to %s; leave it out here.", a.Name, kind, strings.Join(words, ", "))
+	return false
+}
+
+func (d *decoder) address(a *hclsyntax.Attribute, kind Kind) (netip.AddrPort, bool) {
+	example := kind.defaultAddress().String()
+	t, ok := d.text(a, fmt.Sprintf("an IP address and a port in quotes, like %q", example))
+	if !ok {
+		return netip.AddrPort{}, false
+	}
+	ap, err := netip.ParseAddrPort(t.s)
+	if err != nil {
+		d.errorf(t.at, sumAddress, "%q is not an IP address with a port. %s", t.s, mendAddress(t.s, kind))
+		return netip.AddrPort{}, false
+	}
+	ap = netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+	if (kind == DHCP || kind == PXE) && !ap.Addr().Is4() {
+		d.errorf(t.at, sumIPv4Only, "DHCP is a protocol of IPv4. Write an IPv4 address for listener %q, like %q.", kind, example)
+		return netip.AddrPort{}, false
+	}
+	return ap, true
+}
+
+// mendAddress says what to write instead of s.
+func mendAddress(s string, kind Kind) string {
+	def := kind.defaultAddress()
+	if addr, err := netip.ParseAddr(strings.Trim(s, "[]")); err == nil {
+		return fmt.Sprintf("Add the port: %q.", netip.AddrPortFrom(addr, def.Port()))
+	}
+	if port, ok := strings.CutPrefix(s, ":"); ok {
+		if kind == DHCP || kind == PXE {
+			return fmt.Sprintf("Write %q for all addresses of this host.", "0.0.0.0:"+port)
+		}
+		return fmt.Sprintf("Write %q for all addresses of this host.", "[::]:"+port)
+	}
+	if i := strings.LastIndexByte(s, ':'); i > 0 && strings.Count(s, ":") > 1 && !strings.HasPrefix(s, "[") {
+		return fmt.Sprintf("An IPv6 address stands in brackets: %q.", "["+s[:i]+"]"+s[i:])
+	}
+	return fmt.Sprintf("Write it like %q; a host name will not do, since it may change.", def)
+}
+
+// maxInterface is the length of an interface's name in bytes: Linux's IFNAMSIZ,
+// less its final NUL.
+const maxInterface = 15
+
+func (d *decoder) interfaces(a *hclsyntax.Attribute) []string {
+	all, ok := d.texts(a, `the names of interfaces in quotes, like ["eth0"]`)
+	if ok && len(all) == 0 {
+		d.errorf(a.Expr.Range(), sumEmpty, "interfaces is an empty list, so that nothing would be served. Name an interface, or leave the line out to serve all.")
+	}
+	var names []string
+	for _, t := range all {
+		switch {
+		case t.s == "" || len(t.s) > maxInterface || strings.ContainsAny(t.s, " \t\n/"):
+			d.errorf(t.at, sumInterface, "%q cannot be the name of an interface, which has 1 to %d characters and no blank or slash. Write it as `ip link` shows it.", t.s, maxInterface)
+		case slices.Contains(names, t.s):
+			d.errorf(t.at, sumTwice, "Interface %q stands in the list twice. Name it once.", t.s)
+		default:
+			names = append(names, t.s)
+		}
+	}
+	return names
+}
+
+func (d *decoder) advertise(a *hclsyntax.Attribute, kind Kind) netip.Addr {
+	t, ok := d.text(a, `one IP address in quotes, like "192.0.2.1"`)
+	if !ok {
+		return netip.Addr{}
+	}
+	addr, err := netip.ParseAddr(t.s)
+	addr = addr.Unmap()
+	why := ""
+	switch {
+	case err != nil:
+		why = "is not one IP address without a port"
+	case addr.IsUnspecified():
+		why = "means any address, to which no machine can come back"
+	case addr.IsMulticast() || addr == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
+		why = "is not the address of one host"
+	case addr.Zone() != "":
+		why = "has a zone, which means nothing to another host"
+	case (kind == DHCP || kind == PXE) && !addr.Is4():
+		why = "is not IPv4, as the addresses in DHCP are"
+	default:
+		return addr
+	}
+	d.errorf(t.at, sumAdvertise, "%q %s. Write the address under which machines reach this host, like \"192.0.2.1\".", t.s, why)
+	return netip.Addr{}
+}
+
+// checkListeners looks at what the listeners are without each other.
+func (d *decoder) checkListeners() {
+	if d.unsure["listener"] || d.has(HTTP) {
+		return
+	}
+	if len(d.cfg.Listeners) == 0 {
+		d.Report.file(d.name, sumNoListener, `The file has no listener, so nothing would be served; half a file looks the same. Write listener "dhcp" {}, "pxe", "tftp" and "http".`)
+		return
+	}
+	for i, l := range d.cfg.Listeners {
+		if l.Kind != Status {
+			d.errorf(d.listeners[i], sumNoHTTP, "Machines fetch their script over HTTP, whatever brings them here. Write listener \"http\" {} beside listener %q.", l.Kind)
+			return
+		}
+	}
+}
+
+func (d *decoder) warnListeners() {
+	i := slices.IndexFunc(d.cfg.Listeners, func(l Listener) bool { return l.Kind == DHCP })
+	if i < 0 {
+		return
+	}
+	at := d.listeners[i]
+	if !d.has(TFTP) {
+		d.warn(at, sumNoTFTP, `PXE firmware fetches its loader over TFTP, so that only machines that run iPXE already will boot. Write listener "tftp" {}.`)
+	}
+	if !d.has(PXE) {
+		d.warn(at, sumNoPXE, `Much UEFI firmware asks on port 4011 once more and gives up without an answer. Write listener "pxe" {}.`)
+	}
+}
+
+func (d *decoder) has(kind Kind) bool {
+	return slices.ContainsFunc(d.cfg.Listeners, func(l Listener) bool { return l.Kind == kind })
+}

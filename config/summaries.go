@@ -1,0 +1,69 @@
+package config
+
+// A summary says what is wrong in at most six words. Summaries are grouped by
+// what the reader has to look at. hcl's own summaries of syntax errors are the
+// only ones that do not stand here.
+type summary string
+
+const (
+	// The file.
+	sumUnreadable summary = "file cannot be read"
+	sumTooLarge   summary = "file is too large"
+	sumTooDeep    summary = "nested too deeply"
+	sumNoFile     summary = "no such file"
+
+	// Names.
+	sumUnknownBlock   summary = "unknown block"
+	sumUnknownSetting summary = "unknown setting"
+	sumLater          summary = "not in this version"
+	sumNotBlock       summary = "a setting, written as a block"
+	sumNotSetting     summary = "a block, written as a setting"
+	sumLabel          summary = "wrong number of labels"
+	sumBadName        summary = "unusable name"
+	sumTwice          summary = "name used twice"
+	sumSecondBlock    summary = "block written twice"
+
+	// Values.
+	sumType         summary = "wrong kind of value"
+	sumNull         summary = "value is null"
+	sumEmpty        summary = "empty value"
+	sumUnknownWord  summary = "unknown word"
+	sumVariable     summary = "unknown variable"
+	sumIPXEVariable summary = "iPXE's ${…} needs a second $"
+	sumURL          summary = "unusable URL"
+
+	// Listeners.
+	sumNoListener   summary = "no listener"
+	sumUnknownKind  summary = "unknown kind of listener"
+	sumAddress      summary = "unusable address"
+	sumIPv4Only     summary = "address must be IPv4"
+	sumAddressTwice summary = "address used twice"
+	sumNotHere      summary = "setting has no effect here"
+	sumInterface    summary = "unusable interface name"
+	sumAdvertise    summary = "unusable address to advertise"
+	sumNoHTTP       summary = "no http listener"
+	sumNoTFTP       summary = "no tftp listener"
+	sumNoPXE        summary = "no pxe listener"
+
+	// Boots.
+	sumNothingToBoot summary = "boot without kernel or script"
+	sumScriptAlone   summary = "setting beside a script"
+	sumScript        summary = "script is no iPXE script"
+	sumOneLine       summary = "command line of several lines"
+	sumIPXESyntax    summary = "word with a meaning in iPXE"
+	sumTemplate      summary = "unusable template in command line"
+	sumUnusedBoot    summary = "boot is never used"
+
+	// Rules.
+	sumNoAction       summary = "rule does nothing"
+	sumTwoActions     summary = "rule does two things"
+	sumOnlyTrue       summary = "only true has a meaning"
+	sumNoBoot         summary = "no such boot"
+	sumNotReference   summary = "not a reference to a boot"
+	sumEmptyMatch     summary = "match without a condition"
+	sumEmptyCondition summary = "empty condition"
+	sumMAC            summary = "unusable MAC address pattern"
+	sumHidden         summary = "rule is never reached"
+	sumImpossible     summary = "no machine can match"
+	sumNoRules        summary = "no rules"
+)

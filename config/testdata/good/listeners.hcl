@@ -1,0 +1,40 @@
+# Defaults, and everything that can be set.
+listener "dhcp" {}
+listener "pxe" {}
+listener "tftp" {}
+listener "http" {}
+listener "status" {}
+
+listener "dhcp" {
+  address    = "192.0.2.1:67"
+  interfaces = ["eth0", "eth1.5"]
+  advertise  = "192.0.2.1"
+  share      = true
+}
+listener "pxe" {
+  address    = "192.0.2.1:4011"
+  interfaces = "eth0"
+  advertise  = "192.0.2.1"
+}
+listener "tftp" {
+  address   = "[2001:db8::1]:69"
+  advertise = "2001:db8::1"
+}
+listener "tftp" { address = "[::ffff:192.0.2.1]:69" } # an IPv4 address, after all
+listener "http" {
+  address   = "127.0.0.1:0" # any free port
+  advertise = "127.0.0.1"
+}
+listener "http" { address = "127.0.0.1:0" }
+listener "status" { address = "[::1]:8067" }
+
+log {
+  level  = "debug"
+  format = "json"
+}
+ipxe {
+  bios        = "../srv/vmlinuz"
+  efi64       = "../srv/snponly.efi"
+  loongarch64 = "../srv/snponly.efi"
+}
+rule "all" { ignore = true }

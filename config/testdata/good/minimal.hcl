@@ -1,0 +1,2 @@
+listener "http" {}
+rule "everything" { local = true }

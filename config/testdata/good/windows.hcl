@@ -1,0 +1,4 @@
+﻿listener "http" {}
+rule "all" {
+  local = true
+}

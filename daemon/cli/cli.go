@@ -1,0 +1,106 @@
+// Package cli is the command line of pixiecore, one file for each command.
+//
+// # Decisions
+//
+// Results go to standard output, talk goes to standard error. A hint has a line
+// of its own. The exit status says how it went:
+//
+//	0  fine
+//	1  the answer is no: the configuration is refused
+//	2  the command line is wrong
+//	3  the command could not be run: no such file, a port is taken
+//
+// Colour only on a terminal, and not where NO_COLOR is set.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+)
+
+// Exit statuses.
+const (
+	exitNo     = 1
+	exitUsage  = 2
+	exitFailed = 3
+)
+
+// An exitError ends the program with a status. A nil err has been told already.
+type exitError struct {
+	status int
+	err    error
+}
+
+func (e exitError) Error() string {
+	if e.err == nil {
+		return ""
+	}
+	return e.err.Error()
+}
+
+func (e exitError) Unwrap() error { return e.err }
+
+// failed marks an error of a command that could not be run.
+func failed(err error) error {
+	if err == nil {
+		return nil
+	}
+	return exitError{exitFailed, err}
+}
+
+// Main runs the command that args name and returns the exit status.
+func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	root := &cobra.Command{
+		Use:           "pixiecore",
+		Short:         "Boot machines from the network",
+		Long:          "Pixiecore boots machines from the network: ProxyDHCP beside your DHCP server, PXE, TFTP and HTTP.\nWhat each machine boots stands in one file, " + defaultConfig + ".",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	root.AddCommand(serveCommand(), checkCommand(), bootCommand(), versionCommand())
+
+	cmd, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return 0
+	}
+	var exit exitError
+	if errors.As(err, &exit) {
+		if exit.err != nil {
+			fmt.Fprintln(stderr, "pixiecore:", exit.err)
+		}
+		return exit.status
+	}
+	// Everything else comes from the parsing of the command line.
+	fmt.Fprintln(stderr, "pixiecore:", err)
+	fmt.Fprintf(stderr, "Run `%s --help` for what it takes.\n", cmd.CommandPath())
+	return exitUsage
+}
+
+// terminal reports whether w is one, and its width in columns.
+func terminal(w io.Writer) (width int, color bool) {
+	f, ok := w.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return 0, false
+	}
+	width, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		width = 80
+	}
+	return width, os.Getenv("NO_COLOR") == ""
+}

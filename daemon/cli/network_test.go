@@ -1,0 +1,372 @@
+package cli_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/pixiecore/pixiecore/daemon/status"
+	"github.com/pixiecore/pixiecore/protocols/netio/netlab"
+	"github.com/pixiecore/pixiecore/protocols/pxeclient"
+)
+
+// lab is a daemon on one host and machines on another, on one segment.
+type lab struct {
+	t        testing.TB
+	server   *netlab.Host
+	machines *netlab.Host
+	config   string
+	log      *syncBuffer
+	cmd      *exec.Cmd
+	kernel   []byte
+}
+
+const listeners = `
+listener "dhcp"   {}
+listener "pxe"    {}
+listener "tftp"   {}
+listener "http"   {}
+listener "status" {}
+`
+
+// newLab starts `pixiecore serve` with the configuration, in which DIR is a
+// folder with a kernel, an initrd, and loaders for BIOS and UEFI.
+func newLab(t testing.TB, config string) *lab {
+	t.Helper()
+	lan := netlab.New(t)
+	l := &lab{t: t, server: lan.Host("server", "192.0.2.1/24"), machines: lan.Host("machines", "192.0.2.50/24"), log: &syncBuffer{}}
+	dir := t.TempDir()
+	l.kernel = bytes.Repeat([]byte("kernel"), 100_000)
+	for name, data := range map[string][]byte{
+		"kernel": l.kernel, "initrd": []byte("initrd"),
+		// Stand-ins: the client looks for no program in them.
+		"bios": bytes.Repeat([]byte("undionly"), 9000), "efi64": bytes.Repeat([]byte("ipxe.efi"), 9000), "arm64": bytes.Repeat([]byte("ipxe.arm"), 9000),
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l.config = filepath.Join(t.TempDir(), "pixiecore.hcl")
+	l.write(listeners + strings.ReplaceAll(config, "DIR", dir) + fmt.Sprintf("\nipxe {\n bios = %q\n efi64 = %q\n arm64 = %q\n}\n", dir+"/bios", dir+"/efi64", dir+"/arm64"))
+	l.start()
+	return l
+}
+
+func (l *lab) start() {
+	l.t.Helper()
+	l.cmd = command("pixiecore", "serve", "--config", l.config, "--state-dir", filepath.Dir(l.config)+"/state")
+	l.cmd.Stdout, l.cmd.Stderr = l.log, l.log
+	l.server.StartCmd(l.cmd)
+	l.await("the daemon to serve", func() bool { _, err := l.status(); return err == nil })
+	l.t.Cleanup(func() {
+		if l.t.Failed() {
+			l.t.Logf("the daemon's log:\n%s", l.log)
+		}
+	})
+}
+
+// command is this test binary under another name (see TestMain).
+func command(name string, args ...string) *exec.Cmd {
+	path, err := exec.LookPath(name)
+	if err != nil {
+		panic(err) // testscript.Main puts it into PATH
+	}
+	return exec.Command(path, args...)
+}
+
+// write replaces the configuration as an editor does: by a rename.
+func (l *lab) write(config string) {
+	l.t.Helper()
+	tmp := l.config + ".tmp"
+	if err := os.WriteFile(tmp, []byte(config), 0o644); err != nil {
+		l.t.Fatal(err)
+	}
+	if err := os.Rename(tmp, l.config); err != nil {
+		l.t.Fatal(err)
+	}
+}
+
+// edit replaces text in the running configuration.
+func (l *lab) edit(old, new string) {
+	l.t.Helper()
+	src, err := os.ReadFile(l.config)
+	if err != nil || !bytes.Contains(src, []byte(old)) {
+		l.t.Fatalf("%q not in the configuration (%v)", old, err)
+	}
+	l.write(strings.Replace(string(src), old, new, 1))
+}
+
+// await polls, within bounds, for what the daemon does in its own time.
+func (l *lab) await(what string, ok func() bool) {
+	l.t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for !ok() {
+		if time.Now().After(deadline) {
+			l.t.Fatalf("waited for %s\n%s", what, l.log)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// status reads the daemon's document, on its own host.
+func (l *lab) status() (status.Report, error) {
+	var r status.Report
+	var c net.Conn
+	var err error
+	l.server.Do(func() { c, err = net.DialTimeout("tcp", "127.0.0.1:8067", time.Second) })
+	if err != nil {
+		return r, err
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(5 * time.Second))
+	fmt.Fprint(c, "GET /api/v1/status HTTP/1.0\r\n\r\n")
+	b, err := io.ReadAll(c)
+	if err != nil {
+		return r, err
+	}
+	_, body, ok := bytes.Cut(b, []byte("\r\n\r\n"))
+	if !ok || !bytes.HasPrefix(b, []byte("HTTP/1.0 200")) {
+		return r, fmt.Errorf("%d: %s", http.StatusOK, b)
+	}
+	return r, json.Unmarshal(body, &r)
+}
+
+// boot boots one machine of the kind.
+func (l *lab) boot(profile, mac string) booted {
+	l.t.Helper()
+	cmd := command("pxeclient", profile, mac, "192.0.2.50")
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, os.Stderr
+	var err error
+	l.machines.Do(func() { err = cmd.Run() })
+	var b booted
+	if err != nil || json.Unmarshal(out.Bytes(), &b) != nil {
+		l.t.Fatalf("client: %v: %s", err, &out)
+	}
+	return b
+}
+
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *syncBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *syncBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
+const rules = `
+boot "linux" {
+  kernel  = "DIR/kernel"
+  initrd  = ["DIR/initrd"]
+  cmdline = "console=ttyS0 a  b # || root=live"
+  message = "Hello ; world"
+}
+boot "x64-only" {
+  kernel  = "DIR/kernel"
+  cmdline = "x64"
+}
+rule "ignored" {
+  match { mac = ["52:54:00:00:00:*"] }
+  ignore = true
+}
+rule "local" {
+  match { mac = ["52:54:00:00:01:*"] }
+  local = true
+}
+rule "by-cpu" {
+  match {
+    mac  = ["52:54:00:00:02:*"]
+    arch = ["x64"]
+  }
+  boot = boot.x64-only
+}
+rule "everything-else" {
+  match { mac = ["52:54:00:*"] }
+  boot = boot.linux
+}
+`
+
+// Every kind of firmware comes to the same kernel by its own way.
+func TestEveryFirmwareBoots(t *testing.T) {
+	l := newLab(t, rules)
+	digest := sha256.Sum256(l.kernel)
+	kernel := hex.EncodeToString(digest[:])
+	for i, profile := range []string{
+		"bios", "bios-ipxe-rom", "efi-x64", "efi-x64-ipxe-rom", "efi-arm64", "http-x64", "http-arm64",
+		"undionly", "ipxe-x64", "ipxe-x64-2019", "ipxe-x64-2.0", "ipxe-arm64", "ipxe-no-http",
+	} {
+		t.Run(profile, func(t *testing.T) {
+			mac := fmt.Sprintf("52:54:00:00:03:%02x", i)
+			b := l.boot(profile, mac)
+			o := b.Outcome
+			if b.Err != "" || o.Action != pxeclient.ActionBoot || o.Kernel == nil || o.Kernel.SHA256 != kernel || len(o.Initrds) != 1 {
+				t.Fatalf("got %+v\nsteps %+v\nerror %s", o, b.Steps, b.Err)
+			}
+			if want := "initrd=initrd0 console=ttyS0 a  b # || root=live"; o.Cmdline != want {
+				t.Errorf("command line: got %q, want %q", o.Cmdline, want)
+			}
+			if got := strings.Join(o.Messages, "\n"); !strings.Contains(got, "Hello ; world") {
+				t.Errorf("the screen shows %q", got)
+			}
+		})
+	}
+	r, err := l.status()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Machines) != 13 || r.Generation != 1 || len(r.Rules) != 4 {
+		t.Errorf("status: %d machines, generation %d, %d rules", len(r.Machines), r.Generation, len(r.Rules))
+	}
+	for _, m := range r.Machines {
+		if last := m.Events[len(m.Events)-1]; last.Kind.String() != "booting" || m.Facts.Serial != "S/N 1" {
+			t.Errorf("%x: the last event is %v, facts %+v", m.MAC, last, m.Facts)
+		}
+	}
+}
+
+func TestWhatTheRulesSayHappens(t *testing.T) {
+	l := newLab(t, rules)
+	for _, tc := range []struct {
+		name, profile, mac string
+		action             pxeclient.Action
+		cmdline, err       string
+	}{
+		{"ignored BIOS", "bios", "52:54:00:00:00:01", "", "", "no offer"},
+		{"ignored UEFI", "efi-x64", "52:54:00:00:00:02", "", "", "no offer"},
+		{"ignored iPXE", "undionly", "52:54:00:00:00:03", "", "", "no offer"},
+		{"no rule", "efi-x64", "52:55:00:00:00:03", "", "", "no offer"},
+		{"an operating system's DHCP client", "ordinary", "52:54:00:00:03:01", "", "", "no offer"},
+		{"local BIOS", "bios", "52:54:00:00:01:01", pxeclient.ActionSanboot, "", ""},
+		{"local iPXE on UEFI", "ipxe-x64", "52:54:00:00:01:02", pxeclient.ActionExit, "", ""},
+		{"a BIOS whose CPU decides", "bios", "52:54:00:00:02:01", pxeclient.ActionBoot, "x64", ""},
+		{"UEFI whose type decides", "efi-x64", "52:54:00:00:02:02", pxeclient.ActionBoot, "x64", ""},
+		{"another type falls through", "efi-arm64", "52:54:00:00:02:03", pxeclient.ActionBoot, "initrd=initrd0 console=ttyS0 a  b # || root=live", ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			b := l.boot(tc.profile, tc.mac)
+			if b.Outcome.Action != tc.action || b.Outcome.Cmdline != tc.cmdline || (tc.err == "") != (b.Err == "") || !strings.Contains(b.Err, tc.err) {
+				t.Errorf("got %q %q, error %q; want %q %q, error %q\nsteps %+v", b.Outcome.Action, b.Outcome.Cmdline, b.Err, tc.action, tc.cmdline, tc.err, b.Steps)
+			}
+		})
+	}
+}
+
+func TestASavedEditChangesTheNextBootAndABrokenOneDoesNot(t *testing.T) {
+	l := newLab(t, rules)
+	const mac = "52:54:00:00:02:09"
+	boots := func(want string) {
+		t.Helper()
+		if got := l.boot("undionly", mac); got.Outcome.Cmdline != want {
+			t.Errorf("boots %q, want %q\n%+v", got.Outcome.Cmdline, want, got)
+		}
+	}
+	reload := func(ok bool, gen uint64, edit func()) status.Report {
+		t.Helper()
+		before, err := l.status()
+		if err != nil {
+			t.Fatal(err)
+		}
+		edit()
+		var r status.Report
+		l.await("the verdict on the edit", func() bool {
+			if r, err = l.status(); err != nil {
+				t.Fatal(err)
+			}
+			return r.LastReload != nil && (before.LastReload == nil || !r.LastReload.Time.Equal(before.LastReload.Time))
+		})
+		if r.LastReload.OK != ok || r.Generation != gen {
+			t.Errorf("reload: got %+v, generation %d; want %t, generation %d", r.LastReload, r.Generation, ok, gen)
+		}
+		return r
+	}
+	boots("x64")
+	reload(true, 2, func() { l.edit(`cmdline = "x64"`, `cmdline = "edited"`) })
+	boots("edited")
+	r := reload(false, 2, func() { l.edit(`cmdline = "edited"`, `cmdlin = "broken"`) })
+	if p := r.LastReload.Problems; len(p) == 0 || p[0].Line == 0 {
+		t.Errorf("the report does not say where: %+v", p)
+	}
+	boots("edited")
+	reload(false, 2, func() {
+		l.edit(`cmdlin = "broken"`, "cmdline = \"moved\"\n}\nlistener \"http\" {\n  address = \"0.0.0.0:8080\"")
+	})
+	boots("edited")
+	reload(true, 3, func() {
+		l.edit("cmdline = \"moved\"\n}\nlistener \"http\" {\n  address = \"0.0.0.0:8080\"", `cmdline = "mended"`)
+	})
+	boots("mended")
+	reload(true, 4, func() { l.cmd.Process.Signal(syscall.SIGHUP) })
+	boots("mended")
+
+	// A clean stop, and a start with the same key: scripts that were given out
+	// before still work.
+	if err := l.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.cmd.Wait(); err != nil {
+		t.Errorf("after SIGTERM: %v", err)
+	}
+	l.start()
+	boots("mended")
+}
+
+// A DHCP server on the same host keeps all of its traffic, and the daemon
+// answers beside it.
+func TestBesideADHCPServerOnTheSameHost(t *testing.T) {
+	netlab.Require(t, "dnsmasq")
+	lan := netlab.New(t)
+	l := &lab{t: t, server: lan.Host("server", "192.0.2.1/24"), machines: lan.Host("machines", "192.0.2.50/24"), log: &syncBuffer{}}
+	dir := t.TempDir()
+	os.WriteFile(filepath.Join(dir, "kernel"), []byte("kernel"), 0o644)
+	dnsmasq := exec.Command("dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--user=root", "--port=0", "--interface=eth0",
+		"--dhcp-range=192.0.2.100,192.0.2.199,10m", "--dhcp-authoritative", "--leasefile-ro", "--no-ping", "--log-facility=-", "--log-dhcp", "--pid-file=")
+	served := &syncBuffer{}
+	dnsmasq.Stderr = served
+	l.server.StartCmd(dnsmasq)
+	l.await("dnsmasq", func() bool { return strings.Contains(served.String(), "started") })
+
+	l.config = filepath.Join(t.TempDir(), "pixiecore.hcl")
+	config := func(share bool) string {
+		return strings.Replace(listeners, `"dhcp"   {}`, fmt.Sprintf("\"dhcp\" {\n  share = %t\n}", share), 1) +
+			fmt.Sprintf("boot \"k\" {\n  kernel = %q\n}\nrule \"all\" {\n  boot = boot.k\n}\n", dir+"/kernel")
+	}
+	l.write(config(false))
+	refused := command("pixiecore", "serve", "--config", l.config, "--state-dir", dir)
+	var out bytes.Buffer
+	refused.Stderr = &out
+	l.server.Do(func() { refused.Run() })
+	if code := refused.ProcessState.ExitCode(); code != 3 || !strings.Contains(out.String(), "`share = true`") {
+		t.Fatalf("beside another server without share: exit %d, %s", code, &out)
+	}
+	l.write(config(true))
+	l.start()
+	b := l.boot("undionly", "52:54:00:00:03:01")
+	if b.Outcome.Action != pxeclient.ActionBoot {
+		t.Errorf("got %+v, %s", b.Outcome, b.Err)
+	}
+	if got := served.String(); !strings.Contains(got, "DHCPDISCOVER(eth0) 52:54:00:00:03:01") {
+		t.Errorf("the DHCP server did not get the DISCOVER:\n%s", got)
+	}
+}

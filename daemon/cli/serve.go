@@ -1,0 +1,81 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pixiecore/pixiecore/config"
+	"github.com/pixiecore/pixiecore/daemon"
+)
+
+const (
+	defaultConfig = "/etc/pixiecore.hcl"
+	defaultState  = "/var/lib/pixiecore"
+)
+
+func serveCommand() *cobra.Command {
+	var path, state string
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Serve what the configuration file says",
+		Long: `Serve what the configuration file says, until it is interrupted.
+
+The file is watched: a saved edit is served at once, and a file with an error in
+it changes nothing but the log. SIGHUP reads it again at once.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+				fmt.Fprintf(cmd.ErrOrStderr(), "There is no %s yet. Write one; this is a start, of which every line can be changed:\n\n", path)
+				fmt.Fprint(cmd.ErrOrStderr(), config.Example())
+				fmt.Fprintf(cmd.ErrOrStderr(), "\nThen run `pixiecore check %s`, and this again.\nTo try pixiecore without a file, run `pixiecore boot`.\n", path)
+				return exitError{exitFailed, fmt.Errorf("configuration %s: no such file", path)}
+			}
+			abs, err := filepath.Abs(path) // the working directory may change or go
+			if err != nil {
+				return failed(err)
+			}
+			return run(cmd, daemon.Options{
+				Load:     func() (*config.Config, *config.Report) { return config.Load(abs) },
+				Path:     abs,
+				StateDir: state,
+			})
+		},
+	}
+	cmd.Flags().StringVar(&path, "config", defaultConfig, "the configuration `file`")
+	cmd.Flags().StringVar(&state, "state-dir", stateDir(), "the `directory` for what outlives the process; empty: nothing does")
+	return cmd
+}
+
+// stateDir is the directory that systemd made for the service, else the usual one.
+func stateDir() string {
+	if dir := os.Getenv("STATE_DIRECTORY"); dir != "" {
+		return filepath.SplitList(dir)[0] // systemd.exec(5): several are separated by colons
+	}
+	return defaultState
+}
+
+// run makes a daemon and runs it until the command is interrupted.
+func run(cmd *cobra.Command, o daemon.Options) error {
+	o.Version = buildVersion()
+	d, err := daemon.New(o)
+	var bad *daemon.ConfigError
+	if errors.As(err, &bad) {
+		writeReport(cmd, bad.Report)
+		return exitError{exitFailed, fmt.Errorf("configuration refused, nothing is served: %w", err)}
+	}
+	if err != nil {
+		return failed(err)
+	}
+	return failed(d.Run(cmd.Context()))
+}
+
+// writeReport shows a report to people.
+func writeReport(cmd *cobra.Command, r *config.Report) {
+	width, color := terminal(cmd.ErrOrStderr())
+	r.WriteText(cmd.ErrOrStderr(), width, color)
+}

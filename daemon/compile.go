@@ -1,0 +1,69 @@
+package daemon
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/pixiecore/pixiecore/booters"
+	"github.com/pixiecore/pixiecore/booters/boot"
+	"github.com/pixiecore/pixiecore/booters/loaders"
+	"github.com/pixiecore/pixiecore/config"
+)
+
+// Compiled is a configuration with everything made that can fail.
+type Compiled struct {
+	Config  *config.Config
+	Table   *booters.Table
+	Loaders *loaders.Set
+	Missing []loaders.Missing // platforms for which no loader was found
+}
+
+// Compile makes the rule table and reads the loaders. Its error is one for the
+// operator: a loader that the configuration names cannot be read, or a rule
+// cannot be prepared.
+func Compile(cfg *config.Config, seal *booters.Sealer, sources *booters.Sources) (*Compiled, error) {
+	table, err := booters.NewTable(seal, sources, cfg.Rules)
+	if err != nil {
+		return nil, fmt.Errorf("rules: %w", err)
+	}
+	set, missing, err := loaders.Load(cfg.Loaders, loaders.Dirs())
+	if err != nil {
+		return nil, fmt.Errorf("loaders: %w", err)
+	}
+	return &Compiled{Config: cfg, Table: table, Loaders: set, Missing: missing}, nil
+}
+
+func (c *Compiled) snapshot() boot.Snapshot {
+	return boot.Snapshot{Booter: c.Table, Loaders: c.Loaders.Bytes()}
+}
+
+// MissingNeeded are the platforms without a loader that matter: see needed.
+func (c *Compiled) MissingNeeded() []loaders.Missing {
+	needed := c.needed()
+	return slices.DeleteFunc(slices.Clone(c.Missing), func(m loaders.Missing) bool { return !slices.Contains(needed, m.Firmware) })
+}
+
+// needed are the platforms of a PC, which every network has, and those that a
+// rule singles out. A rule for all of UEFI names some that nobody has.
+func (c *Compiled) needed() []boot.Firmware {
+	needed := []boot.Firmware{boot.FirmwareX86PC, boot.FirmwareEFI64}
+	for _, r := range c.Config.Rules {
+		if r.Action.Do == boot.Ignore {
+			continue
+		}
+		if len(r.Match.Firmwares) == 1 {
+			needed = append(needed, r.Match.Firmwares[0])
+		}
+		for _, a := range r.Match.Archs {
+			if a == boot.ArchIA32 || a == boot.ArchX64 {
+				continue // a PC, or an ia32 UEFI, of which there are few
+			}
+			for _, f := range boot.Platforms() {
+				if f.UEFI() && boot.Possible(a, f) {
+					needed = append(needed, f)
+				}
+			}
+		}
+	}
+	return needed
+}

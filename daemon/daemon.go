@@ -1,0 +1,336 @@
+package daemon
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/pixiecore/pixiecore/booters"
+	"github.com/pixiecore/pixiecore/booters/boot"
+	"github.com/pixiecore/pixiecore/config"
+	"github.com/pixiecore/pixiecore/daemon/status"
+	"github.com/pixiecore/pixiecore/protocols/events"
+	"github.com/pixiecore/pixiecore/systemd"
+)
+
+// Options say what a Daemon runs.
+type Options struct {
+	// Load reads the configuration anew. It is called by New and by every reload.
+	Load func() (*config.Config, *config.Report)
+	// Path is the file that Load reads, to be watched; empty for a
+	// configuration that is no file.
+	Path string
+	// StateDir keeps what outlives the process (the URL key), in files of mode
+	// 0600. Empty: nothing does, and addresses in a boot under way die with
+	// the process.
+	StateDir string
+	// Log takes the log. Nil: a logger as the configuration says, to standard error.
+	Log *zap.Logger
+	// Version is told by the status listener.
+	Version string
+}
+
+// A ConfigError is a configuration that cannot be served, with the report that
+// says why.
+type ConfigError struct{ Report *config.Report }
+
+func (e *ConfigError) Error() string { return e.Report.Err().Error() }
+
+// A Service is one long-running part of the daemon.
+type Service interface {
+	String() string                // names it in errors and status
+	Run(ctx context.Context) error // serves until ctx is done, then cleans up and returns nil
+}
+
+// A Daemon serves one configuration after the other.
+type Daemon struct {
+	opts    Options
+	log     *zap.Logger
+	level   zap.AtomicLevel
+	seal    *booters.Sealer
+	tokens  boot.TokenKey
+	sources *booters.Sources
+	swap    *booters.Swapper
+	events  *events.Log
+	started time.Time
+
+	services []Service
+	close    []func() error // sockets, for New that fails half way
+
+	reloading sync.Mutex // held by whoever reloads
+	tried     [32]byte   // digest of the files at the last attempt, under reloading
+
+	mu         sync.Mutex // guards what follows
+	current    *Compiled
+	loaded     time.Time
+	lastReload status.Reload
+}
+
+// New loads the configuration, compiles it and binds every listener. Nothing
+// is served yet. The error is a *ConfigError for a configuration with errors in
+// it.
+func New(o Options) (*Daemon, error) {
+	d := &Daemon{
+		opts: o, log: o.Log, level: zap.NewAtomicLevel(),
+		sources: booters.NewSources(), swap: &booters.Swapper{}, events: events.New(), started: time.Now(),
+	}
+	if o.Path != "" {
+		d.tried = digest([]string{o.Path}) // before Load: a change in between is then seen
+	}
+	cfg, report := o.Load()
+	if report.Err() != nil {
+		return nil, &ConfigError{report}
+	}
+	if d.log == nil {
+		d.log = newLogger(cfg.Log, os.Stderr, d.level)
+	}
+	for _, p := range report.Problems() {
+		d.log.Warn(p.Summary, zap.String("at", p.String()), zap.String("detail", p.Detail))
+	}
+	if err := d.loadKey(); err != nil {
+		return nil, err
+	}
+	c, err := Compile(cfg, d.seal, d.sources)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.bind(cfg.Listeners); err != nil {
+		d.closeAll()
+		return nil, err
+	}
+	d.commit(c)
+	return d, nil
+}
+
+// loadKey reads or makes the key for sealed IDs and tokens.
+func (d *Daemon) loadKey() error {
+	var secret []byte
+	if d.opts.StateDir == "" {
+		secret = make([]byte, 32)
+		rand.Read(secret)
+	} else {
+		if err := os.MkdirAll(d.opts.StateDir, 0o700); err != nil {
+			return fmt.Errorf("state directory: %w; name another with --state-dir", err)
+		}
+		var err error
+		if secret, _, err = booters.LoadKey(filepath.Join(d.opts.StateDir, "url.key")); err != nil {
+			return err
+		}
+	}
+	var err error
+	if d.seal, err = booters.NewSealer(secret); err != nil {
+		return err
+	}
+	d.tokens, err = boot.NewTokenKey(secret)
+	return err
+}
+
+func (d *Daemon) closeAll() {
+	for _, c := range d.close {
+		c()
+	}
+}
+
+// Close gives up the listeners of a Daemon that is not run.
+func (d *Daemon) Close() { d.closeAll() }
+
+// Run serves until ctx is done, reloads on SIGHUP and when a watched file
+// changes, and returns nil after a clean stop, which lets transfers finish
+// within ten seconds. When one listener fails, all stop, and that is the error.
+func (d *Daemon) Run(ctx context.Context) error {
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+
+	g, ctx := errgroup.WithContext(ctx)
+	for _, s := range d.services {
+		g.Go(func() error {
+			if err := s.Run(ctx); err != nil {
+				return fmt.Errorf("%s: %w", s, err)
+			}
+			return nil
+		})
+		d.log.Info("listening", zap.Stringer("listener", s))
+	}
+	g.Go(func() error {
+		for {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-hup:
+				d.Reload() // its verdict is logged and notified
+			}
+		}
+	})
+	if d.opts.Path != "" {
+		g.Go(func() error {
+			watch(ctx, d.log, d.watched, d.reloadChanged)
+			return nil
+		})
+	}
+	d.notified(systemd.Ready(d.statusLine()))
+	<-ctx.Done()
+	d.notified(systemd.Stopping())
+	d.log.Info("stopping")
+	return g.Wait()
+}
+
+// watched are the files whose change means a new configuration.
+func (d *Daemon) watched() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	files := slices.Clone(d.current.Config.Files)
+	if !slices.Contains(files, d.opts.Path) {
+		files = append(files, d.opts.Path)
+	}
+	return files
+}
+
+// reloadChanged is Reload for an event of the file system, which may mean nothing.
+func (d *Daemon) reloadChanged() {
+	now := digest(d.watched())
+	d.reloading.Lock()
+	same := now == d.tried
+	d.reloading.Unlock()
+	if !same {
+		d.Reload()
+	}
+}
+
+// Reload reads the configuration again and serves it. On any error the running
+// generation stays in every part, and the error says why.
+func (d *Daemon) Reload() error {
+	d.reloading.Lock()
+	defer d.reloading.Unlock()
+	d.notified(systemd.Reloading())
+	if d.opts.Path != "" {
+		d.tried = digest(d.watched())
+	}
+	start := time.Now()
+	c, report, err := d.prepare()
+
+	// ── the line: above it everything may fail, below it nothing ──
+
+	last := status.Reload{Time: start, OK: err == nil, Problems: report.Problems()}
+	if err != nil {
+		last.Error = err.Error()
+	}
+	d.mu.Lock()
+	d.lastReload = last
+	d.mu.Unlock()
+	for _, p := range report.Problems() {
+		level := zap.WarnLevel
+		if p.Severity == config.SeverityError {
+			level = zap.ErrorLevel
+		}
+		d.log.Log(level, p.Summary, zap.String("at", p.String()), zap.String("detail", p.Detail))
+	}
+	if err != nil {
+		d.log.Error("reload refused; the running configuration stays", zap.Error(err), zap.Uint64("gen", d.swap.Current().Gen))
+		d.notified(systemd.Ready("reload refused: " + err.Error() + "; still running " + d.statusLine()))
+		return err
+	}
+	old := d.compiled()
+	gen := d.commit(c)
+	d.log.Info("configuration reloaded", zap.Uint64("gen", gen), zap.Duration("took", time.Since(start)), zap.Strings("changes", changes(old, c)))
+	d.notified(systemd.Ready(d.statusLine()))
+	return nil
+}
+
+// prepare does everything of a reload that may fail.
+func (d *Daemon) prepare() (*Compiled, *config.Report, error) {
+	cfg, report := d.opts.Load()
+	if err := report.Err(); err != nil {
+		return nil, report, err
+	}
+	running := d.compiled().Config
+	same := func(a, b config.Listener) bool {
+		return a.Kind == b.Kind && a.Address == b.Address && slices.Equal(a.Interfaces, b.Interfaces) && a.Advertise == b.Advertise && a.Share == b.Share
+	}
+	if !slices.EqualFunc(cfg.Listeners, running.Listeners, same) {
+		return nil, report, errors.New("the listeners differ from the running ones: this version changes listeners at a restart only, so nothing was applied; restart pixiecore to apply all of it")
+	}
+	if cfg.Log.Format != running.Log.Format {
+		return nil, report, errors.New("the log's format differs from the running one: this version changes it at a restart only, so nothing was applied; restart pixiecore to apply all of it")
+	}
+	c, err := Compile(cfg, d.seal, d.sources)
+	return c, report, err
+}
+
+// commit publishes a generation. It cannot fail.
+func (d *Daemon) commit(c *Compiled) (gen uint64) {
+	d.level.SetLevel(zapLevel(c.Config.Log.Level))
+	gen = d.swap.Publish(c.snapshot())
+	d.mu.Lock()
+	d.current, d.loaded = c, time.Now()
+	d.mu.Unlock()
+	for _, l := range c.Loaders.All() {
+		if l.Warning != "" {
+			d.log.Warn("loader looks odd", zap.Stringer("firmware", l.Firmware), zap.String("file", l.Path), zap.String("doubt", l.Warning))
+		}
+	}
+	for _, m := range c.MissingNeeded() {
+		d.log.Warn("loader missing", zap.Stringer("firmware", m.Firmware), zap.Error(m))
+	}
+	return gen
+}
+
+func (d *Daemon) compiled() *Compiled {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.current
+}
+
+// changes says rule by rule how the new generation differs.
+func changes(old, new *Compiled) []string {
+	describe := func(r booters.Rule) string {
+		if r.Action.Do == boot.Boot && r.Action.Boot != "" {
+			return "boots " + r.Action.Boot
+		}
+		return map[boot.Action]string{boot.Boot: "boots", boot.Local: "boots the local disk", boot.Ignore: "ignores"}[r.Action.Do]
+	}
+	was := map[string]booters.Rule{}
+	for _, r := range old.Config.Rules {
+		was[r.Name] = r
+	}
+	var all []string
+	for _, r := range new.Config.Rules {
+		o, ok := was[r.Name]
+		delete(was, r.Name)
+		switch {
+		case !ok:
+			all = append(all, fmt.Sprintf("rule %s is new and %s", r.Name, describe(r)))
+		case describe(o) != describe(r):
+			all = append(all, fmt.Sprintf("rule %s now %s (was: %s)", r.Name, describe(r), describe(o)))
+		}
+	}
+	for _, r := range old.Config.Rules {
+		if _, gone := was[r.Name]; gone {
+			all = append(all, fmt.Sprintf("rule %s is gone (was: %s)", r.Name, describe(r)))
+		}
+	}
+	return all
+}
+
+// statusLine is the one line for systemctl status.
+func (d *Daemon) statusLine() string {
+	return fmt.Sprintf("generation %d: %d rules", d.swap.Current().Gen, len(d.compiled().Config.Rules))
+}
+
+// notified logs what systemd could not be told.
+func (d *Daemon) notified(err error) {
+	if err != nil {
+		d.log.Debug("systemd not notified", zap.Error(err))
+	}
+}

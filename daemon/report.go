@@ -1,0 +1,38 @@
+package daemon
+
+import (
+	"github.com/pixiecore/pixiecore/booters/boot"
+	"github.com/pixiecore/pixiecore/daemon/status"
+)
+
+// report is what the status listener tells.
+func (d *Daemon) report() status.Report {
+	gen := d.swap.Current().Gen
+	d.mu.Lock()
+	c, loaded, last := d.current, d.loaded, d.lastReload
+	d.mu.Unlock()
+	r := status.Report{
+		Version: d.opts.Version, Started: d.started, Generation: gen, Loaded: loaded,
+		Files: c.Config.Files, Machines: d.events.Machines(),
+	}
+	if !last.Time.IsZero() {
+		r.LastReload = &last
+	}
+	for _, s := range d.services {
+		r.Listeners = append(r.Listeners, s.String())
+	}
+	for _, rule := range c.Config.Rules {
+		x := status.Rule{Name: rule.Name, At: rule.Pos, Action: rule.Action.Do.String()}
+		if rule.Action.Do == boot.Boot {
+			x.Boot = rule.Action.Boot
+		}
+		r.Rules = append(r.Rules, x)
+	}
+	for _, l := range c.Loaders.All() {
+		r.Loaders = append(r.Loaders, status.Loader{Firmware: l.Firmware.String(), File: l.Path, SHA256: l.SHA256, Version: l.Version, Warning: l.Warning})
+	}
+	for _, m := range c.Missing {
+		r.MissingLoaders = append(r.MissingLoaders, m.Error())
+	}
+	return r
+}

@@ -1,0 +1,124 @@
+// Package status tells people and programs what the daemon does: over HTTP,
+// read-only, on a listener of its own that is on loopback unless the
+// configuration says otherwise.
+//
+//	/healthz         200 while the daemon serves, also when it refused an edit
+//	/api/v1/status   everything as one JSON document: a Report
+//
+// # Decisions
+//
+// A refused reload does not make the daemon unhealthy: it goes on serving, and
+// a supervisor that killed it for that would turn a typing error into an
+// outage. The refusal stands in the document.
+package status
+
+import (
+	"context"
+	"encoding/json"
+	"net"
+	"net/http"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/pixiecore/pixiecore/config"
+	"github.com/pixiecore/pixiecore/protocols/events"
+)
+
+// A Report is the document of /api/v1/status.
+type Report struct {
+	Version        string           `json:"version"`
+	Started        time.Time        `json:"started"`
+	Generation     uint64           `json:"generation"`
+	Loaded         time.Time        `json:"loaded"` // when this generation was published
+	Files          []string         `json:"files"`
+	LastReload     *Reload          `json:"last_reload,omitempty"` // absent before the first
+	Listeners      []string         `json:"listeners"`
+	Rules          []Rule           `json:"rules"`
+	Loaders        []Loader         `json:"loaders"`
+	MissingLoaders []string         `json:"missing_loaders,omitempty"` // a sentence each
+	Machines       []events.Machine `json:"machines"`                  // the one heard of last comes first
+}
+
+// A Reload is the verdict on an edit.
+type Reload struct {
+	Time     time.Time        `json:"time"`
+	OK       bool             `json:"ok"`
+	Error    string           `json:"error,omitempty"`
+	Problems []config.Problem `json:"problems,omitempty"`
+}
+
+// A Rule is one of the running configuration, in order.
+type Rule struct {
+	Name   string `json:"name"`
+	At     string `json:"at,omitempty"` // "pixiecore.hcl:12"
+	Action string `json:"action"`
+	Boot   string `json:"boot,omitempty"`
+}
+
+// A Loader is a network boot program that is served.
+type Loader struct {
+	Firmware string `json:"firmware"`
+	File     string `json:"file"`
+	SHA256   string `json:"sha256"`
+	Version  string `json:"version,omitempty"`
+	Warning  string `json:"warning,omitempty"`
+}
+
+const (
+	readHeaderTimeout = 5 * time.Second
+	writeTimeout      = 30 * time.Second
+	idleTimeout       = time.Minute
+	maxHeaderBytes    = 16 << 10
+	drainTimeout      = 2 * time.Second
+)
+
+// A Server serves one listener.
+type Server struct {
+	Listener net.Listener
+	Report   func() Report
+	Log      *zap.Logger
+}
+
+// String names the server in errors and status.
+func (s *Server) String() string { return "status " + s.Listener.Addr().String() }
+
+// Run serves until ctx is done, and then returns nil.
+func (s *Server) Run(ctx context.Context) error {
+	srv := &http.Server{
+		Handler: s.Handler(), ReadHeaderTimeout: readHeaderTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
+		MaxHeaderBytes: maxHeaderBytes, ErrorLog: zap.NewStdLog(s.Log),
+	}
+	done := make(chan error, 1)
+	go func() { done <- srv.Serve(s.Listener) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
+	defer cancel()
+	if srv.Shutdown(drain) != nil {
+		srv.Close()
+	}
+	<-done
+	return nil
+}
+
+// Handler serves the paths of the package.
+func (s *Server) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain")
+		w.Write([]byte("ok\n"))
+	})
+	mux.HandleFunc("GET /api/v1/status", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		enc := json.NewEncoder(w)
+		enc.SetIndent("", "  ")
+		if err := enc.Encode(s.Report()); err != nil {
+			s.Log.Debug("status not sent", zap.Error(err))
+		}
+	})
+	return mux
+}
