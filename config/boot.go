@@ -1,7 +1,6 @@
 package config
 
 import (
-	"bytes"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -43,13 +42,11 @@ func (d *decoder) boot(b *hclsyntax.Block) {
 	body := d.names(&bootSchema, b.Body)
 	attrs := body.Attributes
 	name, at, ok := d.label(b, "its name")
-	if !ok {
-		name, at = "", b.DefRange()
-	} else if !hclsyntax.ValidIdentifier(name) {
+	if ok && !hclsyntax.ValidIdentifier(name) {
 		d.unsure["boot"] = true
 		d.errorf(at, sumBadName, "A boot's name is an identifier, since rules refer to it: letters, digits, \"-\" and \"_\", beginning with a letter. %q is none; %q would be one.", name, "boot-"+identifier(name))
 		ok = false
-	} else {
+	} else if ok {
 		ok = d.unique("boot", name, at, sumTwice, fmt.Sprintf("There are two boots %q. Rename one of them.", name))
 	}
 	block := &bootBlock{name: name, at: b.DefRange()}
@@ -85,7 +82,6 @@ func (d *decoder) boot(b *hclsyntax.Block) {
 	}
 	if t, ok := d.text(attrs["message"], "a text in quotes"); ok {
 		block.spec.Message = t.s
-		d.ipxeSyntax("message", t, t.s)
 	}
 }
 
@@ -175,12 +171,10 @@ func (d *decoder) cmdline(t text) string {
 		d.errorf(t.at, sumOneLine, "A kernel's command line has one line and no control characters. Write it in quotes, on one line.")
 		return ""
 	}
-	// Between the markers is what iPXE reads, and markers become one word.
-	var line, words strings.Builder
+	var line strings.Builder
 	for rest := t.s; ; {
 		before, marker, found := strings.Cut(rest, "{{")
 		line.WriteString(before)
-		words.WriteString(before)
 		if !found {
 			break
 		}
@@ -192,42 +186,9 @@ func (d *decoder) cmdline(t text) string {
 			return ""
 		}
 		fmt.Fprintf(&line, "{{ %s %q }}", fn, d.source("a file in cmdline", text{arg, t.at}))
-		words.WriteString("URL")
 		rest = behind
 	}
-	d.ipxeSyntax("cmdline", t, words.String())
 	return line.String()
-}
-
-// ipxeSyntax refuses the words that iPXE's parser takes for its own syntax
-// wherever they stand alone (exec.c, split_command and command_terminator).
-func (d *decoder) ipxeSyntax(name string, t text, words string) {
-	for word := range strings.FieldsSeq(words) {
-		if word == "||" || word == "&&" || word == ";" || word[0] == '#' {
-			d.errorf(d.within(t.at, word), sumIPXESyntax, "iPXE reads %s, and %q there is its own syntax: what follows would be lost or run as a command. Write it without blanks around it, or leave it out.", name, word)
-			return
-		}
-	}
-}
-
-// within is the place of a word in a range, or all of the range where the
-// source spells it differently.
-func (d *decoder) within(at hcl.Range, word string) hcl.Range {
-	src := at.SliceBytes(d.src)
-	const blanks = " \t\r\n\""
-	for from := 0; ; {
-		i := bytes.Index(src[from:], []byte(word))
-		if i < 0 {
-			return at
-		}
-		start, end := from+i, from+i+len(word)
-		if start > 0 && end < len(src) && strings.IndexByte(blanks, src[start-1]) >= 0 && strings.IndexByte(blanks, src[end]) >= 0 {
-			at.Start = after(at.Start, src[:start])
-			at.End = after(at.Start, src[start:end])
-			return at
-		}
-		from = end
-	}
 }
 
 func (d *decoder) ipxe(b *hclsyntax.Block) {

@@ -311,6 +311,26 @@ func TestWarningsAreOfWholeFiles(t *testing.T) {
 	}
 }
 
+// TestSuggestionsEnd holds that a large file in which every name is wrong costs
+// no more than one in which a few are.
+func TestSuggestionsEnd(t *testing.T) {
+	var src strings.Builder
+	src.WriteString("listener \"http\" {}\nboot \"debian\" { kernel = \"/srv/linux\" }\n")
+	for i := range maxNearBoots + 1 {
+		fmt.Fprintf(&src, "rule \"r%d\" { boot = boot.debain }\n", i)
+	}
+	_, report := Parse("pixiecore.hcl", []byte(src.String()))
+	near := 0
+	for _, p := range report.Problems() {
+		if strings.Contains(p.Detail, "Did you mean") {
+			near++
+		}
+	}
+	if n := len(report.Problems()); n != maxNearBoots+1 || near != maxNearBoots {
+		t.Errorf("%d problems with %d suggestions, want %d with %d", n, near, maxNearBoots+1, maxNearBoots)
+	}
+}
+
 // TestLaterNamesAreNoOthers holds that a name stands in one list only.
 func TestLaterNamesAreNoOthers(t *testing.T) {
 	for _, s := range []schema{fileSchema, listenerSchema, bootSchema, ruleSchema, matchSchema, ipxeSchema, logSchema} {

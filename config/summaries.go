@@ -50,7 +50,6 @@ const (
 	sumScriptAlone   summary = "setting beside a script"
 	sumScript        summary = "script is no iPXE script"
 	sumOneLine       summary = "command line of several lines"
-	sumIPXESyntax    summary = "word with a meaning in iPXE"
 	sumTemplate      summary = "unusable template in command line"
 	sumUnusedBoot    summary = "boot is never used"
 

@@ -48,7 +48,7 @@ func kinds() []kind {
 		{boot.FirmwareEFI32, boot.FirmwareEFI32, []string{"snponly-ia32.efi", "ipxe-ia32.efi", "ipxe-i386.efi"}, peI386, mendBuild("bin-i386-efi/snponly.efi", "efi32")},
 		{boot.FirmwareEFI64, boot.FirmwareEFI64, x64, peX64, mendPackage},
 		{boot.FirmwareEFIBC, boot.FirmwareEFI64, x64, peX64, mendPackage},
-		{boot.FirmwareEFIARM32, boot.FirmwareEFIARM32, []string{"snponly-arm32.efi", "ipxe-arm32.efi"}, peThumb, mendBuild("bin-arm32-efi/snponly.efi", "efi-arm32")},
+		{boot.FirmwareEFIARM32, boot.FirmwareEFIARM32, []string{"snponly-arm32.efi", "ipxe-arm32.efi"}, peThumb, mendBuild("bin-arm32-efi/snponly.efi", "arm32")},
 		{boot.FirmwareEFIARM64, boot.FirmwareEFIARM64, []string{"snponly-arm64.efi", "arm64-efi/snponly.efi", "ipxe-arm64.efi", "arm64-efi/ipxe.efi"}, peARM64, mendTrixie},
 		{boot.FirmwareEFIRISCV64, boot.FirmwareEFIRISCV64, []string{"snponly-riscv64.efi", "ipxe-riscv64.efi"}, peRISCV64, mendTrixie},
 		{boot.FirmwareEFILoongArch64, boot.FirmwareEFILoongArch64, []string{"snponly-loong64.efi", "ipxe-loong64.efi"}, peLoongArch64, mendTrixie},

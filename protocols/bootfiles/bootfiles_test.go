@@ -89,13 +89,13 @@ func unwords(line string, settings map[string]string) (string, bool) {
 
 func FuzzWords(f *testing.F) {
 	for _, s := range []string{
-		"console=ttyS0 quiet", "a || b", "a && b ; c", "#not-a-comment", "ds=nocloud;s=http://x/ #x", "two  spaces   three", "x ;", "##", "init=/bin/sh -- -c 'a;b'",
+		"console=ttyS0 quiet", "a || b", "a && b ; c", "#not-a-comment", "ds=nocloud;s=http://x/ #x", "two  spaces   three", "x ;", "tab\t#b", "##", "init=/bin/sh -- -c 'a;b'",
 	} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		if strings.ContainsAny(text, "\t\n\v\f\r${}") {
-			return // not what words is given, or iPXE's own
+		if strings.ContainsAny(text, "${}") {
+			return // iPXE's own
 		}
 		var s script
 		settings := map[string]string{}
@@ -104,7 +104,7 @@ func FuzzWords(f *testing.F) {
 			settings[name] = map[string]string{"20": " ", "7c": "|", "26": "&", "3b": ";", "23": "#"}[hex]
 		}
 		got, ok := unwords(line, settings)
-		if want := strings.TrimRight(text, " "); !ok || got != want {
+		if want := strings.TrimRight(strings.NewReplacer("\t", " ", "\n", " ", "\v", " ", "\f", " ", "\r", " ").Replace(text), " "); !ok || got != want {
 			t.Errorf("%q is written %q, which iPXE reads as %q (%t)", text, line, got, ok)
 		}
 	})

@@ -50,6 +50,13 @@ func (s *script) String() string {
 // with a setting, and so do further spaces. iPXE's own ${…} stays, and is
 // expanded by iPXE.
 func (s *script) words(text string) string {
+	// iPXE splits at every kind of white space and puts one space back.
+	text = strings.Map(func(r rune) rune {
+		if strings.ContainsRune("\t\n\v\f\r", r) {
+			return ' '
+		}
+		return r
+	}, text)
 	var b strings.Builder
 	spaces := 0
 	for i, w := range strings.Split(text, " ") {
@@ -87,7 +94,7 @@ func (s *script) echo(text string) {
 		l = strings.Map(func(r rune) rune {
 			switch {
 			case r == '\t':
-				return ' '
+				return r
 			case r < 0x20 || r == 0x7f || r >= 0x80 && r < 0xa0:
 				return -1
 			}

@@ -21,10 +21,10 @@ rule "the shortest" { boot = boot.short }
 boot "local-files" {
   kernel  = "../srv/vmlinuz"
   initrd  = ["../srv/initrd", "https://example.org/initrd.gz"]
-  cmdline = "root=live:{{ ID \"../srv/initrd\" }} other={{URL `https://example.org/x?a=1`}} ip=dhcp a;b c||d mac=$${net0/mac}"
+  cmdline = "root=live:{{ ID \"../srv/initrd\" }} other={{URL `https://example.org/x?a=1`}} ip=dhcp a;b c||d e || f ; #g mac=$${net0/mac}"
   message = <<-EOT
     Hello,
-    world
+    # world && ; more
   EOT
 }
 boot "remote" {
