@@ -31,9 +31,9 @@ firmware: ## stage Debian's iPXE binaries, to be embedded by the next build
 
 run: ## stage what is missing, build, and serve the built-in screen (needs root)
 	@[ -n '$(ROOT)' ] || { echo 'The ports of DHCP and TFTP need root: sudo make run' >&2; exit 2; }
-	packaging/firmware/stage || echo 'Going on with the loaders that the host has.' >&2
-	$(MAKE) --no-print-directory build
-	exec ./pixiecore boot
+	@packaging/firmware/stage || echo 'Going on with the loaders that the host has.' >&2
+	@$(MAKE) --no-print-directory build
+	@exec ./pixiecore boot
 
 test: ## run every test; as root the namespace and QEMU tests too, installing what they need
 ifneq ($(ROOT),)

@@ -41,10 +41,9 @@ name it in a configuration file, and goes on to its local disk after ten seconds
 				return exitError{exitUsage, err}
 			}
 			cfg := everybody(spec, what, port, share)
-			announce(cmd, cfg, what)
 			return run(cmd, daemon.Options{
 				Load: func() (*config.Config, *config.Report) { return cfg, &config.Report{} },
-			})
+			}, func() { announce(cmd, cfg, what) })
 		},
 	}
 	cmd.Flags().StringVar(&cmdline, "cmdline", "", "the kernel's command `line`")
@@ -100,7 +99,7 @@ func everybody(spec *boot.Spec, what string, port uint16, share bool) *config.Co
 	}
 }
 
-// announce says what is about to be served and what to do next.
+// announce says what is served and what to do next.
 func announce(cmd *cobra.Command, cfg *config.Config, what string) {
 	w := cmd.ErrOrStderr()
 	fmt.Fprintf(w, "Every machine that boots from the network gets %s.\n", what)

@@ -43,7 +43,7 @@ it changes nothing but the log. SIGHUP reads it again at once.`,
 				Load:     func() (*config.Config, *config.Report) { return config.Load(abs) },
 				Path:     abs,
 				StateDir: state,
-			})
+			}, nil)
 		},
 	}
 	cmd.Flags().StringVar(&path, "config", defaultConfig, "the configuration `file`")
@@ -59,8 +59,9 @@ func stateDir() string {
 	return defaultState
 }
 
-// run makes a daemon and runs it until the command is interrupted.
-func run(cmd *cobra.Command, o daemon.Options) error {
+// run makes a daemon and runs it until the command is interrupted. bound is
+// called when every port is open; it may be nil.
+func run(cmd *cobra.Command, o daemon.Options, bound func()) error {
 	o.Version = buildVersion()
 	d, err := daemon.New(o)
 	var bad *daemon.ConfigError
@@ -70,6 +71,9 @@ func run(cmd *cobra.Command, o daemon.Options) error {
 	}
 	if err != nil {
 		return failed(err)
+	}
+	if bound != nil {
+		bound()
 	}
 	return failed(d.Run(cmd.Context()))
 }
