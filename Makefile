@@ -47,7 +47,7 @@ endif
 unit: ## run the tests that need no root and no QEMU
 	$(GO) test ./...
 
-e2e: ## boot machines in QEMU (needs root; e2e/setup installs what it takes)
+e2e: build ## boot machines in QEMU (needs root; e2e/setup installs what it takes)
 	$(GO) test -tags e2e -count 1 -timeout 30m -v ./e2e
 
 lint: ## gofmt, go vet for every system, staticcheck

@@ -43,6 +43,30 @@ func (d *Daemon) bind(listeners []config.Listener) error {
 		}
 		return nil
 	}
+	dhcp := func(role dhcp4.Role, l config.Listener) error {
+		addr, only := l.Address, netip.Addr{}
+		if a := addr.Addr(); role == dhcp4.ProxyDHCP && !a.IsUnspecified() {
+			// A socket that is bound to an address hears no broadcast.
+			if !owned(interfaces, a) {
+				return syscall.EADDRNOTAVAIL
+			}
+			addr, only = netip.AddrPortFrom(netip.IPv4Unspecified(), addr.Port()), a
+		}
+		listen := func() (netio.Conn, error) { return netio.ListenUDP(addr) }
+		if l.Share {
+			listen = func() (netio.Conn, error) { return netio.Snoop(addr.Port()) }
+		}
+		conn, err := listen()
+		if err != nil {
+			return err
+		}
+		d.close = append(d.close, conn.Close)
+		d.services = append(d.services, &dhcp4.Server{
+			Role: role, Conn: conn, Source: d.swap, Tokens: d.tokens, Interfaces: interfaces, Only: l.Interfaces, Address: only,
+			Advertise: l.Advertise, TFTP: tftpAddr, Web: web, Chains: chains, Events: d.events, Log: d.log.Named(role.String()),
+		})
+		return nil
+	}
 	return errors.Join(
 		ofKind(config.HTTP, func(l config.Listener) error {
 			sock, err := listenTCP(l.Address)
@@ -70,36 +94,8 @@ func (d *Daemon) bind(listeners []config.Listener) error {
 			d.services = append(d.services, &tftp.Server{Conn: conn, Files: files, Interfaces: interfaces, Done: d.transferred, Log: d.log.Named("tftp")})
 			return nil
 		}),
-		ofKind(config.DHCP, func(l config.Listener) error {
-			var conn netio.Conn
-			var err error
-			if l.Share {
-				conn, err = netio.Snoop(l.Address.Port())
-			} else {
-				conn, err = netio.ListenUDP(l.Address)
-			}
-			if err != nil {
-				return err
-			}
-			d.close = append(d.close, conn.Close)
-			d.services = append(d.services, &dhcp4.Server{
-				Role: dhcp4.ProxyDHCP, Conn: conn, Source: d.swap, Tokens: d.tokens, Interfaces: interfaces, Only: l.Interfaces,
-				Advertise: l.Advertise, TFTP: tftpAddr, Web: web, Chains: chains, Events: d.events, Log: d.log.Named("dhcp"),
-			})
-			return nil
-		}),
-		ofKind(config.PXE, func(l config.Listener) error {
-			conn, err := netio.ListenUDP(l.Address)
-			if err != nil {
-				return err
-			}
-			d.close = append(d.close, conn.Close)
-			d.services = append(d.services, &dhcp4.Server{
-				Role: dhcp4.BootServer, Conn: conn, Source: d.swap, Tokens: d.tokens, Interfaces: interfaces, Only: l.Interfaces,
-				Advertise: l.Advertise, TFTP: tftpAddr, Web: web, Chains: chains, Events: d.events, Log: d.log.Named("pxe"),
-			})
-			return nil
-		}),
+		ofKind(config.DHCP, func(l config.Listener) error { return dhcp(dhcp4.ProxyDHCP, l) }),
+		ofKind(config.PXE, func(l config.Listener) error { return dhcp(dhcp4.BootServer, l) }),
 		ofKind(config.Status, func(l config.Listener) error {
 			sock, err := listenTCP(l.Address)
 			if err != nil {
@@ -110,6 +106,11 @@ func (d *Daemon) bind(listeners []config.Listener) error {
 			return nil
 		}),
 	)
+}
+
+// owned reports whether an interface of this host has the address.
+func owned(interfaces *netio.Interfaces, a netip.Addr) bool {
+	return slices.ContainsFunc(interfaces.All(), func(i netio.Interface) bool { return i.Has(a) })
 }
 
 // told is the address that machines are told for l: the one that the operator
@@ -138,7 +139,7 @@ func bindError(l config.Listener, err error) error {
 	way := ""
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE) && l.Kind == config.DHCP:
-		way = "; a DHCP server runs on this host: `share = true` in the listener listens beside it"
+		way = "; a DHCP server runs on this host: `share = true` in the listener listens beside it (and one listener with `interfaces` serves several networks)"
 	case errors.Is(err, syscall.EADDRINUSE):
 		way = "; another program has the port: `ss -lntup` names it"
 	case errors.Is(err, os.ErrPermission):

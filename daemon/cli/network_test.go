@@ -332,6 +332,34 @@ func TestASavedEditChangesTheNextBootAndABrokenOneDoesNot(t *testing.T) {
 	boots("mended")
 }
 
+// Listeners on one address answer broadcasts on its interface, and nowhere else.
+func TestListenersOnOneAddress(t *testing.T) {
+	one, two := netlab.New(t), netlab.New(t)
+	l := &lab{t: t, server: one.Host("server", "192.0.2.1/24"), machines: one.Host("machines", "192.0.2.50/24"), log: &syncBuffer{}}
+	two.Attach(l.server, "eth1", "198.51.100.1/24")
+	elsewhere := two.Host("elsewhere", "192.0.2.50/24") // the same address, on the other network
+	dir := t.TempDir()
+	os.WriteFile(filepath.Join(dir, "kernel"), []byte("kernel"), 0o644)
+	l.config = filepath.Join(dir, "pixiecore.hcl")
+	var config strings.Builder
+	for kind, port := range map[string]int{"dhcp": 67, "pxe": 4011, "tftp": 69, "http": 8080} {
+		fmt.Fprintf(&config, "listener %q {\n  address = \"192.0.2.1:%d\"\n}\n", kind, port)
+	}
+	l.write(config.String() + "listener \"status\" {}\n" + fmt.Sprintf("boot \"k\" {\n  kernel = %q\n}\nrule \"all\" {\n  boot = boot.k\n}\n", dir+"/kernel"))
+	l.start()
+	if b := l.boot("undionly", "52:54:00:00:03:01"); b.Outcome.Action != pxeclient.ActionBoot || !strings.HasPrefix(b.Outcome.Kernel.URL, "http://192.0.2.1:8080/") {
+		t.Errorf("got %+v, %s", b.Outcome, b.Err)
+	}
+	l.machines = elsewhere
+	if b := l.boot("undionly", "52:54:00:00:03:02"); !strings.Contains(b.Err, "no offer") {
+		t.Errorf("on another interface: got %+v, %s", b.Outcome, b.Err)
+	}
+	r, err := l.status()
+	if err != nil || len(r.Machines) != 1 {
+		t.Errorf("machines: %+v, %v", r.Machines, err)
+	}
+}
+
 // A DHCP server on the same host keeps all of its traffic, and the daemon
 // answers beside it.
 func TestBesideADHCPServerOnTheSameHost(t *testing.T) {

@@ -373,6 +373,8 @@ func TestHandle(t *testing.T) {
 		{"a REQUEST on port 4011", BootServer, boots, discover(t, "efi-x64", option(53, []byte{3})), nil, "TOKEN/ipxe.efi"},
 		{"an INFORM on port 4011", BootServer, boots, discover(t, "bios", option(53, []byte{8})), nil, "TOKEN/undionly.kpxe"},
 		{"another interface", ProxyDHCP, boots, discover(t, "efi-x64"), func(s *Server) { s.Only = []string{"nonesuch"} }, errInterface.Error()},
+		{"an address of another interface", ProxyDHCP, boots, discover(t, "efi-x64"), func(s *Server) { s.Address = us }, errInterface.Error()},
+		{"an address of this one", ProxyDHCP, boots, discover(t, "undionly"), func(s *Server) { s.Address = netip.MustParseAddr("127.0.0.1") }, "http://127.0.0.1:80/_/ipxe?token=TOKEN"},
 		{"an advertised address", ProxyDHCP, boots, discover(t, "undionly"), func(s *Server) { s.Advertise = us }, "http://192.0.2.1:80/_/ipxe?token=TOKEN"},
 		{"an HTTP server elsewhere", ProxyDHCP, boots, discover(t, "undionly"), func(s *Server) { s.Web = bootfiles.Web{Addr: us, Port: 8080} }, "http://192.0.2.1:8080/_/ipxe?token=TOKEN"},
 		{"an answer that is too large", ProxyDHCP, boots, discover(t, "efi-x64", option(82, bytes.Repeat([]byte{1}, 250)), option(61, bytes.Repeat([]byte{1}, 50)), option(57, []byte{2, 64})), nil, errTooLarge.Error() + ": 584 bytes of 548"},

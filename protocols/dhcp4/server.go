@@ -58,6 +58,7 @@ type Server struct {
 	Tokens     boot.TokenKey
 	Interfaces *netio.Interfaces
 	Only       []string      // names of the interfaces to answer on; empty: all
+	Address    netip.Addr    // answer as this address, on the interface that has it; the zero Addr: as each interface's own
 	Advertise  netip.Addr    // the address that machines are told; the zero Addr: that of the interface
 	TFTP       netip.Addr    // where machines find the loader; the zero Addr: the same address
 	Web        bootfiles.Web // where machines find scripts
@@ -153,7 +154,7 @@ func (s *Server) handle(ctx context.Context, d netio.Datagram) (answer, error) {
 	}
 	iface, ok := s.Interfaces.ByIndex(d.Interface)
 	a.iface = iface.Name
-	if len(s.Only) > 0 && (!ok || !slices.Contains(s.Only, iface.Name)) {
+	if len(s.Only) > 0 && (!ok || !slices.Contains(s.Only, iface.Name)) || s.Address.IsValid() && !iface.Has(s.Address) {
 		return a, errInterface
 	}
 	req, err := dhcpv4.FromBytes(d.Data)
@@ -247,6 +248,9 @@ func (s *Server) address(req *dhcpv4.DHCPv4, d netio.Datagram, iface netio.Inter
 	if s.Advertise.IsValid() {
 		return s.Advertise, nil
 	}
+	if s.Address.IsValid() {
+		return s.Address, nil
+	}
 	if relay, ok := netip.AddrFromSlice(req.GatewayIPAddr.To4()); ok && !relay.IsUnspecified() {
 		// The machine is not on the relay's link to us; what the relay reaches,
 		// so does the machine.
@@ -255,7 +259,7 @@ func (s *Server) address(req *dhcpv4.DHCPv4, d netio.Datagram, iface netio.Inter
 		}
 		return netip.Addr{}, fmt.Errorf("no route to the relay %s", relay)
 	}
-	if slices.ContainsFunc(iface.Prefixes, func(p netip.Prefix) bool { return p.Addr() == d.Local }) {
+	if iface.Has(d.Local) {
 		return d.Local, nil // a unicast: the address that was asked
 	}
 	if a, ok := iface.AddrFor(d.Peer.Addr()); ok {

@@ -177,9 +177,11 @@ func TestFile(t *testing.T) {
 			f, err := os.Open(path)
 			return f, int64(len(content)), err
 		},
-		"upstream": func() (io.ReadCloser, int64, error) { return pipe{strings.NewReader(content)}, int64(len(content)), nil },
-		"unsized":  func() (io.ReadCloser, int64, error) { return pipe{strings.NewReader(content)}, -1, nil },
-		"down":     func() (io.ReadCloser, int64, error) { return nil, 0, errors.New("upstream: 503") },
+		"upstream": func() (io.ReadCloser, int64, error) {
+			return pipe{strings.NewReader(content)}, int64(len(content)), nil
+		},
+		"unsized": func() (io.ReadCloser, int64, error) { return pipe{strings.NewReader(content)}, -1, nil },
+		"down":    func() (io.ReadCloser, int64, error) { return nil, 0, errors.New("upstream: 503") },
 	}})
 	for _, tc := range []struct {
 		name, method, id, byteRange string

@@ -32,6 +32,11 @@ type Interface struct {
 	Prefixes []netip.Prefix
 }
 
+// Has reports whether a is an address of the interface.
+func (i Interface) Has(a netip.Addr) bool {
+	return slices.ContainsFunc(i.Prefixes, func(p netip.Prefix) bool { return p.Addr() == a })
+}
+
 // AddrFor returns the address of the interface that peer should be told, and
 // reached from: of peer's family, the one whose network holds peer (the
 // narrowest), else a global one (which private ones are, too), else a link-local

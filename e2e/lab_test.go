@@ -1,0 +1,280 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/pixiecore/pixiecore/protocols/netio/netlab"
+)
+
+const (
+	startLimit  = 20 * time.Second // for the daemon to be ready
+	reloadLimit = 20 * time.Second // for its verdict on a saved file
+	stopLimit   = 10 * time.Second // for it, or another process, to end after SIGTERM
+	buildLimit  = 10 * time.Minute
+)
+
+// skip ends a test that cannot run here. In CI nothing may be skipped.
+func skip(t *testing.T, format string, args ...any) {
+	t.Helper()
+	if os.Getenv("PIXIECORE_NO_SKIP") == "1" {
+		t.Fatalf(format, args...)
+	}
+	t.Skipf(format, args...)
+}
+
+// need returns the first of the paths that is there, or skips the test.
+func need(t *testing.T, what string, paths ...string) string {
+	t.Helper()
+	for _, p := range paths {
+		if info, err := os.Stat(p); err == nil && info.Size() > 0 {
+			return p
+		}
+	}
+	skip(t, "needs %s: none of %q is here; run e2e/setup", what, paths)
+	return ""
+}
+
+// A lab is the network of the picture in doc.go.
+type lab struct {
+	*netlab.LAN
+	server         *netlab.Host
+	serverMAC      string
+	kernel, initrd string // files
+	taps           int
+}
+
+// newLab makes the network and starts the DHCP server. All of it goes with the
+// test.
+func newLab(t *testing.T) *lab {
+	t.Helper()
+	netlab.Require(t, "ip", "dnsmasq", "qemu-system-x86_64")
+	if _, err := os.Stat("/dev/net/tun"); err != nil {
+		skip(t, "needs tap devices: %v", err)
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		skip(t, "needs a cache directory for the kernel: %v", err)
+	}
+	l := &lab{kernel: need(t, "a kernel", filepath.Join(cache, "pixiecore-e2e", "vmlinuz")), initrd: filepath.Join(t.TempDir(), "initrd")}
+	archive := initramfs(t, need(t, "a static busybox", "/bin/busybox", "/usr/bin/busybox"))
+	if err := os.WriteFile(l.initrd, archive, 0o644); err != nil {
+		t.Fatal(err)
+	}
+
+	l.LAN = netlab.New(t)
+	// The switch is to speak no IPv6 of its own on the machines' cables.
+	l.Switch.Run("sysctl", "-q", "net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.default.disable_ipv6=1")
+	l.server = l.Host("server", "192.0.2.1/24")
+	l.server.Do(func() {
+		eth0, err := net.InterfaceByName("eth0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.serverMAC = eth0.HardwareAddr.String()
+	})
+
+	// An ordinary DHCP server: addresses, and not a word of booting.
+	start(t, l.Host("dhcp", "192.0.2.2/24"), exec.Command("dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--user=root", "--port=0",
+		"--interface=eth0", "--dhcp-range=192.0.2.100,192.0.2.199,10m", "--dhcp-authoritative", "--no-ping", "--leasefile-ro",
+		"--dhcp-option=option:router", "--log-facility=-", "--pid-file="))
+	return l
+}
+
+// tap makes a port of the switch for a machine.
+func (l *lab) tap(t *testing.T) string {
+	l.taps++
+	name := fmt.Sprintf("tap%d", l.taps)
+	l.Tap(name)
+	t.Cleanup(func() { l.Switch.IP("link", "delete", name) })
+	return name
+}
+
+// A process is a running command with what it has written so far.
+type process struct {
+	output
+	exited chan struct{} // closed when it has ended
+	err    error         // of Wait; to be read after exited
+}
+
+// start runs cmd on a host until the test ends: then it is asked to stop, and
+// killed when it does not within stopLimit.
+func start(t *testing.T, on *netlab.Host, cmd *exec.Cmd) *process {
+	t.Helper()
+	p := &process{exited: make(chan struct{})}
+	cmd.Stdout, cmd.Stderr = &p.output, &p.output
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // should the test itself be killed
+	started := make(chan error)
+	go func() {
+		// The signal comes when the thread ends that started the process
+		// (prctl(2), PR_SET_PDEATHSIG), so that one waits for it too.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		var err error
+		on.Do(func() { err = cmd.Start() })
+		started <- err
+		if err == nil {
+			p.err = cmd.Wait()
+		}
+		close(p.exited)
+	}()
+	if err := <-started; err != nil {
+		t.Fatalf("%s: %v", cmd, err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM) // an error means that it has ended
+		select {
+		case <-p.exited:
+		case <-time.After(stopLimit):
+			t.Errorf("%s: did not end within %v of SIGTERM", cmd.Path, stopLimit)
+			_ = cmd.Process.Kill()
+			<-p.exited
+		}
+	})
+	return p
+}
+
+// An output collects what a process writes.
+type output struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.Write(b)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.String()
+}
+
+// tail is the end of a long text.
+func tail(s string, n int) string {
+	if len(s) > n {
+		return "…" + s[len(s)-n:]
+	}
+	return s
+}
+
+// A daemon is `pixiecore serve` in the server's namespace.
+type daemon struct {
+	*process
+	config string // path of its file
+	notify *net.UnixConn
+}
+
+// daemonBinary is the program to test.
+func daemonBinary(t *testing.T) string {
+	t.Helper()
+	if bin := os.Getenv("PIXIECORE_BIN"); bin != "" {
+		return bin
+	}
+	need(t, "staged iPXE binaries", "../booters/loaders/firmware/SHA256SUMS")
+	bin := filepath.Join(t.TempDir(), "pixiecore")
+	ctx, cancel := context.WithTimeout(t.Context(), buildLimit)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "go", "build", "-tags", "embed_ipxe", "-o", bin, "../daemon/pixiecore")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	return bin
+}
+
+// serve starts the daemon and waits until it says that it is ready.
+func (l *lab) serve(t *testing.T, config string) *daemon {
+	t.Helper()
+	d := &daemon{config: filepath.Join(t.TempDir(), "pixiecore.hcl")}
+	if err := os.WriteFile(d.config, []byte(config), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	// A socket with a name in the file system is reached from every network
+	// namespace.
+	socket := filepath.Join(t.TempDir(), "notify")
+	var err error
+	if d.notify, err = net.ListenUnixgram("unixgram", &net.UnixAddr{Name: socket, Net: "unixgram"}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { d.notify.Close() })
+	cmd := exec.Command(daemonBinary(t), "serve", "--config", d.config)
+	cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+socket, "STATE_DIRECTORY="+t.TempDir(), "RUNTIME_DIRECTORY="+t.TempDir())
+	d.process = start(t, l.server, cmd)
+	if _, err := d.await(startLimit); err != nil {
+		t.Fatalf("pixiecore is not ready: %v\n%s", err, d)
+	}
+	return d
+}
+
+// await reads notifications until one says that the daemon is ready, and
+// returns its status (sd_notify(3)).
+func (d *daemon) await(limit time.Duration) (status string, err error) {
+	if err := d.notify.SetReadDeadline(time.Now().Add(limit)); err != nil {
+		return "", err
+	}
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := d.notify.Read(buf)
+		if err != nil {
+			return "", err
+		}
+		ready := false
+		for line := range strings.Lines(string(buf[:n])) {
+			line = strings.TrimSuffix(line, "\n")
+			ready = ready || line == "READY=1"
+			if s, ok := strings.CutPrefix(line, "STATUS="); ok {
+				status = s
+			}
+		}
+		if ready {
+			return status, nil
+		}
+	}
+}
+
+// save puts text into the daemon's file as an editor does, by renaming a new
+// one over it, and waits for the verdict.
+func (d *daemon) save(t *testing.T, text string) {
+	t.Helper()
+	d.discard(t)
+	fresh := d.config + ".new"
+	if err := errors.Join(os.WriteFile(fresh, []byte(text), 0o644), os.Rename(fresh, d.config)); err != nil {
+		t.Fatal(err)
+	}
+	status, err := d.await(reloadLimit)
+	if err != nil {
+		t.Fatalf("no verdict on the saved file: %v\n%s", err, tail(d.String(), 8<<10))
+	}
+	t.Logf("saved: %s", status)
+}
+
+// discard drops the notifications that have arrived, so that await sees those
+// of what comes next.
+func (d *daemon) discard(t *testing.T) {
+	t.Helper()
+	if err := d.notify.SetReadDeadline(time.Now().Add(time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	for buf := make([]byte, 64<<10); ; {
+		if _, err := d.notify.Read(buf); err != nil {
+			return
+		}
+	}
+}

@@ -1,0 +1,165 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A machine is one to be switched on.
+type machine struct {
+	mac  string
+	uefi bool
+	nic  string // QEMU's device; virtio-net-pci if empty
+	disk string // what its disk prints when it is booted; no disk if empty
+}
+
+// bootLimit is how long a machine may take from power on to the text that is
+// waited for. A UEFI boot takes about 30 s on an idle machine.
+const bootLimit = 180 * time.Second
+
+// memory of a machine in MiB.
+const memory = "384"
+
+// A running machine.
+type running struct {
+	*process
+	*capture
+	name string // the test's, and the machine's, for messages
+	mac  string
+	on   time.Time
+}
+
+// powerOn starts a machine. It is off again when the test ends.
+func (l *lab) powerOn(t *testing.T, d *daemon, m machine) *running {
+	t.Helper()
+	tap := l.tap(t)
+	args := []string{
+		"-accel", "tcg", "-m", memory, "-smp", "1", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+		"-serial", "stdio", "-monitor", "none",
+		"-netdev", "tap,id=net,script=no,downscript=no,ifname=" + tap,
+		"-device", "virtio-rng-pci", // EDK2 of 2024 and later has no network without a source of randomness
+	}
+	nic := m.nic
+	if nic == "" {
+		nic = "virtio-net-pci"
+	}
+	nic += ",netdev=net,bootindex=0,mac=" + m.mac
+	dir := t.TempDir()
+	if m.uefi {
+		vars := filepath.Join(dir, "vars.fd")
+		template, err := os.ReadFile(need(t, "OVMF", "/usr/share/OVMF/OVMF_VARS_4M.fd"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(vars, template, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		args = append(args, "-machine", "q35,graphics=off",
+			"-drive", "if=pflash,format=raw,readonly=on,file="+need(t, "OVMF", "/usr/share/OVMF/OVMF_CODE_4M.fd"),
+			"-drive", "if=pflash,format=raw,file="+vars)
+		nic += ",romfile=" // no iPXE in a ROM: the firmware's own network stack
+	} else {
+		need(t, "the iPXE ROMs of QEMU", "/usr/lib/ipxe/qemu/pxe-virtio.rom")
+		args = append(args, "-machine", "pc,graphics=off") // SeaBIOS speaks on the serial console
+	}
+	args = append(args, "-device", nic)
+	if m.disk != "" {
+		args = append(args, "-drive", m.makeDisk(t, dir), "-device", "virtio-blk-pci,drive=disk,bootindex=1")
+	}
+
+	r := &running{name: strings.TrimPrefix(t.Name(), "TestBoot/") + " " + m.mac, mac: m.mac, on: time.Now()}
+	r.capture = newCapture(t, l.Switch, tap)
+	logged := len(d.String())
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("%s: serial console:\n%s", r.name, tail(strings.ToValidUTF8(r.String(), "?"), 4<<10))
+			t.Logf("%s: cable:\n%s", r.name, r.summary())
+			t.Logf("%s: daemon meanwhile:\n%s", r.name, tail(d.String()[logged:], 8<<10))
+		}
+	})
+	r.process = start(t, l.Switch, exec.Command("qemu-system-x86_64", args...))
+	return r
+}
+
+// makeDisk makes a disk that prints m.disk, as a -drive of QEMU.
+func (m machine) makeDisk(t *testing.T, dir string) string {
+	t.Helper()
+	const drive = "if=none,id=disk,format=raw,readonly=on,file="
+	if !m.uefi {
+		disk := filepath.Join(dir, "disk")
+		if err := os.WriteFile(disk, bytes.Join([][]byte{bootSector(m.disk), make([]byte, 1<<20)}, nil), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return drive + disk
+	}
+	// QEMU shows a directory as a disk with a FAT file system.
+	esp := filepath.Join(dir, "esp")
+	if err := os.MkdirAll(filepath.Join(esp, "EFI", "BOOT"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(esp, "EFI", "BOOT", "BOOTX64.EFI"), efiProgram(m.disk), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return drive + "fat:" + esp
+}
+
+// gaveUp matches what the firmware says, SeaBIOS and OVMF, when it has nothing
+// left to boot.
+var gaveUp = regexp.MustCompile(`No bootable device\.|UEFI Interactive Shell|No bootable option or device was found`)
+
+// await waits until the machine prints what the pattern matches, and returns
+// the first submatch.
+func (r *running) await(t *testing.T, what string, pattern *regexp.Regexp) string {
+	t.Helper()
+	limit := time.NewTimer(time.Until(r.on.Add(bootLimit)))
+	defer limit.Stop()
+	poll := time.NewTicker(50 * time.Millisecond)
+	defer poll.Stop()
+	for ended := false; ; {
+		if m := pattern.FindStringSubmatch(r.String()); m != nil {
+			t.Logf("%s: %s after %.1f s", r.name, what, time.Since(r.on).Seconds())
+			return m[1]
+		}
+		switch {
+		case ended:
+			t.Fatalf("%s: ended without %s: %v", r.name, what, r.err)
+		case gaveUp.MatchString(r.String()):
+			t.Fatalf("%s: gave up without %s after %.1f s", r.name, what, time.Since(r.on).Seconds())
+		}
+		select {
+		case <-poll.C:
+		case <-r.exited:
+			ended = true // what it wrote last is there now
+		case <-limit.C:
+			t.Fatalf("%s: no %s within %v", r.name, what, bootLimit)
+		}
+	}
+}
+
+// booted matches the whole line that the initial RAM disk prints.
+var booted = regexp.MustCompile(regexp.QuoteMeta(cmdlineMark) + `([^\r\n]*)[\r\n]`)
+
+// nonce is the nonce of the command line that the machine has booted with.
+func (r *running) nonce(t *testing.T) string {
+	t.Helper()
+	for word := range strings.FieldsSeq(r.await(t, "kernel", booted)) {
+		if n, ok := strings.CutPrefix(word, "nonce="); ok {
+			return n
+		}
+	}
+	return ""
+}
+
+// awaitDisk waits until the machine's disk prints its text.
+func (r *running) awaitDisk(t *testing.T, text string) {
+	t.Helper()
+	r.await(t, "disk", regexp.MustCompile("("+regexp.QuoteMeta(text)+")"))
+}
