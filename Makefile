@@ -51,8 +51,8 @@ e2e: build ## boot machines in QEMU (needs root; e2e/setup installs what it take
 	$(GO) test -tags e2e -count 1 -timeout 30m -v ./e2e
 
 lint: ## gofmt, go vet for every system, staticcheck
-	@unformatted=$$(gofmt -l . 2>/dev/null || $(dir $(GO))gofmt -l .); [ -z "$$unformatted" ] || { echo "not gofmt-ed: $$unformatted" >&2; exit 1; }
-	for os in linux freebsd openbsd darwin; do GOOS=$$os $(GO) vet ./... || exit 1; done
+	@unformatted=$$($$($(GO) env GOROOT)/bin/gofmt -l .); [ -z "$$unformatted" ] || { echo "not gofmt-ed: $$unformatted" >&2; exit 1; }
+	@for os in linux freebsd openbsd darwin; do GOOS=$$os $(GO) vet ./... || exit 1; done
 	$(GO) vet -tags e2e ./e2e
 	$(GO) run $(STATICCHECK) ./...
 	$(GO) run $(STATICCHECK) -tags e2e ./e2e
