@@ -211,6 +211,12 @@ func (d *Daemon) reloadChanged() {
 // Reload reads the configuration again and serves it. On any error the running
 // generation stays in every part, and the error says why.
 func (d *Daemon) Reload() error {
+	_, err := d.reload()
+	return err
+}
+
+// reload is Reload, with the report for whoever asked.
+func (d *Daemon) reload() (*config.Report, error) {
 	d.reloading.Lock()
 	defer d.reloading.Unlock()
 	d.notified(systemd.Reloading())
@@ -239,13 +245,13 @@ func (d *Daemon) Reload() error {
 	if err != nil {
 		d.log.Error("reload refused; the running configuration stays", zap.Error(err), zap.Uint64("gen", d.swap.Current().Gen))
 		d.notified(systemd.Ready("reload refused: " + err.Error() + "; still running " + d.statusLine()))
-		return err
+		return report, err
 	}
 	old := d.compiled()
 	gen := d.commit(c)
 	d.log.Info("configuration reloaded", zap.Uint64("gen", gen), zap.Duration("took", time.Since(start)), zap.Strings("changes", changes(old, c)))
 	d.notified(systemd.Ready(d.statusLine()))
-	return nil
+	return report, nil
 }
 
 // prepare does everything of a reload that may fail.
