@@ -16,7 +16,12 @@ type rule struct {
 	mac     string
 	nonce   string // boots with it on the command line
 	outcome string // "local" or "ignore", if nonce is empty
+	match   string // further conditions
 }
+
+// oddWords stand in every command line and message. iPXE would take them for
+// its syntax if they were not written so that it puts them together again.
+const oddWords = "a || b ; c && d  #e"
 
 // config writes the daemon's file.
 func (l *lab) config(rules ...rule) string {
@@ -36,16 +41,20 @@ listener "status" { address = "127.0.0.1:8067" }
 boot "b%d" {
   kernel  = %q
   initrd  = [%q]
-  cmdline = "console=ttyS0 quiet panic=-1 nonce=%s"
+  cmdline = "console=ttyS0 quiet panic=-1 nonce=%s %[5]s"
+  message = "Hello ; %[5]s"
 }
-`, i, l.kernel, l.initrd, r.nonce)
+`, i, l.kernel, l.initrd, r.nonce, oddWords)
 		}
 		fmt.Fprintf(&b, `
 rule "r%d" {
-  match { mac = [%q] }
+  match {
+    mac = [%q]
+    %s
+  }
   %s
 }
-`, i, r.mac, outcome)
+`, i, r.mac, r.match, outcome)
 	}
 	return b.String()
 }
@@ -56,8 +65,15 @@ func nonce() string { return strings.ToLower(rand.Text()) }
 // boots switches the machine on and holds its command line to the nonce.
 func (l *lab) boots(t *testing.T, d *daemon, m machine, want string) {
 	t.Helper()
-	if got := l.powerOn(t, d, m).nonce(t); got != want {
+	r := l.powerOn(t, d, m)
+	if got := r.nonce(t); got != want {
 		t.Errorf("%s booted with nonce %q, want %q", m.mac, got, want)
+	}
+	if !strings.Contains(r.String(), want+" "+oddWords) {
+		t.Errorf("%s did not get its command line word by word", m.mac)
+	}
+	if !m.uefi && !strings.Contains(r.String(), "Hello ; "+oddWords) { // OVMF moves the cursor about
+		t.Errorf("%s did not show its message", m.mac)
 	}
 }
 
@@ -68,7 +84,7 @@ func TestBoot(t *testing.T) {
 	uefi := machine{mac: "52:54:00:00:00:03", uefi: true}
 	uefi2 := machine{mac: "52:54:00:00:00:04", uefi: true}
 	rules := []rule{
-		{mac: bios.mac, nonce: nonce()},
+		{mac: bios.mac, nonce: nonce(), match: `arch = ["x64"]`}, // which iPXE has to ask the CPU
 		{mac: e1000.mac, nonce: nonce()},
 		{mac: uefi.mac, nonce: nonce()},
 		{mac: uefi2.mac, nonce: nonce()},
@@ -116,6 +132,22 @@ func (l *lab) testFourAtOnce(t *testing.T, d *daemon, machines []machine, rules 
 	for i, m := range machines {
 		if got := on[i].nonce(t); got != rules[i].nonce {
 			t.Errorf("%s booted with nonce %q, want %q", m.mac, got, rules[i].nonce)
+		}
+	}
+}
+
+// Without a file and a kernel, every machine is shown the rule that would name
+// it, and goes on to its disk.
+func TestEmbeddedDefault(t *testing.T) {
+	l := newLab(t)
+	d := l.run(t, "boot")
+	bios := machine{mac: "52:54:00:00:00:07", disk: nonce()}
+	r := l.powerOn(t, d, bios)
+	r.await(t, "rule to paste", regexp.MustCompile(`match \{ (mac = \["`+bios.mac+`"\]) \}`))
+	r.awaitDisk(t, bios.disk)
+	for _, want := range []string{"architecture x64", "firmware   bios", "address    192.0.2.1"} {
+		if !strings.Contains(r.String(), want) {
+			t.Errorf("the screen does not show %q", want)
 		}
 	}
 }

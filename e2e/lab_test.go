@@ -199,13 +199,22 @@ func daemonBinary(t *testing.T) string {
 	return bin
 }
 
-// serve starts the daemon and waits until it says that it is ready.
+// serve starts the daemon with a configuration, and waits until it is ready.
 func (l *lab) serve(t *testing.T, config string) *daemon {
 	t.Helper()
-	d := &daemon{config: filepath.Join(t.TempDir(), "pixiecore.hcl")}
-	if err := os.WriteFile(d.config, []byte(config), 0o644); err != nil {
+	path := filepath.Join(t.TempDir(), "pixiecore.hcl")
+	if err := os.WriteFile(path, []byte(config), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	d := l.run(t, "serve", "--config", path)
+	d.config = path
+	return d
+}
+
+// run starts the daemon by a command, and waits until it is ready.
+func (l *lab) run(t *testing.T, args ...string) *daemon {
+	t.Helper()
+	d := &daemon{}
 	// A socket with a name in the file system is reached from every network
 	// namespace.
 	socket := filepath.Join(t.TempDir(), "notify")
@@ -214,7 +223,7 @@ func (l *lab) serve(t *testing.T, config string) *daemon {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { d.notify.Close() })
-	cmd := exec.Command(daemonBinary(t), "serve", "--config", d.config)
+	cmd := exec.Command(daemonBinary(t), args...)
 	cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+socket, "STATE_DIRECTORY="+t.TempDir(), "RUNTIME_DIRECTORY="+t.TempDir())
 	d.process = start(t, l.server, cmd)
 	if _, err := d.await(startLimit); err != nil {
