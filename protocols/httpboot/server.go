@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/url"
@@ -52,7 +53,7 @@ func (s *Server) Run(ctx context.Context) error {
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          zap.NewStdLog(s.Log.WithOptions(zap.IncreaseLevel(zap.ErrorLevel))),
+		ErrorLog:          warnings(s.Log),
 	}
 	done := make(chan error, 1)
 	go func() { done <- srv.Serve(s.Listener) }()
@@ -70,6 +71,15 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	<-done
 	return nil
+}
+
+// warnings is for what net/http has to say: a panic, or sockets running out.
+func warnings(to *zap.Logger) *log.Logger {
+	std, err := zap.NewStdLogAt(to, zap.WarnLevel)
+	if err != nil {
+		return zap.NewStdLog(to) // for a level that zap does not know; it knows this one
+	}
+	return std
 }
 
 // ServeHTTP dispatches on the path as it came.
