@@ -78,7 +78,13 @@ func newLab(t *testing.T) *lab {
 
 	l.LAN = netlab.New(t)
 	// The switch is to speak no IPv6 of its own on the machines' cables.
-	l.Switch.Run("sysctl", "-q", "net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.default.disable_ipv6=1")
+	l.Switch.Do(func() {
+		for _, of := range []string{"all", "default"} {
+			if err := os.WriteFile("/proc/sys/net/ipv6/conf/"+of+"/disable_ipv6", []byte("1"), 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
 	l.server = l.Host("server", "192.0.2.1/24")
 	l.server.Do(func() {
 		eth0, err := net.InterfaceByName("eth0")
