@@ -218,7 +218,7 @@ func BenchmarkNewTable(b *testing.B) {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			rules, s := manyRules(n), sealer(b)
 			for b.Loop() {
-				if _, err := NewTable(s, NewSources(), rules); err != nil {
+				if _, err := NewTable(s, NewSources(), nil, rules); err != nil {
 					b.Fatal(err)
 				}
 			}

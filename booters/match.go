@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -39,6 +40,41 @@ type Match struct {
 	MACs      []MACPattern
 	Archs     []boot.Architecture
 	Firmwares []boot.Firmware
+
+	// What a DHCP request tells (boot.DHCPFacts).
+	Transports    []string // boot.TransportPXE, boot.TransportHTTP
+	IPXE          *bool
+	UUIDs         []Glob // of ParseUUIDGlob
+	Interfaces    []Glob
+	Listeners     []Glob
+	Subnets       []netip.Prefix // those that the machine's subnet lies in
+	Relays        []netip.Prefix // an address is a prefix of all its bits
+	VendorClasses []Glob
+	UserClasses   []Glob
+	CircuitIDs    []Glob
+	RemoteIDs     []Glob
+
+	// What the inventory says.
+	Machines []string          // names
+	Labels   map[string]string // all of them
+
+	// What only iPXE tells (boot.IPXEFacts).
+	Serials       []Glob
+	Manufacturers []Glob
+	Products      []Glob
+	Assets        []Glob
+	Hostnames     []Glob
+
+	// None of Not may hold. In a Match of Any, one field, or one Match of its
+	// own Not and Any, is enough.
+	Not []Match
+	Any []Match
+
+	// When is any further condition. The Entry is nil for a stranger. It must
+	// be pure and quick, and return Unknown where it hangs on a fact that the
+	// Machine does not know. WhenNeeds are the facts that it looks at.
+	When      func(boot.Machine, *Entry) Truth
+	WhenNeeds boot.Fact
 }
 
 // eval says whether the condition holds for a machine, and, unless it is True,

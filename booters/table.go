@@ -15,6 +15,9 @@ type Rule struct {
 	Pos    string // where it stands, "pixiecore.hcl:12"; only shown to people
 	Match  Match
 	Action Action
+	// Probe makes a machine load iPXE while the rule is unknown, also where it
+	// would be ignored otherwise.
+	Probe bool
 }
 
 // An Action is the outcome of a Rule. The zero Action ignores the machine.
@@ -33,6 +36,7 @@ type Action struct {
 type Table struct {
 	seal     *Sealer
 	src      *Sources
+	inv      *Inventory
 	rules    []Rule
 	verdicts []boot.Verdict // by rule
 	index    *index
@@ -40,12 +44,13 @@ type Table struct {
 
 // NewTable prepares rules: every source in them is sealed, and every command
 // line parsed, so that a lookup only finds what lies ready. The table keeps
-// rules, which must not be modified afterwards. The error names each rule that
-// cannot be prepared.
-func NewTable(seal *Sealer, src *Sources, rules []Rule) (*Table, error) {
+// rules, which must not be modified afterwards. inv may be nil: no machine is
+// named. The error names each rule that cannot be prepared.
+func NewTable(seal *Sealer, src *Sources, inv *Inventory, rules []Rule) (*Table, error) {
 	t := &Table{
 		seal:     seal,
 		src:      src,
+		inv:      inv,
 		rules:    rules,
 		verdicts: make([]boot.Verdict, len(rules)),
 		index:    newIndex(rules),

@@ -36,7 +36,7 @@ func sealer(t testing.TB) *Sealer {
 
 func table(t testing.TB, rules ...Rule) *Table {
 	t.Helper()
-	tab, err := NewTable(sealer(t), NewSources(), rules)
+	tab, err := NewTable(sealer(t), NewSources(), nil, rules)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -225,7 +225,7 @@ func TestAnIPXEScriptNeedsNoKernel(t *testing.T) {
 }
 
 func TestNewTableSaysAllThatIsWrong(t *testing.T) {
-	_, err := NewTable(sealer(t), NewSources(), []Rule{
+	_, err := NewTable(sealer(t), NewSources(), nil, []Rule{
 		{Name: "empty", Pos: "p.hcl:1", Action: Action{Do: boot.Boot}},
 		{Name: "no-kernel", Pos: "p.hcl:2", Action: Action{Do: boot.Boot, Spec: &boot.Spec{}}},
 		{Name: "two", Action: Action{Do: boot.Boot, Spec: &boot.Spec{Kernel: "linux", Initrd: []boot.ID{"/a", "ftp://host/b"}}}},

@@ -101,7 +101,7 @@ func usable(t testing.TB, cfg *Config) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := booters.NewTable(seal, booters.NewSources(), cfg.Rules); err != nil {
+	if _, err := booters.NewTable(seal, booters.NewSources(), nil, cfg.Rules); err != nil {
 		t.Errorf("booters refuses what config accepts: %v", err)
 	}
 }

@@ -14,8 +14,12 @@ type Machine struct {
 	// Firmware is what the ROM is. It stays the same when iPXE has taken over.
 	Firmware Firmware
 	// Probed is set once iPXE has reported the machine's facts (its CPU among
-	// them), so that Arch can be relied on under a BIOS too.
+	// them), so that Arch can be relied on under a BIOS too, and that a fact of
+	// iPXE which is not in Facts is one that the machine does not have.
 	Probed bool
+	// Facts is what else is known of the machine; nil: nothing. It is shared
+	// and never modified.
+	Facts *Facts
 }
 
 // ArchCertain reports whether Arch is known. A BIOS announces type 0, which
