@@ -62,8 +62,9 @@ func (d *Daemon) bind(listeners []config.Listener) error {
 		}
 		d.close = append(d.close, conn.Close)
 		d.services = append(d.services, &dhcp4.Server{
-			Role: role, Conn: conn, Source: d.swap, Tokens: d.tokens, Interfaces: interfaces, Only: l.Interfaces, Address: only,
-			Advertise: l.Advertise, TFTP: tftpAddr, Web: web, Chains: chains, Events: d.events, Log: d.log.Named(role.String()),
+			Role: role, Conn: conn, Source: d.swap, Tokens: d.tokens, Interfaces: interfaces, Settings: func() dhcp4.Settings {
+				return dhcp4.Settings{Only: l.Interfaces, Address: only, Advertise: l.Advertise, TFTP: tftpAddr, Web: web}
+			}, Chains: chains, Events: d.events, Log: d.log.Named(role.String()),
 		})
 		return nil
 	}

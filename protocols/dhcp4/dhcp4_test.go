@@ -330,9 +330,17 @@ func server(t testing.TB, role Role, b booter) *Server {
 		t.Fatal(err)
 	}
 	return &Server{
-		Role: role, Source: b, Tokens: tokens, Interfaces: netio.NewInterfaces(), Web: bootfiles.Web{Port: 80},
+		Role: role, Source: b, Tokens: tokens, Interfaces: netio.NewInterfaces(), Settings: set(Settings{}),
 		Chains: &Chains{}, Events: events.New(), Log: zap.NewNop(),
 	}
+}
+
+// set is what Server.Settings returns always: x, with a port for the HTTP server.
+func set(x Settings) func() Settings {
+	if x.Web.Port == 0 {
+		x.Web.Port = 80
+	}
+	return func() Settings { return x }
 }
 
 // loopback is the index of an interface that every host has.
@@ -372,11 +380,11 @@ func TestHandle(t *testing.T) {
 		{"a DISCOVER on port 4011", BootServer, boots, discover(t, "efi-x64"), nil, errType.Error()},
 		{"a REQUEST on port 4011", BootServer, boots, discover(t, "efi-x64", option(53, []byte{3})), nil, "TOKEN/ipxe.efi"},
 		{"an INFORM on port 4011", BootServer, boots, discover(t, "bios", option(53, []byte{8})), nil, "TOKEN/undionly.kpxe"},
-		{"another interface", ProxyDHCP, boots, discover(t, "efi-x64"), func(s *Server) { s.Only = []string{"nonesuch"} }, errInterface.Error()},
-		{"an address of another interface", ProxyDHCP, boots, discover(t, "efi-x64"), func(s *Server) { s.Address = us }, errInterface.Error()},
-		{"an address of this one", ProxyDHCP, boots, discover(t, "undionly"), func(s *Server) { s.Address = netip.MustParseAddr("127.0.0.1") }, "http://127.0.0.1:80/_/ipxe?token=TOKEN"},
-		{"an advertised address", ProxyDHCP, boots, discover(t, "undionly"), func(s *Server) { s.Advertise = us }, "http://192.0.2.1:80/_/ipxe?token=TOKEN"},
-		{"an HTTP server elsewhere", ProxyDHCP, boots, discover(t, "undionly"), func(s *Server) { s.Web = bootfiles.Web{Addr: us, Port: 8080} }, "http://192.0.2.1:8080/_/ipxe?token=TOKEN"},
+		{"another interface", ProxyDHCP, boots, discover(t, "efi-x64"), func(s *Server) { s.Settings = set(Settings{Only: []string{"nonesuch"}}) }, errInterface.Error()},
+		{"an address of another interface", ProxyDHCP, boots, discover(t, "efi-x64"), func(s *Server) { s.Settings = set(Settings{Address: us}) }, errInterface.Error()},
+		{"an address of this one", ProxyDHCP, boots, discover(t, "undionly"), func(s *Server) { s.Settings = set(Settings{Address: netip.MustParseAddr("127.0.0.1")}) }, "http://127.0.0.1:80/_/ipxe?token=TOKEN"},
+		{"an advertised address", ProxyDHCP, boots, discover(t, "undionly"), func(s *Server) { s.Settings = set(Settings{Advertise: us}) }, "http://192.0.2.1:80/_/ipxe?token=TOKEN"},
+		{"an HTTP server elsewhere", ProxyDHCP, boots, discover(t, "undionly"), func(s *Server) { s.Settings = set(Settings{Web: bootfiles.Web{Addr: us, Port: 8080}}) }, "http://192.0.2.1:8080/_/ipxe?token=TOKEN"},
 		{"an answer that is too large", ProxyDHCP, boots, discover(t, "efi-x64", option(82, bytes.Repeat([]byte{1}, 250)), option(61, bytes.Repeat([]byte{1}, 50)), option(57, []byte{2, 64})), nil, errTooLarge.Error() + ": 584 bytes of 548"},
 		{"a client that takes it", ProxyDHCP, boots, discover(t, "efi-x64", option(82, bytes.Repeat([]byte{1}, 250)), option(61, bytes.Repeat([]byte{1}, 50)), option(57, []byte{5, 192})), nil, "TOKEN/ipxe.efi"},
 	} {

@@ -50,18 +50,23 @@ const (
 	bootpFixed = 240 // the fields of BOOTP and the cookie
 )
 
+// Settings are what may change while a Server runs.
+type Settings struct {
+	Only      []string      // names of the interfaces to answer on; empty: all
+	Address   netip.Addr    // answer as this address, on the interface that has it; the zero Addr: as each interface's own
+	Advertise netip.Addr    // the address that machines are told; the zero Addr: that of the interface
+	TFTP      netip.Addr    // where machines find the loader; the zero Addr: the same address
+	Web       bootfiles.Web // where machines find scripts
+}
+
 // A Server answers one port.
 type Server struct {
 	Role       Role
 	Conn       netio.Conn
 	Source     boot.Source
+	Settings   func() Settings // called once for each request
 	Tokens     boot.TokenKey
 	Interfaces *netio.Interfaces
-	Only       []string      // names of the interfaces to answer on; empty: all
-	Address    netip.Addr    // answer as this address, on the interface that has it; the zero Addr: as each interface's own
-	Advertise  netip.Addr    // the address that machines are told; the zero Addr: that of the interface
-	TFTP       netip.Addr    // where machines find the loader; the zero Addr: the same address
-	Web        bootfiles.Web // where machines find scripts
 	Chains     *Chains
 	Events     *events.Log
 	Log        *zap.Logger
@@ -152,9 +157,10 @@ func (s *Server) handle(ctx context.Context, d netio.Datagram) (answer, error) {
 	if !gate(d.Data) {
 		return a, errGate
 	}
+	set := s.Settings() // once: one request, one set
 	iface, ok := s.Interfaces.ByIndex(d.Interface)
 	a.iface = iface.Name
-	if len(s.Only) > 0 && (!ok || !slices.Contains(s.Only, iface.Name)) || s.Address.IsValid() && !iface.Has(s.Address) {
+	if len(set.Only) > 0 && (!ok || !slices.Contains(set.Only, iface.Name)) || set.Address.IsValid() && !iface.Has(set.Address) {
 		return a, errInterface
 	}
 	req, err := dhcpv4.FromBytes(d.Data)
@@ -196,12 +202,12 @@ func (s *Server) handle(ctx context.Context, d netio.Datagram) (answer, error) {
 		}
 	}
 
-	addr, err := s.address(req, d, iface)
+	addr, err := s.address(set, req, d, iface)
 	if err != nil {
 		return a, errOperator{err}
 	}
 	token := s.Tokens.Seal(boot.Token{MAC: [6]byte(m.MAC), Type: a.client.Type, Time: time.Now()})
-	switch base := s.Web.Base(addr); a.offering {
+	switch base := set.Web.Base(addr); a.offering {
 	case OfferScript:
 		a.file = bootfiles.ScriptURL(base, token)
 	case OfferLoaderByHTTP:
@@ -210,11 +216,11 @@ func (s *Server) handle(ctx context.Context, d netio.Datagram) (answer, error) {
 		a.file = bootfiles.LoaderPath(token, m.Firmware)
 		if a.client.Stage != StageROM {
 			// iPXE takes a bare name for one on the ordinary DHCP server.
-			a.file = "tftp://" + s.tftp(addr).String() + "/" + a.file
+			a.file = "tftp://" + set.tftp(addr).String() + "/" + a.file
 		}
 	}
 
-	e := Endpoint{Addr: addr, TFTP: s.TFTP, File: a.file}
+	e := Endpoint{Addr: addr, TFTP: set.TFTP, File: a.file}
 	a.datagram = netio.Datagram{Local: addr, Interface: d.Interface}
 	var resp *dhcpv4.DHCPv4
 	if s.Role == BootServer {
@@ -225,7 +231,7 @@ func (s *Server) handle(ctx context.Context, d netio.Datagram) (answer, error) {
 		resp = Offer(req, a.client, a.offering, e)
 		a.datagram.Peer, a.datagram.Interface = destination(req, d)
 	}
-	if s.Advertise.IsValid() {
+	if set.Advertise.IsValid() {
 		a.datagram.Local = netip.Addr{} // it need not be an address of this host
 	}
 	a.datagram.Data = resp.ToBytes()
@@ -244,12 +250,12 @@ func replyLimit(req *dhcpv4.DHCPv4) int {
 }
 
 // address is the one at which this machine reaches this server.
-func (s *Server) address(req *dhcpv4.DHCPv4, d netio.Datagram, iface netio.Interface) (netip.Addr, error) {
-	if s.Advertise.IsValid() {
-		return s.Advertise, nil
+func (s *Server) address(set Settings, req *dhcpv4.DHCPv4, d netio.Datagram, iface netio.Interface) (netip.Addr, error) {
+	if set.Advertise.IsValid() {
+		return set.Advertise, nil
 	}
-	if s.Address.IsValid() {
-		return s.Address, nil
+	if set.Address.IsValid() {
+		return set.Address, nil
 	}
 	if relay, ok := netip.AddrFromSlice(req.GatewayIPAddr.To4()); ok && !relay.IsUnspecified() {
 		// The machine is not on the relay's link to us; what the relay reaches,
@@ -268,7 +274,7 @@ func (s *Server) address(req *dhcpv4.DHCPv4, d netio.Datagram, iface netio.Inter
 	return netip.Addr{}, fmt.Errorf("interface %s has no IPv4 address to answer from: give it one, or set advertise in the listener", iface.Name)
 }
 
-func (s *Server) tftp(addr netip.Addr) netip.Addr {
+func (s Settings) tftp(addr netip.Addr) netip.Addr {
 	if s.TFTP.IsValid() {
 		return s.TFTP
 	}
