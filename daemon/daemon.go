@@ -10,17 +10,21 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/pixiecore/pixiecore/booters"
 	"github.com/pixiecore/pixiecore/booters/boot"
 	"github.com/pixiecore/pixiecore/config"
 	"github.com/pixiecore/pixiecore/daemon/status"
+	"github.com/pixiecore/pixiecore/protocols/dhcp4"
 	"github.com/pixiecore/pixiecore/protocols/events"
+	"github.com/pixiecore/pixiecore/protocols/netio"
 	"github.com/pixiecore/pixiecore/systemd"
 )
 
@@ -64,15 +68,21 @@ type Daemon struct {
 	swap    *booters.Swapper
 	events  *events.Log
 	started time.Time
+	encoder atomic.Pointer[zapcore.Encoder] // of a log that is the daemon's own
 
-	services []Service
-	close    []func() error // sockets, for New that fails half way
+	interfaces *netio.Interfaces
+	chains     *dhcp4.Chains
 
-	reloading sync.Mutex // held by whoever reloads
-	tried     [32]byte   // digest of the files at the last attempt, under reloading
+	services []Service      // those that no configuration changes
+	close    []func() error // their sockets
 
-	mu         sync.Mutex // guards what follows
+	reloading sync.Mutex      // held by whoever reloads
+	tried     [32]byte        // digest of the files at the last attempt, under reloading
+	serve     func(*listener) // starts one; nil while the daemon does not run; under reloading
+
+	mu         sync.Mutex // guards what follows; written under reloading too
 	current    *Compiled
+	listeners  []*listener // of current, in its order
 	loaded     time.Time
 	lastReload status.Reload
 }
@@ -84,6 +94,7 @@ func New(o Options) (*Daemon, error) {
 	d := &Daemon{
 		opts: o, log: o.Log, level: zap.NewAtomicLevel(),
 		sources: booters.NewSources(), swap: &booters.Swapper{}, events: events.New(), started: time.Now(),
+		interfaces: netio.NewInterfaces(), chains: &dhcp4.Chains{},
 	}
 	if o.Path != "" {
 		d.tried = digest([]string{o.Path}) // before Load: a change in between is then seen
@@ -93,7 +104,8 @@ func New(o Options) (*Daemon, error) {
 		return nil, &ConfigError{report}
 	}
 	if d.log == nil {
-		d.log = newLogger(cfg.Log, os.Stderr, d.level)
+		d.setFormat(cfg.Log)
+		d.log = newLogger(&d.encoder, os.Stderr, d.level)
 	}
 	for _, p := range report.Problems() {
 		d.log.Warn(p.Summary, zap.String("at", p.String()), zap.String("detail", p.Detail))
@@ -101,15 +113,12 @@ func New(o Options) (*Daemon, error) {
 	if err := d.loadKey(); err != nil {
 		return nil, err
 	}
-	c, err := Compile(cfg, d.seal, d.sources)
+	n, err := d.prepare(cfg)
 	if err != nil {
+		d.Close()
 		return nil, err
 	}
-	if err := d.bind(cfg.Listeners); err != nil {
-		d.closeAll()
-		return nil, err
-	}
-	d.commit(c)
+	d.commit(n)
 	return d, nil
 }
 
@@ -136,14 +145,15 @@ func (d *Daemon) loadKey() error {
 	return err
 }
 
-func (d *Daemon) closeAll() {
+// Close gives up the listeners of a Daemon that is not run.
+func (d *Daemon) Close() {
+	for _, l := range d.listeners {
+		l.close()
+	}
 	for _, c := range d.close {
 		c()
 	}
 }
-
-// Close gives up the listeners of a Daemon that is not run.
-func (d *Daemon) Close() { d.closeAll() }
 
 // Run serves until ctx is done, reloads on SIGHUP and when a watched file
 // changes, and returns nil after a clean stop, which lets transfers finish
@@ -163,6 +173,17 @@ func (d *Daemon) Run(ctx context.Context) error {
 		})
 		d.log.Info("listening", zap.Stringer("listener", s))
 	}
+	d.reloading.Lock()
+	d.serve = func(l *listener) {
+		var own context.Context
+		own, l.cancel = context.WithCancel(ctx)
+		g.Go(func() error { return l.run(own) })
+		d.log.Info("listening", zap.Stringer("listener", l.server))
+	}
+	for _, l := range d.listeners {
+		d.serve(l)
+	}
+	d.reloading.Unlock()
 	g.Go(func() error {
 		for {
 			select {
@@ -181,6 +202,9 @@ func (d *Daemon) Run(ctx context.Context) error {
 	}
 	d.notified(systemd.Ready(d.statusLine()))
 	<-ctx.Done()
+	d.reloading.Lock()
+	d.serve = nil // nothing is started any more: what runs is waited for
+	d.reloading.Unlock()
 	d.notified(systemd.Stopping())
 	d.log.Info("stopping")
 	return g.Wait()
@@ -224,7 +248,12 @@ func (d *Daemon) reload() (*config.Report, error) {
 		d.tried = digest(d.watched())
 	}
 	start := time.Now()
-	c, report, err := d.prepare()
+	cfg, report := d.opts.Load()
+	err := report.Err()
+	var n *next
+	if err == nil {
+		n, err = d.prepare(cfg)
+	}
 
 	// ── the line: above it everything may fail, below it nothing ──
 
@@ -248,39 +277,94 @@ func (d *Daemon) reload() (*config.Report, error) {
 		return report, err
 	}
 	old := d.compiled()
-	gen := d.commit(c)
-	d.log.Info("configuration reloaded", zap.Uint64("gen", gen), zap.Duration("took", time.Since(start)), zap.Strings("changes", changes(old, c)))
+	gen := d.commit(n)
+	d.log.Info("configuration reloaded", zap.Uint64("gen", gen), zap.Duration("took", time.Since(start)), zap.Strings("changes", changes(old, n.Compiled)))
 	d.notified(systemd.Ready(d.statusLine()))
 	return report, nil
 }
 
-// prepare does everything of a reload that may fail.
-func (d *Daemon) prepare() (*Compiled, *config.Report, error) {
-	cfg, report := d.opts.Load()
-	if err := report.Err(); err != nil {
-		return nil, report, err
-	}
-	running := d.compiled().Config
-	same := func(a, b config.Listener) bool {
-		return a.Kind == b.Kind && a.Address == b.Address && slices.Equal(a.Interfaces, b.Interfaces) && a.Advertise == b.Advertise && a.Share == b.Share
-	}
-	if !slices.EqualFunc(cfg.Listeners, running.Listeners, same) {
-		return nil, report, errors.New("the listeners differ from the running ones: this version changes listeners at a restart only, so nothing was applied; restart pixiecore to apply all of it")
-	}
-	if cfg.Log.Format != running.Log.Format {
-		return nil, report, errors.New("the log's format differs from the running one: this version changes it at a restart only, so nothing was applied; restart pixiecore to apply all of it")
-	}
+// A next is a configuration that can be committed: everything of it that could
+// fail has been done.
+type next struct {
+	*Compiled
+	listeners []*listener // in the order of the configuration
+	opened    []*listener // those of them that are new
+	gone      []*listener
+}
+
+// prepare does everything of a reload, or of the start, that may fail. With an
+// error nothing has changed.
+func (d *Daemon) prepare(cfg *config.Config) (*next, error) {
 	c, err := Compile(cfg, d.seal, d.sources)
-	return c, report, err
+	if err != nil {
+		return nil, err
+	}
+	var running []config.Listener
+	if d.current != nil {
+		running = d.current.Config.Listeners
+	}
+	steps, err := plan(running, cfg.Listeners)
+	if err != nil {
+		return nil, err
+	}
+	n := &next{Compiled: c}
+	var failed []error
+	for _, s := range steps {
+		if s.do == shut {
+			n.gone = append(n.gone, d.listeners[s.old])
+			continue
+		}
+		conf := cfg.Listeners[s.new]
+		if s.do == open || conf.Address != running[s.old].Address {
+			if err := d.available(conf); err != nil {
+				failed = append(failed, bindError(conf, err))
+				continue
+			}
+		}
+		if s.do != open {
+			n.listeners = append(n.listeners, d.listeners[s.old])
+			continue
+		}
+		l, err := d.open(conf)
+		if err != nil {
+			failed = append(failed, bindError(conf, err))
+			continue
+		}
+		n.opened = append(n.opened, l)
+		n.listeners = append(n.listeners, l)
+	}
+	if err := errors.Join(failed...); err != nil {
+		for _, l := range n.opened {
+			l.close()
+		}
+		return nil, err
+	}
+	return n, nil
 }
 
 // commit publishes a generation. It cannot fail.
-func (d *Daemon) commit(c *Compiled) (gen uint64) {
+//
+// Listeners get their settings before the rules are swapped, and those that go
+// are closed last: whichever of the two a request has seen, every address that
+// it tells a machine is open.
+func (d *Daemon) commit(n *next) (gen uint64) {
+	c := n.Compiled
 	d.level.SetLevel(zapLevel(c.Config.Log.Level))
+	d.setFormat(c.Config.Log)
+	tell(n.listeners, c.Config.Listeners)
 	gen = d.swap.Publish(c.snapshot())
 	d.mu.Lock()
-	d.current, d.loaded = c, time.Now()
+	d.current, d.listeners, d.loaded = c, n.listeners, time.Now()
 	d.mu.Unlock()
+	if d.serve != nil {
+		for _, l := range n.opened {
+			d.serve(l)
+		}
+	}
+	for _, l := range n.gone {
+		l.stop()
+		d.log.Info("listener closed", zap.Stringer("listener", l.server))
+	}
 	for _, l := range c.Loaders.All() {
 		if l.Warning != "" {
 			d.log.Warn("loader looks odd", zap.Stringer("firmware", l.Firmware), zap.String("file", l.Path), zap.String("doubt", l.Warning))

@@ -85,8 +85,8 @@ func run(t testing.TB, o Options) *Daemon {
 
 func service[S Service](t testing.TB, d *Daemon) S {
 	t.Helper()
-	for _, s := range d.services {
-		if s, ok := s.(S); ok {
+	for _, l := range d.listeners {
+		if s, ok := l.server.(S); ok {
 			return s
 		}
 	}
@@ -172,8 +172,6 @@ func TestARefusedReloadChangesNothing(t *testing.T) {
 	for name, rest := range map[string]string{
 		"a syntax error":             "rule {",
 		"an unknown name":            "rule \"all\" {\n  lokal = true\n}\n",
-		"another listener":           everyLocal + "listener \"http\" {\n  address = \"127.0.0.1:1\"\n}\n",
-		"another format of the log":  everyLocal + "log {\n  format = \"json\"\n}\n",
 		"a loader that is not there": everyLocal + "ipxe {\n  bios = \"/no/such\"\n}\n",
 		"a template that is no such": "boot \"b\" {\n  kernel = \"/k\"\n  cmdline = \"{{ Nope }}\"\n}\nrule \"all\" {\n  boot = boot.b\n}\n",
 	} {

@@ -15,11 +15,20 @@
 // Run begins, and a taken port is known before anything is answered.
 //
 // A reload has one line: above it everything may fail and nothing has changed,
-// below it nothing may fail. What crosses it is one atomic pointer.
+// below it nothing may fail. Sockets are opened above it and closed below it,
+// so a taken port refuses the edit as a whole; half of an edit is what nobody
+// wrote. What a machine is told crosses the line before the rules, which are
+// one atomic pointer, and the listeners that go are closed behind both:
+// whichever of the two a request has seen, each address in its answer is open.
 //
-// Listeners and the log's format belong to the process: a file that changes
-// them is refused with the sentence that a restart applies it. It is refused as
-// a whole, since half of an edit is what nobody wrote.
+// A listener is the same one as long as its kind and the address of its socket
+// are: then it keeps the socket, with all that waits in it, and takes over the
+// other settings. One that goes stops listening at once; its transfers have ten
+// seconds.
+//
+// An address that overlaps one in use (0.0.0.0:80 → 192.0.2.1:80) cannot be
+// bound beside it. To close first and bind then could fail when nothing may, so
+// that edit is refused with the sentence that a restart applies it.
 //
 // Directories are watched, not files, since editors and configuration tools
 // replace files. Names of events are not looked at: the digest of what took

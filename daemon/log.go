@@ -2,6 +2,8 @@ package daemon
 
 import (
 	"os"
+	"slices"
+	"sync/atomic"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -10,23 +12,68 @@ import (
 	"github.com/pixiecore/pixiecore/config"
 )
 
-// newLogger writes for people on a terminal and JSON elsewhere, unless the
+// newLogger writes to a file with the encoder that enc holds at the time.
+func newLogger(enc *atomic.Pointer[zapcore.Encoder], to *os.File, level zap.AtomicLevel) *zap.Logger {
+	return zap.New(&logCore{LevelEnabler: level, enc: enc, to: zapcore.Lock(to)})
+}
+
+// A logCore is zap's own core, but for an encoder that a reload can change.
+type logCore struct {
+	zapcore.LevelEnabler
+	enc    *atomic.Pointer[zapcore.Encoder]
+	to     zapcore.WriteSyncer
+	fields []zapcore.Field
+}
+
+// With implements zapcore.Core. The fields are kept as they are, since nobody
+// knows yet how they will be written.
+func (c *logCore) With(fields []zapcore.Field) zapcore.Core {
+	more := *c
+	more.fields = slices.Concat(c.fields, fields)
+	return &more
+}
+
+// Check implements zapcore.Core.
+func (c *logCore) Check(e zapcore.Entry, to *zapcore.CheckedEntry) *zapcore.CheckedEntry {
+	if c.Enabled(e.Level) {
+		return to.AddCore(e, c)
+	}
+	return to
+}
+
+// Write implements zapcore.Core.
+func (c *logCore) Write(e zapcore.Entry, fields []zapcore.Field) error {
+	line, err := (*c.enc.Load()).EncodeEntry(e, slices.Concat(c.fields, fields))
+	if err != nil {
+		return err
+	}
+	defer line.Free()
+	_, err = c.to.Write(line.Bytes())
+	return err
+}
+
+// Sync implements zapcore.Core.
+func (c *logCore) Sync() error { return c.to.Sync() }
+
+// setFormat makes a log of the daemon's own look as the configuration says.
+func (d *Daemon) setFormat(c config.Log) {
+	enc := encoder(c, term.IsTerminal(int(os.Stderr.Fd())))
+	d.encoder.Store(&enc)
+}
+
+// encoder writes for people on a terminal and JSON elsewhere, unless the
 // configuration says otherwise.
-func newLogger(c config.Log, to *os.File, level zap.AtomicLevel) *zap.Logger {
-	console := c.Format == config.LogConsole || c.Format != config.LogJSON && term.IsTerminal(int(to.Fd()))
-	var enc zapcore.Encoder
-	if console {
+func encoder(c config.Log, terminal bool) zapcore.Encoder {
+	if c.Format == config.LogConsole || c.Format != config.LogJSON && terminal {
 		cfg := zap.NewDevelopmentEncoderConfig()
 		cfg.EncodeTime = zapcore.TimeEncoderOfLayout("15:04:05.000")
 		cfg.CallerKey = zapcore.OmitKey
-		enc = zapcore.NewConsoleEncoder(cfg)
-	} else {
-		cfg := zap.NewProductionEncoderConfig()
-		cfg.EncodeTime = zapcore.RFC3339NanoTimeEncoder
-		cfg.EncodeDuration = zapcore.StringDurationEncoder
-		enc = zapcore.NewJSONEncoder(cfg)
+		return zapcore.NewConsoleEncoder(cfg)
 	}
-	return zap.New(zapcore.NewCore(enc, zapcore.Lock(to), level))
+	cfg := zap.NewProductionEncoderConfig()
+	cfg.EncodeTime = zapcore.RFC3339NanoTimeEncoder
+	cfg.EncodeDuration = zapcore.StringDurationEncoder
+	return zapcore.NewJSONEncoder(cfg)
 }
 
 // zapLevel is the configuration's word for a level.

@@ -9,7 +9,7 @@ import (
 func (d *Daemon) report() status.Report {
 	gen := d.swap.Current().Gen
 	d.mu.Lock()
-	c, loaded, last := d.current, d.loaded, d.lastReload
+	c, listeners, loaded, last := d.current, d.listeners, d.loaded, d.lastReload
 	d.mu.Unlock()
 	r := status.Report{
 		Version: d.opts.Version, Started: d.started, Generation: gen, Loaded: loaded,
@@ -17,6 +17,9 @@ func (d *Daemon) report() status.Report {
 	}
 	if !last.Time.IsZero() {
 		r.LastReload = &last
+	}
+	for _, l := range listeners {
+		r.Listeners = append(r.Listeners, l.server.String())
 	}
 	for _, s := range d.services {
 		r.Listeners = append(r.Listeners, s.String())

@@ -1,0 +1,254 @@
+package daemon
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/pixiecore/pixiecore/config"
+	"github.com/pixiecore/pixiecore/daemon/status"
+	"github.com/pixiecore/pixiecore/protocols/bootfiles"
+	"github.com/pixiecore/pixiecore/protocols/dhcp4"
+	"github.com/pixiecore/pixiecore/protocols/events"
+	"github.com/pixiecore/pixiecore/protocols/httpboot"
+	"github.com/pixiecore/pixiecore/protocols/netio"
+	"github.com/pixiecore/pixiecore/protocols/tftp"
+)
+
+// A listener is a socket and the server on it. It outlives the generations that
+// have a listener of its identity.
+type listener struct {
+	kind     config.Kind
+	server   Service
+	port     uint16 // of the socket, also where the configuration says 0
+	settings atomic.Pointer[settings]
+
+	close  func()        // gives up the socket; may be called again
+	closed chan struct{} // closed by close
+	cancel context.CancelFunc
+}
+
+// settings are what a reload can change of a listener. They are set before it
+// serves and never modified.
+type settings struct {
+	config.Listener
+	web  bootfiles.Web // what machines are told of the HTTP server
+	tftp netip.Addr    // and of the TFTP server; the zero Addr: the address at which they reached us
+}
+
+// open binds a listener. It is not served yet, and has no settings.
+func (d *Daemon) open(c config.Listener) (*listener, error) {
+	l := &listener{kind: c.Kind, closed: make(chan struct{})}
+	closes := func(sock interface{ Close() error }) {
+		l.close = sync.OnceFunc(func() { sock.Close(); close(l.closed) })
+	}
+	at := identify(c).at
+	switch c.Kind {
+	case config.HTTP, config.Status:
+		sock, err := listenTCP(at)
+		if err != nil {
+			return nil, err
+		}
+		closes(sock)
+		l.port = sock.Addr().(*net.TCPAddr).AddrPort().Port()
+		watched := closeFunc{sock, l.close} // the server closes it, first of all when it stops
+		if c.Kind == config.Status {
+			l.server = &status.Server{Listener: watched, Report: d.report, Log: d.log.Named("status")}
+			break
+		}
+		tree := bootfiles.Tree{Source: d.swap, Tokens: d.tokens}
+		l.server = &httpboot.Server{Listener: httpboot.Listener(watched), Tree: tree, Events: d.events, Log: d.log.Named("http")}
+	case config.TFTP:
+		conn, err := netio.ListenUDP(at)
+		if err != nil {
+			return nil, err
+		}
+		closes(conn)
+		l.port = conn.LocalAddr().Port()
+		files := tftpFiles{tree: bootfiles.Tree{Source: d.swap, Tokens: d.tokens}, listener: l, interfaces: d.interfaces}
+		l.server = &tftp.Server{Conn: conn, Files: files, Interfaces: d.interfaces, Done: d.transferred, Log: d.log.Named("tftp")}
+	case config.DHCP, config.PXE:
+		listen := func() (netio.Conn, error) { return netio.ListenUDP(at) }
+		if c.Share {
+			listen = func() (netio.Conn, error) { return netio.Snoop(at.Port()) }
+		}
+		conn, err := listen()
+		if err != nil {
+			return nil, err
+		}
+		closes(conn)
+		l.port = conn.LocalAddr().Port()
+		role := dhcp4.ProxyDHCP
+		if c.Kind == config.PXE {
+			role = dhcp4.BootServer
+		}
+		l.server = &dhcp4.Server{
+			Role: role, Conn: conn, Source: d.swap, Settings: l.dhcp, Tokens: d.tokens, Interfaces: d.interfaces,
+			Chains: d.chains, Events: d.events, Log: d.log.Named(role.String()),
+		}
+	default:
+		return nil, fmt.Errorf("no server for listeners of kind %q", c.Kind)
+	}
+	return l, nil
+}
+
+// available refuses the address of a ProxyDHCP listener, which its socket is
+// not bound to, when the host does not have it.
+func (d *Daemon) available(c config.Listener) error {
+	a := c.Address.Addr()
+	owned := func(i netio.Interface) bool { return i.Has(a) }
+	if c.Kind == config.DHCP && !a.IsUnspecified() && !slices.ContainsFunc(d.interfaces.All(), owned) {
+		return syscall.EADDRNOTAVAIL
+	}
+	return nil
+}
+
+// run serves until ctx is done or stop is called, and gives up the socket.
+func (l *listener) run(ctx context.Context) error {
+	defer l.close()
+	if err := l.server.Run(ctx); err != nil {
+		return fmt.Errorf("%s: %w", l.server, err)
+	}
+	return nil
+}
+
+// stop ends a listener. When it returns, the port is free. Transfers that run
+// have the time that their server gives them; whoever called run waits for them.
+func (l *listener) stop() {
+	if l.cancel == nil { // never served
+		l.close()
+		return
+	}
+	l.cancel()
+	if l.kind == config.TFTP {
+		l.close() // transfers have sockets of their own
+	}
+	<-l.closed
+}
+
+// dhcp is what a DHCP server does with a request by the current settings.
+func (l *listener) dhcp() dhcp4.Settings {
+	s := l.settings.Load()
+	d := dhcp4.Settings{Only: s.Interfaces, Advertise: s.Advertise, TFTP: s.tftp, Web: s.web}
+	if a := s.Address.Addr(); s.Kind == config.DHCP && !a.IsUnspecified() {
+		d.Address = a
+	}
+	return d
+}
+
+// tell gives the listeners the settings of a configuration, whose listeners they
+// are, in its order. Machines are told of the first HTTP and of the first TFTP
+// server.
+func tell(listeners []*listener, conf []config.Listener) {
+	var web bootfiles.Web
+	var tftp netip.Addr
+	for i, c := range slices.Backward(conf) {
+		switch c.Kind {
+		case config.HTTP:
+			web = bootfiles.Web{Addr: told(c), Port: listeners[i].port}
+		case config.TFTP:
+			tftp = told(c)
+		}
+	}
+	for i, c := range conf {
+		listeners[i].settings.Store(&settings{c, web, tftp})
+	}
+}
+
+// told is the address that machines are told for l: the one that the operator
+// advertises, or the only one that it listens on. The zero Addr: the address
+// at which each machine reaches us.
+func told(l config.Listener) netip.Addr {
+	if l.Advertise.IsValid() {
+		return l.Advertise
+	}
+	if a := l.Address.Addr(); !a.IsUnspecified() {
+		return a
+	}
+	return netip.Addr{}
+}
+
+func listenTCP(a netip.AddrPort) (net.Listener, error) {
+	network := "tcp" // [::] takes both families
+	if a.Addr().Is4() {
+		network = "tcp4"
+	}
+	return net.Listen(network, a.String())
+}
+
+// closeFunc is a net.Listener that is closed by a function.
+type closeFunc struct {
+	net.Listener
+	close func()
+}
+
+func (c closeFunc) Close() error {
+	c.close()
+	return nil
+}
+
+// bindError says which listener it was and the way out.
+func bindError(l config.Listener, err error) error {
+	way := ""
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE) && l.Kind == config.DHCP:
+		way = "; a DHCP server runs on this host: `share = true` in the listener listens beside it (and one listener with `interfaces` serves several networks)"
+	case errors.Is(err, syscall.EADDRINUSE):
+		way = "; another program has the port: `ss -lntup` names it"
+	case errors.Is(err, os.ErrPermission):
+		way = "; ports below 1024 need root or CAP_NET_BIND_SERVICE, and `share = true` needs CAP_NET_RAW"
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		way = "; no interface of this host has that address"
+	}
+	at := ""
+	if l.Pos != "" {
+		at = l.Pos + ": "
+	}
+	return fmt.Errorf("%slistener %q %s: %w%s", at, l.Kind, l.Address, err, way)
+}
+
+// tftpFiles serves the virtual directory by TFTP.
+type tftpFiles struct {
+	tree       bootfiles.Tree
+	listener   *listener
+	interfaces *netio.Interfaces
+}
+
+// Open implements tftp.Files.
+func (f tftpFiles) Open(ctx context.Context, r tftp.Request) (tftp.File, error) {
+	set := f.listener.settings.Load()
+	if iface, ok := f.interfaces.ByIndex(r.Interface); len(set.Interfaces) > 0 && (!ok || !slices.Contains(set.Interfaces, iface.Name)) {
+		return tftp.File{}, fmt.Errorf("%w: the configuration leaves this interface out", tftp.ErrDenied)
+	}
+	file, err := f.tree.Open(ctx, r.Path, set.web.Base(r.Local))
+	if errors.Is(err, bootfiles.ErrRefused) {
+		return tftp.File{}, fmt.Errorf("%w: %w", tftp.ErrDenied, err)
+	}
+	if err != nil {
+		return tftp.File{}, err
+	}
+	return tftp.File{Name: file.Name, Size: int64(len(file.Data)), Content: bytes.NewReader(file.Data)}, nil
+}
+
+// transferred notes the end of a TFTP transfer under its machine.
+func (d *Daemon) transferred(t tftp.Transfer) {
+	dir, _, _ := strings.Cut(t.Path, "/")
+	token, err := d.tokens.Open(dir)
+	if err != nil || t.Probe {
+		return
+	}
+	e := events.Event{Kind: events.Loader, Gen: d.swap.Current().Gen, Detail: "TFTP " + t.File}
+	if t.Err != nil {
+		e.Kind, e.Detail = events.Failed, "TFTP "+t.Path+": "+t.Err.Error()
+	}
+	d.events.Add(token.MAC, e)
+}

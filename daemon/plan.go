@@ -1,0 +1,114 @@
+package daemon
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/pixiecore/pixiecore/config"
+)
+
+// A change is what a reload does to one listener.
+type change int
+
+const (
+	keep  change = iota // the same socket and the same settings
+	alter               // the same socket, other settings
+	open                // a new socket
+	shut                // a socket that is not needed any more
+)
+
+// A step is one change. old and new count in the listeners of the running
+// configuration and of the next; -1 is none.
+type step struct {
+	do       change
+	old, new int
+}
+
+// An identity is what two listeners have in common when one can take over the
+// other's socket.
+type identity struct {
+	kind  config.Kind
+	at    netip.AddrPort // what the socket is bound to
+	share bool
+}
+
+func identify(l config.Listener) identity {
+	at := l.Address
+	if l.Kind == config.DHCP {
+		// A socket that is bound to one address hears no broadcast. It is bound
+		// to all, and the address is a setting.
+		at = netip.AddrPortFrom(netip.IPv4Unspecified(), at.Port())
+	}
+	return identity{l.Kind, at, l.Share}
+}
+
+// excludes reports whether a system that has the one socket cannot open the other.
+func (i identity) excludes(j identity) bool {
+	stream := func(k config.Kind) bool { return k == config.HTTP || k == config.Status }
+	covers := func(a, b netip.Addr) bool { // [::] takes both families
+		return a == b || a.IsUnspecified() && (a.Is6() || b.Is4())
+	}
+	switch {
+	case stream(i.kind) != stream(j.kind), i.at.Port() != j.at.Port(), i.at.Port() == 0:
+		return false
+	case i.share, j.share: // a snooper is bound to nothing
+		return false
+	}
+	return covers(i.at.Addr(), j.at.Addr()) || covers(j.at.Addr(), i.at.Addr())
+}
+
+// plan says how the running listeners become the next ones: a step for each of
+// the next, in their order, then those that are shut. The error is one for the
+// operator: a new socket cannot be opened beside one that is open.
+func plan(running, next []config.Listener) ([]step, error) {
+	var steps []step
+	taken := make([]bool, len(running))
+	for n, l := range next {
+		o := -1
+		for i, r := range running { // several may have port 0: each takes over another
+			if !taken[i] && identify(r) == identify(l) {
+				o = i
+				break
+			}
+		}
+		if o < 0 {
+			steps = append(steps, step{open, -1, n})
+			continue
+		}
+		taken[o] = true
+		do := keep
+		if r := running[o]; r.Address != l.Address || r.Advertise != l.Advertise || !slices.Equal(r.Interfaces, l.Interfaces) {
+			do = alter
+		}
+		steps = append(steps, step{do, o, n})
+	}
+	for _, s := range steps {
+		if s.do != open {
+			continue
+		}
+		for o, r := range running {
+			if l := next[s.new]; identify(r).excludes(identify(l)) {
+				return nil, collision(l, r, taken[o])
+			}
+		}
+	}
+	for o := range running {
+		if !taken[o] {
+			steps = append(steps, step{shut, o, -1})
+		}
+	}
+	return steps, nil
+}
+
+// collision says why l cannot be opened beside the running r, which stays or not.
+func collision(l, r config.Listener, stays bool) error {
+	where := ""
+	if l.Pos != "" {
+		where = l.Pos + ": "
+	}
+	if stays {
+		return fmt.Errorf("%slistener %q %s: listener %q has port %d of this address (%s); give one of them another port", where, l.Kind, l.Address, r.Kind, r.Address.Port(), r.Address)
+	}
+	return fmt.Errorf("%slistener %q %s cannot be opened while listener %q %s is open, and if that were closed first and this then failed, there would be neither; restart pixiecore to apply the change", where, l.Kind, l.Address, r.Kind, r.Address)
+}
