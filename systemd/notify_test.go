@@ -1,0 +1,49 @@
+package systemd
+
+import (
+	"net"
+	"path/filepath"
+	"regexp"
+	"testing"
+	"time"
+)
+
+func TestNotifications(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "notify")
+	l, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	t.Setenv("NOTIFY_SOCKET", path)
+	for _, tc := range []struct {
+		name string
+		send func() error
+		want string
+	}{
+		{"ready", func() error { return Ready("generation 1: 3 rules") }, `^READY=1\nSTATUS=generation 1: 3 rules$`},
+		// One datagram: systemd ignores RELOADING without its time.
+		{"reloading", Reloading, `^RELOADING=1\nMONOTONIC_USEC=\d+\n?$`},
+		{"stopping", Stopping, `^STOPPING=1\nSTATUS=.+$`},
+	} {
+		if err := tc.send(); err != nil {
+			t.Errorf("%s: %v", tc.name, err)
+			continue
+		}
+		l.SetReadDeadline(time.Now().Add(10 * time.Second))
+		b := make([]byte, 1024)
+		n, err := l.Read(b)
+		if err != nil || !regexp.MustCompile(tc.want).Match(b[:n]) {
+			t.Errorf("%s: got %q, %v; want %s", tc.name, b[:n], err, tc.want)
+		}
+	}
+}
+
+func TestWithoutAServiceManagerNothingIsSent(t *testing.T) {
+	t.Setenv("NOTIFY_SOCKET", "")
+	for _, send := range []func() error{func() error { return Ready("") }, Reloading, Stopping} {
+		if err := send(); err != nil {
+			t.Error(err)
+		}
+	}
+}
