@@ -20,7 +20,7 @@ type Config struct {
 	Rules     []booters.Rule // in file order: the first that matches decides
 	Loaders   Loaders        // the ipxe block: absolute paths of what replaces the built-in loaders
 	Log       Log            // what to log, and how
-	Files     []string       // the files that took part, as absolute paths
+	Files     []string       // the files that took part or were looked for, as absolute paths, this one first
 }
 
 // Loaders maps a firmware to the absolute path of its loader.
@@ -118,7 +118,7 @@ func Load(path string) (*Config, *Report) {
 		r.file(path, sumUnreadable, fmt.Sprintf("%v. Name the file by its absolute path.", err))
 		return nil, r
 	}
-	src, err := readFile(path)
+	src, err := readFile(path, maxFile)
 	switch {
 	case errors.Is(err, errDirectory):
 		r.file(path, sumLater, "A configuration of several files in a directory is part of the language, but this version does not have it yet. Name one file.")
@@ -133,7 +133,7 @@ func Load(path string) (*Config, *Report) {
 		r.file(path, sumUnreadable, fmt.Sprintf("%v. The user that pixiecore runs as must be able to read it.", err))
 		return nil, r
 	}
-	cfg, named := parse(path, abs, src, r)
+	cfg, named := parse(path, abs, src, &disk{open: readData, getenv: os.LookupEnv}, r)
 	if cfg == nil {
 		return nil, r
 	}
@@ -152,35 +152,39 @@ func Parse(name string, src []byte) (*Config, *Report) {
 		r.file(name, sumTooLarge, fmt.Sprintf("A configuration file may have %d MiB. Is it the right file?", maxFile>>20))
 		return nil, r
 	}
-	cfg, _ := parse(name, filepath.Join("/", name), src, r)
+	cfg, _ := parse(name, filepath.Join("/", name), src, &disk{}, r)
 	return cfg, r
 }
 
 var (
 	errDirectory = errors.New("is a directory")
-	errTooLarge  = errors.New("is too large")
+	errTooLarge  = errors.New("is too large: it has more than 16 MiB")
 )
 
-func readFile(path string) ([]byte, error) {
+func readFile(path string, most int64) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	if st, err := f.Stat(); err != nil {
+	switch st, err := f.Stat(); {
+	case err != nil:
 		return nil, err
-	} else if st.IsDir() {
+	case st.IsDir():
 		return nil, errDirectory
 	}
-	src, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	src, err := io.ReadAll(io.LimitReader(f, most+1))
 	if err != nil {
 		return nil, err
 	}
-	if len(src) > maxFile {
+	if int64(len(src)) > most {
 		return nil, errTooLarge
 	}
 	return src, nil
 }
+
+// readData reads a file for a function.
+func readData(path string) ([]byte, error) { return readFile(path, maxData) }
 
 // warnMissing looks at each named path once.
 func warnMissing(named []namedFile, r *Report) {

@@ -148,6 +148,9 @@ func dump(t *testing.T, cfg *Config) string {
 		fmt.Fprintf(&b, "loader for %s: %s\n", f, cfg.Loaders[f])
 	}
 	fmt.Fprintf(&b, "log: %s, %s\n", cfg.Log.Level, cfg.Log.Format)
+	if len(cfg.Files) > 1 {
+		fmt.Fprintf(&b, "files: %v\n", cfg.Files)
+	}
 	for _, r := range cfg.Rules {
 		fmt.Fprintf(&b, "%s: rule %q", r.Pos, r.Name)
 		if r.Match.MACs != nil {
@@ -226,6 +229,7 @@ func TestLimits(t *testing.T) {
 		summary   summary
 	}{
 		{"file", strings.Repeat("#", maxFile+1), sumTooLarge},
+		{"brackets", strings.Repeat("[", maxTokens+1), sumTooLarge},
 		{"path", fmt.Sprintf("boot \"a\" { kernel = %q }\n", strings.Repeat("a", maxSource+1)), sumTooLarge},
 		{"cmdline", fmt.Sprintf("boot \"a\" {\nkernel = \"a\"\ncmdline = %q\n}\n", strings.Repeat("a", maxCmdline+1)), sumTooLarge},
 		{"script", fmt.Sprintf("boot \"a\" { script = %q }\n", "#!ipxe\n"+strings.Repeat("a", maxScript)), sumTooLarge},
@@ -316,7 +320,7 @@ func TestWarningsAreOfWholeFiles(t *testing.T) {
 func TestSuggestionsEnd(t *testing.T) {
 	var src strings.Builder
 	src.WriteString("listener \"http\" {}\nboot \"debian\" { kernel = \"/srv/linux\" }\n")
-	for i := range maxNearBoots + 1 {
+	for i := range maxNear + 1 {
 		fmt.Fprintf(&src, "rule \"r%d\" { boot = boot.debain }\n", i)
 	}
 	_, report := Parse("pixiecore.hcl", []byte(src.String()))
@@ -326,8 +330,8 @@ func TestSuggestionsEnd(t *testing.T) {
 			near++
 		}
 	}
-	if n := len(report.Problems()); n != maxNearBoots+1 || near != maxNearBoots {
-		t.Errorf("%d problems with %d suggestions, want %d with %d", n, near, maxNearBoots+1, maxNearBoots)
+	if n := len(report.Problems()); n != maxNear+1 || near != maxNear {
+		t.Errorf("%d problems with %d suggestions, want %d with %d", n, near, maxNear+1, maxNear)
 	}
 }
 
@@ -506,12 +510,25 @@ func TestDocumentation(t *testing.T) {
 		if !strings.Contains(src, `listener "http"`) {
 			src += "listener \"http\" { address = \"[::1]:8888\" }\n"
 		}
-		cfg, report := Parse("/etc/pixiecore.hcl", []byte(src))
+		dir := t.TempDir()
+		if err := os.CopyFS(dir, os.DirFS("testdata/docs")); err != nil {
+			t.Fatal(err)
+		}
+		file := filepath.Join(dir, "pixiecore.hcl")
+		if err := os.WriteFile(file, []byte(src), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cfg, report := Load(file)
 		if err := report.Err(); err != nil {
 			t.Errorf("%v\n%s\n%s", err, report.Problems()[0].Detail, src)
 			continue
 		}
 		usable(t, cfg)
+	}
+	for _, name := range functionNames {
+		if !strings.Contains(doc, "`"+name) {
+			t.Errorf("the reference does not name the function %s", name)
+		}
 	}
 	for _, s := range []schema{fileSchema, listenerSchema, bootSchema, ruleSchema, matchSchema, ipxeSchema, logSchema} {
 		for _, name := range slices.Concat(s.settings, s.blocks) {
@@ -577,5 +594,43 @@ func BenchmarkParse10kRules(b *testing.B) {
 		if cfg, report := Parse("/etc/pixiecore.hcl", []byte(src.String())); cfg == nil {
 			b.Fatal(report.Err())
 		}
+	}
+}
+
+// BenchmarkLoad100kRows loads a rule for each row of a table.
+func BenchmarkLoad100kRows(b *testing.B) {
+	const rows = 100_000
+	dir := b.TempDir()
+	var table strings.Builder
+	table.WriteString("name,mac,role\n")
+	for i := range rows {
+		fmt.Fprintf(&table, "n%d,52:54:00:%02x:%02x:%02x,db\n", i, i>>16, i>>8&0xff, i&0xff)
+	}
+	write(b, filepath.Join(dir, "hosts.csv"), table.String())
+	file := filepath.Join(dir, "pixiecore.hcl")
+	write(b, file, `listener "http" {}
+boot "a" { kernel = "http://192.0.2.1/linux" }
+rule "hosts" {
+  for_each = { for m in csvdecode(file("hosts.csv")) : m.name => m }
+  match { mac = each.value.mac }
+  boot = boot.a
+}
+`)
+	b.ReportAllocs()
+	for b.Loop() {
+		cfg, report := Load(file)
+		if cfg == nil {
+			b.Fatal(report.Err())
+		}
+		if len(cfg.Rules) != rows {
+			b.Fatalf("%d rules", len(cfg.Rules))
+		}
+	}
+}
+
+func write(t testing.TB, file, text string) {
+	t.Helper()
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -19,18 +20,25 @@ import (
 // stand in each other. hcl's parser takes some ten kilobytes of stack for each.
 const maxNesting = 100
 
-// A decoder makes one file into a Config.
+// A decoder makes files into a Config.
 type decoder struct {
 	*Report
-	name      string // of the file, as it is shown
-	dir       string // of the file, absolute: what relative paths are joined to
-	src       []byte
+	name      string            // of the file to load, as it is shown
+	dirs      map[string]string // the absolute folder of each file, by its name
+	disk      *disk
 	cfg       *Config
 	named     []namedFile
 	listeners []hcl.Range // where the Config's listeners stand
-	boots     map[string]*bootBlock
-	refs      *hcl.EvalContext // what a rule's boot may refer to
-	nearBoots int              // how many suggestions of a boot have been made
+	boots     map[string]*bootFamily
+	families  []*bootFamily // all of them, in file order
+	ruleAt    []hcl.Range   // where the Config's rules stand
+	bootVar   cty.Value     // what boot means, once all of them are known
+	locals    map[string]*local
+	local     cty.Value         // what local means, likewise
+	scopes    map[string]*scope // by file
+	vetted    map[vetted]bool
+	alike     map[alike]int
+	nears     int // how many suggestions of a name have been made
 	// first holds where each name (or listener's address) was used first, under
 	// its kind.
 	first map[[2]string]hcl.Range
@@ -46,26 +54,39 @@ type namedFile struct {
 }
 
 // parse adds to r. The Config is nil if r then has an error.
-func parse(name, abs string, src []byte, r *Report) (*Config, []namedFile) {
+func parse(name, abs string, src []byte, k *disk, r *Report) (*Config, []namedFile) {
 	r.sources[name] = src
+	k.files, k.templates = make(map[string]content), make(map[string]hclsyntax.Expression)
 	d := &decoder{
 		Report: r,
 		name:   name,
-		dir:    filepath.Dir(abs),
-		src:    src,
-		cfg:    &Config{Log: Log{Level: LogInfo, Format: LogAuto}, Files: []string{abs}},
-		boots:  make(map[string]*bootBlock),
+		dirs:   map[string]string{name: filepath.Dir(abs)},
+		disk:   k,
+		cfg:    &Config{Log: Log{Level: LogInfo, Format: LogAuto}},
+		boots:  make(map[string]*bootFamily),
+		locals: make(map[string]*local),
+		scopes: make(map[string]*scope),
+		vetted: make(map[vetted]bool),
+		alike:  make(map[alike]int),
 		first:  make(map[[2]string]hcl.Range),
 		unsure: make(map[string]bool),
 	}
 	d.file()
+	k.sealed = true
 	if r.Err() == nil {
 		d.warnings()
 	}
 	r.sort()
+	r.files = append(r.files, abs)
+	for _, path := range slices.Sorted(maps.Keys(k.files)) {
+		if path != abs {
+			r.files = append(r.files, path)
+		}
+	}
 	if r.Err() != nil {
 		return nil, nil
 	}
+	d.cfg.Files = r.Files()
 	return d.cfg, d.named
 }
 
@@ -83,13 +104,82 @@ func (d *decoder) file() {
 		d.Report.file(d.name, sumLater, laterSentence("The JSON syntax")+" Write the file in HCL's native syntax.")
 		return
 	}
-	items, ok := d.items()
+	body, ok := d.syntaxOf(d.name)
 	if !ok {
 		return
 	}
+	of := make(map[string][]*hclsyntax.Block)
+	for _, b := range d.names(&fileSchema, body).Blocks {
+		of[b.Type] = append(of[b.Type], b)
+	}
+	each := func(typ string, decode func(*hclsyntax.Block)) {
+		for _, b := range of[typ] {
+			decode(b)
+		}
+	}
+	// A block may refer to one behind it, so this is the order of what they need.
+	each("locals", d.declareLocals)
+	d.evaluateLocals()
+	each("listener", d.listener)
+	each("ipxe", d.ipxe)
+	each("log", d.log)
+	each("boot", d.declareBoots)
+	d.decodeBoots()
+	each("rule", d.rule)
+	d.checkBoots()
+	d.checkListeners()
+}
+
+// maxTokens bounds what hcl's lexer makes of a file, of which each takes a
+// hundred bytes of memory: sixteen million brackets would take gigabytes.
+// Twenty-five thousand rules written out have a million tokens.
+const maxTokens = 2 << 20
+
+// dense reports whether there may be more than maxTokens in src, without making
+// them: a token is one character of punctuation, a run of others, or the end of
+// a line. Comments and texts have fewer than it counts.
+func dense(src []byte) bool {
+	n, run := 0, false
+	for _, c := range src {
+		switch {
+		case c == ' ' || c == '\t' || c == '\r':
+			run = false
+			continue
+		case c >= utf8.RuneSelf || c == '_' || c == '-' || c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'z':
+			if run {
+				continue
+			}
+			run = true
+		default:
+			run = false
+		}
+		n++
+	}
+	return n > maxTokens
+}
+
+// syntaxOf is what stands in a file, but for the top-level blocks and settings
+// that contain a syntax error.
+func (d *decoder) syntaxOf(name string) (*hclsyntax.Body, bool) {
+	src := d.sources[name]
+	if dense(src) {
+		d.Report.file(name, sumTooLarge, fmt.Sprintf("A file can have %d words and signs. Put what repeats itself into a table, and write for_each = csvdecode(file(\"…\")).", maxTokens))
+		return nil, false
+	}
+	tokens, _ := hclsyntax.LexConfig(src, name, hcl.InitialPos) // what is wrong with them, the parser says again
+	items, deep := split(tokens, name)
+	if deep != nil {
+		d.errorf(*deep, sumTooDeep, "Brackets, templates, signs and conditions may stand in each other %d deep. Is a closing bracket missing?", maxNesting)
+		return nil, false
+	}
+	if f, diags := hclsyntax.ParseConfig(src, name, hcl.InitialPos); len(diags) == 0 {
+		return f.Body.(*hclsyntax.Body), true // documented by ParseConfig
+	}
+	// hcl's parser no longer reports all that it finds once it had to recover
+	// from an error, so each item is parsed by itself.
 	body := &hclsyntax.Body{Attributes: make(hclsyntax.Attributes)}
-	for _, src := range items {
-		f, diags := hclsyntax.ParseConfig(src.SliceBytes(d.src), d.name, src.Start)
+	for _, at := range items {
+		f, diags := hclsyntax.ParseConfig(at.SliceBytes(src), name, at.Start)
 		if len(diags) > 0 {
 			d.syntax(diags)
 			for _, typ := range fileSchema.blocks {
@@ -97,50 +187,27 @@ func (d *decoder) file() {
 			}
 			continue
 		}
-		part := f.Body.(*hclsyntax.Body) // documented by ParseConfig
+		part := f.Body.(*hclsyntax.Body)
 		maps.Copy(body.Attributes, part.Attributes)
 		body.Blocks = append(body.Blocks, part.Blocks...)
 	}
-	blocks := d.names(&fileSchema, body).Blocks
-
-	// Rules refer to boots, which may stand behind them.
-	for _, b := range blocks {
-		switch b.Type {
-		case "listener":
-			d.listener(b)
-		case "boot":
-			d.boot(b)
-		case "ipxe":
-			d.ipxe(b)
-		case "log":
-			d.log(b)
-		}
-	}
-	d.bindReferences()
-	for _, b := range blocks {
-		if b.Type == "rule" {
-			d.rule(b)
-		}
-	}
-	d.checkListeners()
+	return body, true
 }
 
-// items splits the file into its top-level blocks and settings. Each is then
-// parsed by itself, since hcl's parser no longer reports all that it finds once
-// it had to recover from an error.
+// split finds the top-level blocks and settings of a file.
 //
 // It counts on the tokens how deep things stand in each other, because the
 // parser recurses: an opening bracket is one level, and so is a sign or "?" that
-// is not separated from the one before it by a comma or the end of a line.
-func (d *decoder) items() (items []hcl.Range, ok bool) {
-	tokens, _ := hclsyntax.LexConfig(d.src, d.name, hcl.InitialPos) // what is wrong with them, the parser says again
+// is not separated from the one before it by a comma or the end of a line. deep
+// is where that is too much.
+func split(tokens hclsyntax.Tokens, name string) (items []hcl.Range, deep *hcl.Range) {
 	type level struct {
 		n     int  // signs and conditions so far
 		lines bool // whether the end of a line separates
 	}
 	stack := []level{{lines: true}}
 	depth := 0
-	item := hcl.Range{Filename: d.name, Start: hcl.InitialPos}
+	item := hcl.Range{Filename: name, Start: hcl.InitialPos}
 	empty := true // nothing but comments so far
 	for _, t := range tokens {
 		if empty && t.Type == hclsyntax.TokenOBrace && len(items) > 0 {
@@ -183,15 +250,14 @@ func (d *decoder) items() (items []hcl.Range, ok bool) {
 			}
 		}
 		if depth > maxNesting {
-			d.errorf(t.Range, sumTooDeep, "Brackets, templates, signs and conditions may stand in each other %d deep. Is a closing bracket missing?", maxNesting)
-			return nil, false
+			return nil, &t.Range
 		}
 		item.End, empty = t.Range.End, empty && t.Type == hclsyntax.TokenEOF
 	}
 	if !empty {
 		items = append(items, item)
 	}
-	return items, true
+	return items, nil
 }
 
 // syntax reports what hcl's parser found, but for what follows from it.
@@ -209,41 +275,34 @@ func (d *decoder) syntax(diags hcl.Diagnostics) {
 		if again {
 			continue
 		}
-		if in, ok := d.interpolation(at.Start); ok {
-			d.ipxeVariable(in)
+		if in, ok := d.interpolation(at); ok {
+			d.in(at).ipxeVariable(in)
 			continue
 		}
-		d.hcl(diag)
+		d.in(at).hcl(diag)
 	}
 }
 
-// hcl reports in hcl's words, which begin in upper case as ours do not.
-func (d *decoder) hcl(diag *hcl.Diagnostic) {
-	text := diag.Summary
-	if len(text) > 1 && text[1] >= 'a' && text[1] <= 'z' {
-		text = strings.ToLower(text[:1]) + text[1:]
-	}
-	d.add(SeverityError, *diag.Subject, summary(text), diag.Detail)
-}
-
-// interpolation is the ${…} on one line around p, without its brackets.
-func (d *decoder) interpolation(p hcl.Pos) (hcl.Range, bool) {
-	if p.Byte > len(d.src) {
+// interpolation is the ${…} on one line around the start of at, without its
+// brackets.
+func (d *decoder) interpolation(at hcl.Range) (hcl.Range, bool) {
+	p, src := at.Start, d.sources[at.Filename]
+	if p.Byte > len(src) {
 		return hcl.Range{}, false
 	}
-	line := d.src[bytes.LastIndexByte(d.src[:p.Byte], '\n')+1 : p.Byte]
+	line := src[bytes.LastIndexByte(src[:p.Byte], '\n')+1 : p.Byte]
 	open := bytes.LastIndex(line, []byte("${"))
 	if open < 0 || bytes.ContainsAny(line[open:], `}"`) {
 		return hcl.Range{}, false
 	}
 	inner := line[open+2:]
 	start := hcl.Pos{Line: p.Line, Column: max(p.Column-columns([]rune(string(inner))), 1), Byte: p.Byte - len(inner)}
-	rest := d.src[start.Byte:]
+	rest := src[start.Byte:]
 	n := bytes.IndexAny(rest, "}\"\n")
 	if n < 0 {
 		n = len(rest)
 	}
-	return hcl.Range{Filename: d.name, Start: start, End: after(start, rest[:n])}, true
+	return hcl.Range{Filename: at.Filename, Start: start, End: after(start, rest[:n])}, true
 }
 
 // after is the place behind text that begins at p.
@@ -340,11 +399,11 @@ func (d *decoder) log(b *hclsyntax.Block) {
 	if !d.single(b, "in a file") {
 		return
 	}
-	body := d.names(&logSchema, b.Body)
-	if w, ok := d.word(body.Attributes["level"], []string{string(LogDebug), string(LogInfo), string(LogWarn), string(LogError)}); ok {
+	body, s := d.names(&logSchema, b.Body), d.in(b.TypeRange)
+	if w, ok := s.word(body.Attributes["level"], []string{string(LogDebug), string(LogInfo), string(LogWarn), string(LogError)}); ok {
 		d.cfg.Log.Level = LogLevel(w)
 	}
-	if w, ok := d.word(body.Attributes["format"], []string{string(LogAuto), string(LogConsole), string(LogJSON)}); ok {
+	if w, ok := s.word(body.Attributes["format"], []string{string(LogAuto), string(LogConsole), string(LogJSON)}); ok {
 		d.cfg.Log.Format = LogFormat(w)
 	}
 }
@@ -358,22 +417,13 @@ func (d *decoder) warnings() {
 			Detail: `No machine will boot: one that no rule matches is ignored. Write a rule, for example rule "all" { local = true }.`})
 	}
 	for i, by := range booters.Hidden(rules) {
-		at, other := d.first[[2]string{"rule", rules[i].Name}], d.first[[2]string{"rule", rules[by].Name}]
+		at, other := d.ruleAt[i], d.ruleAt[by]
 		d.warn(at, sumHidden, fmt.Sprintf("Every machine that rule %q is for already matches rule %q at %s, and the first rule that matches decides. Move %q before it, or leave it out.",
 			rules[i].Name, rules[by].Name, pos(other), rules[i].Name)).other = other
 	}
-	for name, b := range d.boots {
-		if !b.used {
-			d.warn(b.at, sumUnusedBoot, fmt.Sprintf("No rule boots %q. Write boot = boot.%s into a rule, or leave the block out.", name, name))
+	for name, family := range d.boots {
+		if !family.used && !family.leaned {
+			d.warn(family.at, sumUnusedBoot, fmt.Sprintf("No rule boots %q. Write boot = boot.%s into a rule, or leave the block out.", name, name))
 		}
 	}
-}
-
-// bindReferences makes boot.NAME mean the block of that name.
-func (d *decoder) bindReferences() {
-	named := make(map[string]cty.Value, len(d.boots))
-	for name, b := range d.boots {
-		named[name] = cty.CapsuleVal(bootType, b)
-	}
-	d.refs = &hcl.EvalContext{Variables: map[string]cty.Value{"boot": cty.ObjectVal(named)}}
 }

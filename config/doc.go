@@ -2,13 +2,14 @@
 // values that the daemon can serve, or into a report of everything that is
 // wrong with it.
 //
-//	file ──▶ syntax ──▶ names ──▶ values ──▶ references ──▶ Config
-//	           │          │         │            │             │
-//	           └──────────┴─── problems, all ────┴──▶ Report ◀─┘ warnings
+//	file ──▶ syntax ──▶ names ──▶ locals ──▶ instances ──▶ values ──▶ Config
+//	           │          │         │            │           │          │
+//	           └──────────┴──── problems, all ───┴───────────┴▶ Report ◀┘ warnings
 //
-// Load reads a file and looks whether the files that it names exist. Parse does
-// all the rest and touches nothing outside of its arguments. There is always a
-// Report; there is a Config only if Report.Err is nil.
+// Load reads a file, and those that its functions name, and looks whether the
+// files to serve exist. Parse does all the rest and touches nothing outside of
+// its arguments. There is always a Report; there is a Config only if Report.Err
+// is nil.
 //
 // # Decisions
 //
@@ -32,11 +33,25 @@
 // tags. A schema reports a wrong label or an unknown name in its own words and
 // cannot list what it did not expect, and the words are the point here.
 //
-// Expressions are constants, except for references to a boot. vet refuses every
-// other kind of expression by its type before it is evaluated, so that nothing
-// in a file can compute, and a file's cost grows with its size only. hcl's
-// parser recurses into what it reads and a stack overflow cannot be recovered
-// from, so that nesting is counted on the tokens first.
+// An expression is evaluated in a scope, which knows what local and each mean
+// where it stands, and from which folder paths count. All of its names are
+// looked at first (vet), since an evaluation ends at the first that means
+// nothing; and a ${…} that means nothing is most likely one of iPXE.
+//
+// A block with for_each is decoded once for each element, with the same code as
+// one without, under a name like NAME["KEY"]. A problem that many instances have
+// is told of the first few, with their keys.
+//
+// extends copies settings, not values: a setting keeps the scope that it was
+// written in, and its paths count from its own file.
+//
+// What functions read is read once (disk), so that a file means the same in all
+// of a configuration, and is listed in Config.Files, so that a change of it is
+// seen. The file is its operator's program: it may compute as long as it
+// likes, but it cannot end the process. hcl's parser recurses into what it reads
+// and a stack overflow cannot be recovered from, so nesting is counted on the
+// tokens first; and since its lexer takes a hundred bytes for each byte of
+// punctuation, that is counted before the tokens are made.
 //
 // Raw values, their ranges and hcl's types stay in this package. A Config holds
 // plain values that have been checked and are never modified afterwards.

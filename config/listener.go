@@ -10,7 +10,7 @@ import (
 )
 
 func (d *decoder) listener(b *hclsyntax.Block) {
-	body := d.names(&listenerSchema, b.Body)
+	body, s := d.names(&listenerSchema, b.Body), d.in(b.TypeRange)
 	name, at, ok := d.label(b, "what it serves")
 	if !ok {
 		return
@@ -26,7 +26,7 @@ func (d *decoder) listener(b *hclsyntax.Block) {
 	addressAt, sound := b.DefRange(), true
 	if a := body.Attributes["address"]; a != nil {
 		addressAt = a.Expr.Range()
-		l.Address, sound = d.address(a, kind)
+		l.Address, sound = s.address(a, kind)
 	}
 	// Port 0 is any free port, so two of those do not meet.
 	if sound && l.Address.Port() != 0 {
@@ -34,13 +34,13 @@ func (d *decoder) listener(b *hclsyntax.Block) {
 			fmt.Sprintf("Only one listener can have %s address %s. Give each its own address or port.", strings.ToUpper(kind.transport()), l.Address))
 	}
 	if a := body.Attributes["interfaces"]; a != nil && d.takes(a, kind, DHCP, PXE, TFTP) {
-		l.Interfaces = d.interfaces(a)
+		l.Interfaces = s.interfaces(a)
 	}
 	if a := body.Attributes["advertise"]; a != nil && d.takes(a, kind, DHCP, PXE, TFTP, HTTP) {
-		l.Advertise = d.advertise(a, kind)
+		l.Advertise = s.advertise(a, kind)
 	}
 	if a := body.Attributes["share"]; a != nil && d.takes(a, kind, DHCP) {
-		l.Share, _ = d.flag(a)
+		l.Share, _ = s.flag(a)
 	}
 	d.cfg.Listeners = append(d.cfg.Listeners, l)
 	d.listeners = append(d.listeners, b.DefRange())
@@ -59,20 +59,20 @@ func (d *decoder) takes(a *hclsyntax.Attribute, kind Kind, takers ...Kind) bool 
 	return false
 }
 
-func (d *decoder) address(a *hclsyntax.Attribute, kind Kind) (netip.AddrPort, bool) {
+func (s *scope) address(a *hclsyntax.Attribute, kind Kind) (netip.AddrPort, bool) {
 	example := kind.defaultAddress().String()
-	t, ok := d.text(a, fmt.Sprintf("an IP address and a port in quotes, like %q", example))
+	t, ok := s.text(a, fmt.Sprintf("an IP address and a port in quotes, like %q", example))
 	if !ok {
 		return netip.AddrPort{}, false
 	}
 	ap, err := netip.ParseAddrPort(t.s)
 	if err != nil {
-		d.errorf(t.at, sumAddress, "%q is not an IP address with a port. %s", t.s, mendAddress(t.s, kind))
+		s.errorf(t.at, sumAddress, "%q is not an IP address with a port. %s", t.s, mendAddress(t.s, kind))
 		return netip.AddrPort{}, false
 	}
 	ap = netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
 	if (kind == DHCP || kind == PXE) && !ap.Addr().Is4() {
-		d.errorf(t.at, sumIPv4Only, "DHCP is a protocol of IPv4. Write an IPv4 address for listener %q, like %q.", kind, example)
+		s.errorf(t.at, sumIPv4Only, "DHCP is a protocol of IPv4. Write an IPv4 address for listener %q, like %q.", kind, example)
 		return netip.AddrPort{}, false
 	}
 	return ap, true
@@ -100,18 +100,18 @@ func mendAddress(s string, kind Kind) string {
 // less its final NUL.
 const maxInterface = 15
 
-func (d *decoder) interfaces(a *hclsyntax.Attribute) []string {
-	all, ok := d.texts(a, `the names of interfaces in quotes, like ["eth0"]`)
+func (s *scope) interfaces(a *hclsyntax.Attribute) []string {
+	all, ok := s.texts(a, `the names of interfaces in quotes, like ["eth0"]`)
 	if ok && len(all) == 0 {
-		d.errorf(a.Expr.Range(), sumEmpty, "interfaces is an empty list, so that nothing would be served. Name an interface, or leave the line out to serve all.")
+		s.errorf(a.Expr.Range(), sumEmpty, "interfaces is an empty list, so that nothing would be served. Name an interface, or leave the line out to serve all.")
 	}
 	var names []string
 	for _, t := range all {
 		switch {
 		case t.s == "" || len(t.s) > maxInterface || strings.ContainsAny(t.s, " \t\n/"):
-			d.errorf(t.at, sumInterface, "%q cannot be the name of an interface, which has 1 to %d characters and no blank or slash. Write it as `ip link` shows it.", t.s, maxInterface)
+			s.errorf(t.at, sumInterface, "%q cannot be the name of an interface, which has 1 to %d characters and no blank or slash. Write it as `ip link` shows it.", t.s, maxInterface)
 		case slices.Contains(names, t.s):
-			d.errorf(t.at, sumTwice, "Interface %q stands in the list twice. Name it once.", t.s)
+			s.errorf(t.at, sumTwice, "Interface %q stands in the list twice. Name it once.", t.s)
 		default:
 			names = append(names, t.s)
 		}
@@ -119,8 +119,8 @@ func (d *decoder) interfaces(a *hclsyntax.Attribute) []string {
 	return names
 }
 
-func (d *decoder) advertise(a *hclsyntax.Attribute, kind Kind) netip.Addr {
-	t, ok := d.text(a, `one IP address in quotes, like "192.0.2.1"`)
+func (s *scope) advertise(a *hclsyntax.Attribute, kind Kind) netip.Addr {
+	t, ok := s.text(a, `one IP address in quotes, like "192.0.2.1"`)
 	if !ok {
 		return netip.Addr{}
 	}
@@ -141,7 +141,7 @@ func (d *decoder) advertise(a *hclsyntax.Attribute, kind Kind) netip.Addr {
 	default:
 		return addr
 	}
-	d.errorf(t.at, sumAdvertise, "%q %s. Write the address under which machines reach this host, like \"192.0.2.1\".", t.s, why)
+	s.errorf(t.at, sumAdvertise, "%q %s. Write the address under which machines reach this host, like \"192.0.2.1\".", t.s, why)
 	return netip.Addr{}
 }
 

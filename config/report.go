@@ -51,12 +51,18 @@ func (p Problem) position() string {
 type Report struct {
 	problems []Problem
 	sources  map[string][]byte
+	files    []string
 }
 
 func newReport() *Report { return &Report{sources: make(map[string][]byte)} }
 
 // Problems lists all problems by their place in the file.
 func (r *Report) Problems() []Problem { return slices.Clone(r.problems) }
+
+// Files are the absolute paths of all files that were looked at, those that are
+// missing included, also where there is no Config: a change of one of them may
+// mend it.
+func (r *Report) Files() []string { return slices.Clone(r.files) }
 
 // Err is nil unless some problem is an error. It names the first of them and
 // counts the others.

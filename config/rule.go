@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/hashicorp/hcl/v2"
@@ -21,12 +20,24 @@ func (d *decoder) rule(b *hclsyntax.Block) {
 	} else if ok {
 		d.unique("rule", name, b.DefRange(), sumTwice, fmt.Sprintf("There are two rules %q. Rename one of them.", name))
 	}
-	r := booters.Rule{Name: name, Pos: pos(b.DefRange())}
 	complete := len(body.Attributes)+len(body.Blocks) == len(b.Body.Attributes)+len(b.Body.Blocks)
-	r.Action = d.action(b.DefRange(), body.Attributes, complete)
+	said := d.said(b.DefRange(), body.Attributes, complete)
+	match, matchBody := d.matchBlock(body)
 
-	var first *hclsyntax.Block
-	for _, m := range body.Blocks { // match is the only block of a rule
+	for _, in := range d.instances(b, name) {
+		r := booters.Rule{Name: in.name, Pos: pos(b.DefRange()), Action: in.action(said)}
+		if match != nil {
+			r.Match = in.match(match, matchBody)
+		}
+		d.cfg.Rules = append(d.cfg.Rules, r)
+		d.ruleAt = append(d.ruleAt, b.DefRange())
+	}
+}
+
+// matchBlock is the one match block of a rule, if it has one, and what stands
+// in it under names that there are.
+func (d *decoder) matchBlock(rule *hclsyntax.Body) (first *hclsyntax.Block, body *hclsyntax.Body) {
+	for _, m := range rule.Blocks { // match is the only block of a rule
 		if len(m.Labels) > 0 {
 			d.errorf(m.LabelRanges[0], sumLabel, "A match block has no label: write match { … }.")
 		}
@@ -34,17 +45,18 @@ func (d *decoder) rule(b *hclsyntax.Block) {
 			d.errorf(m.TypeRange, sumSecondBlock, "A rule has one match block, in which all settings must be true and any value of a list will do. Put the settings of both into one, or write a second rule.").other = first.TypeRange
 			continue
 		}
-		first = m
-		r.Match = d.match(m)
+		first, body = m, d.names(&matchSchema, m.Body)
+		if len(m.Body.Attributes)+len(m.Body.Blocks) == 0 {
+			d.errorf(m.TypeRange, sumEmptyMatch, "A match block without a condition could be a forgotten one. Write a condition, or leave the block out to match every machine.")
+		}
 	}
-	d.cfg.Rules = append(d.cfg.Rules, r)
+	return first, body
 }
 
-// action is the one outcome that a rule has. complete is whether all that the
-// rule says is among attrs.
-func (d *decoder) action(at hcl.Range, attrs hclsyntax.Attributes, complete bool) booters.Action {
-	var said []*hclsyntax.Attribute
-	for _, name := range ruleSchema.settings {
+// said are the settings that say what a rule's machines do, of which there must
+// be one. complete is whether all that the rule says is among attrs.
+func (d *decoder) said(at hcl.Range, attrs hclsyntax.Attributes, complete bool) (said []*hclsyntax.Attribute) {
+	for _, name := range outcomes {
 		if a := attrs[name]; a != nil {
 			said = append(said, a)
 		}
@@ -53,138 +65,156 @@ func (d *decoder) action(at hcl.Range, attrs hclsyntax.Attributes, complete bool
 	if len(said) == 0 && complete {
 		d.errorf(at, sumNoAction, "The rule does not say what its machines do. Write one of boot = boot.NAME, ignore = true and local = true.")
 	}
-	var action booters.Action
-	for i, a := range said {
-		if i > 0 {
-			d.errorf(a.NameRange, sumTwoActions, "The rule already has %s. Keep one of the two, or write a second rule.", said[0].Name).other = said[0].NameRange
-		}
+	for _, a := range said[min(len(said), 1):] {
+		d.errorf(a.NameRange, sumTwoActions, "The rule already has %s. Keep one of the two, or write a second rule.", said[0].Name).other = said[0].NameRange
+	}
+	return said
+}
+
+// outcomes are the settings of which a rule has one.
+var outcomes = []string{"boot", "ignore", "local"}
+
+// action is the outcome of one instance of a rule.
+func (s *scope) action(said []*hclsyntax.Attribute) (action booters.Action) {
+	for _, a := range said {
 		switch a.Name {
 		case "boot":
 			action.Do = boot.Boot
-			if b, ok := d.reference(a.Expr); ok {
-				b.used = true
+			if b, ok := s.reference(a.Expr); ok {
+				b.family.used = true
 				action.Boot, action.Spec = b.name, &b.spec
 			}
 		case "ignore":
 			action.Do = boot.Ignore
-			d.onlyTrue(a)
+			s.onlyTrue(a)
 		case "local":
 			action.Do = boot.Local
-			d.onlyTrue(a)
+			s.onlyTrue(a)
 		}
 	}
 	return action
 }
 
-func (d *decoder) onlyTrue(a *hclsyntax.Attribute) {
-	if v, ok := d.flag(a); ok && !v {
-		d.errorf(a.Expr.Range(), sumOnlyTrue, "%s = false says nothing. Write %[1]s = true, or leave the line out.", a.Name)
+func (s *scope) onlyTrue(a *hclsyntax.Attribute) {
+	if v, ok := s.flag(a); ok && !v {
+		s.errorf(a.Expr.Range(), sumOnlyTrue, "%s = false says nothing. Write %[1]s = true, or leave the line out.", a.Name)
 	}
 }
 
-// reference evaluates boot.NAME or boot["NAME"].
-func (d *decoder) reference(e hclsyntax.Expression) (*bootBlock, bool) {
-	if !d.vet(e, true) {
+// reference evaluates an expression that means a boot: boot.NAME,
+// boot.NAME["KEY"] or boot[each.value.boot].
+func (s *scope) reference(e hclsyntax.Expression) (*bootBlock, bool) {
+	if !s.vet(e, s.has()|rootBoot) {
 		return nil, false
 	}
-	v, diags := e.Value(d.refs)
-	if !diags.HasErrors() && v.Type().Equals(bootType) && !v.IsNull() {
+	ctx := s.ctx.NewChild()
+	ctx.Variables = map[string]cty.Value{"boot": s.bootVar}
+	v, diags := e.Value(ctx)
+	if diags.HasErrors() {
+		s.noBoot(e, ctx, diags)
+		return nil, false
+	}
+	if v.Type().Equals(bootType) && v.IsKnown() && !v.IsNull() {
 		return v.EncapsulatedValue().(*bootBlock), true
 	}
-	if diags.HasErrors() {
-		name, at := d.referred(e)
-		switch {
-		case name == "":
-			d.errorf(e.Range(), sumNotReference, "This is not a reference to a boot. Write boot = boot.NAME.")
-		case d.boots[name] != nil:
-			d.errorf(e.Range(), sumNotReference, "A rule refers to a boot as a whole. Write boot = boot.%s.", name)
-		case d.unsure["boot"]: // it may be one that could not be understood
-		case len(d.boots) == 0:
-			d.errorf(at, sumNoBoot, "There is no boot %q. Write boot %[1]q { … }.", name)
-		default:
-			d.errorf(at, sumNoBoot, "There is no boot %q.%s", name, d.nearBoot(name))
-		}
-		return nil, false
-	}
 	hint := "boot.NAME"
-	if v.Type() == cty.String && !v.IsNull() && hclsyntax.ValidIdentifier(v.AsString()) {
+	switch names, _, _ := s.referred(e, ctx); {
+	case !v.IsKnown(): // it follows from a local value with an error
+		return nil, false
+	case v.Type() == cty.String && !v.IsNull() && hclsyntax.ValidIdentifier(v.AsString()):
 		hint = "boot." + v.AsString() + ", without quotes"
+	case len(names) == 1:
+		hint = fmt.Sprintf("boot.%s[\"KEY\"], with one of the keys of its for_each", names[0])
 	}
-	d.errorf(e.Range(), sumNotReference, "A rule boots one of the boot blocks. Write boot = %s.", hint)
+	s.errorf(e.Range(), sumNotReference, "A rule boots one of the boot blocks. Write boot = %s.", hint)
 	return nil, false
 }
 
-// maxNearBoots bounds for how many references a similar name is looked for: in
-// a large file, each costs a walk over all boots.
-const maxNearBoots = 100
-
-func (d *decoder) nearBoot(name string) string {
-	if d.nearBoots++; d.nearBoots > maxNearBoots {
-		return ""
+// noBoot says why a reference means nothing.
+func (s *scope) noBoot(e hclsyntax.Expression, ctx *hcl.EvalContext, diags hcl.Diagnostics) {
+	names, ats, ok := s.referred(e, ctx)
+	if !ok { // it is more than a reference, or its key cannot be evaluated
+		s.evaluate(e, ctx)
+		return
 	}
-	return didYouMean(name, slices.Sorted(maps.Keys(d.boots)))
+	if len(names) == 0 {
+		s.errorf(e.Range(), sumNotReference, "This is not a reference to a boot. Write boot = boot.NAME.")
+		return
+	}
+	name := names[0]
+	switch family := s.boots[name]; {
+	case family == nil && s.unsure["boot"]: // it may be one that could not be understood
+	case family == nil && len(s.boots) == 0:
+		s.errorf(ats[0], sumNoBoot, "There is no boot %q. Write boot %[1]q { … }.", name)
+	case family == nil:
+		s.errorf(ats[0], sumNoBoot, "There is no boot %q.%s", name, near(s.decoder, name, s.boots))
+	case !family.each, len(names) > 2:
+		s.errorf(e.Range(), sumNotReference, "A rule refers to a boot as a whole. Write boot = boot.%s.", name)
+	case len(family.boots) == 0: // its for_each has an error
+	default:
+		s.errorf(ats[1], sumNoBoot, "The for_each of boot.%s has no key %q.%s", name, names[1], near(s.decoder, names[1], family.boots))
+	}
 }
 
-// referred is the name behind boot. in an expression, or "".
-func (d *decoder) referred(e hclsyntax.Expression) (string, hcl.Range) {
+// referred are the names behind boot in a reference. ok is false for what is
+// none, or has a name that cannot be evaluated.
+func (s *scope) referred(e hclsyntax.Expression, ctx *hcl.EvalContext) (names []string, ats []hcl.Range, ok bool) {
 	switch e := e.(type) {
 	case *hclsyntax.ParenthesesExpr:
-		return d.referred(e.Expression)
+		return s.referred(e.Expression, ctx)
 	case *hclsyntax.TemplateWrapExpr:
-		return d.referred(e.Wrapped)
+		return s.referred(e.Wrapped, ctx)
 	case *hclsyntax.IndexExpr:
-		if v, diags := e.Key.Value(d.refs); !diags.HasErrors() && v.Type() == cty.String && !v.IsNull() {
-			return v.AsString(), e.Key.Range()
+		if names, ats, ok = s.referred(e.Collection, ctx); !ok {
+			return nil, nil, false
 		}
+		v, diags := e.Key.Value(ctx)
+		if diags.HasErrors() {
+			return nil, nil, false
+		}
+		if v.Type() != cty.String || v.IsNull() || !v.IsKnown() {
+			return nil, nil, true
+		}
+		return append(names, v.AsString()), append(ats, e.Key.Range()), true
 	case *hclsyntax.ScopeTraversalExpr:
-		if len(e.Traversal) < 2 {
-			break
-		}
-		switch step := e.Traversal[1].(type) {
-		case hcl.TraverseAttr:
-			at := step.SrcRange // with the dot
-			at.Start.Byte++
-			at.Start.Column++
-			return step.Name, at
-		case hcl.TraverseIndex:
-			if step.Key.Type() == cty.String {
-				return step.Key.AsString(), step.SrcRange
+		for n := 1; n < len(e.Traversal); n++ {
+			name, at, ok := step(e.Traversal, n)
+			if !ok {
+				return nil, nil, true
 			}
+			names, ats = append(names, name), append(ats, at)
 		}
+		return names, ats, e.Traversal.RootName() == "boot"
 	}
-	return "", hcl.Range{}
+	return nil, nil, false
 }
 
-func (d *decoder) match(b *hclsyntax.Block) booters.Match {
+func (s *scope) match(b *hclsyntax.Block, body *hclsyntax.Body) booters.Match {
 	var m booters.Match
-	body := d.names(&matchSchema, b.Body)
-	if len(b.Body.Attributes)+len(b.Body.Blocks) == 0 {
-		d.errorf(b.TypeRange, sumEmptyMatch, "A match block without a condition could be a forgotten one. Write a condition, or leave the block out to match every machine.")
-	}
 	whole := true
-	for _, t := range d.condition(body.Attributes["mac"], `MAC addresses in quotes, like "52:54:00:*"`, &whole) {
+	for _, t := range s.condition(body.Attributes["mac"], `MAC addresses in quotes, like "52:54:00:*"`, &whole) {
 		p, err := booters.ParseMACPattern(t.s)
 		if err != nil {
 			whole = false
-			d.errorf(t.at, sumMAC, "%v.", err)
+			s.errorf(t.at, sumMAC, "%v.", err)
 			continue
 		}
 		m.MACs = append(m.MACs, p)
 	}
-	for _, t := range d.condition(body.Attributes["arch"], "architectures in quotes", &whole) {
+	for _, t := range s.condition(body.Attributes["arch"], "architectures in quotes", &whole) {
 		a, err := boot.ParseArchitecture(t.s)
 		if err != nil {
 			whole = false
-			d.unknownWord(t, "arch", boot.ArchitectureNames())
+			s.unknownWord(t, "arch", boot.ArchitectureNames())
 			continue
 		}
 		m.Archs = append(m.Archs, a)
 	}
-	for _, t := range d.condition(body.Attributes["firmware"], "firmwares in quotes", &whole) {
+	for _, t := range s.condition(body.Attributes["firmware"], "firmwares in quotes", &whole) {
 		fs, err := boot.ParseFirmware(t.s)
 		if err != nil {
 			whole = false
-			d.unknownWord(t, "firmware", boot.FirmwareWords())
+			s.unknownWord(t, "firmware", boot.FirmwareWords())
 			continue
 		}
 		for _, f := range fs {
@@ -194,7 +224,7 @@ func (d *decoder) match(b *hclsyntax.Block) booters.Match {
 		}
 	}
 	if whole && !possible(m) {
-		d.warn(body.Attributes["firmware"].SrcRange, sumImpossible, "No machine of the architectures that this rule names announces one of these firmwares. Correct one of the two.").other = body.Attributes["arch"].SrcRange
+		s.warn(body.Attributes["firmware"].SrcRange, sumImpossible, "No machine of the architectures that this rule names announces one of these firmwares. Correct one of the two.").other = body.Attributes["arch"].SrcRange
 	}
 	return m
 }
@@ -218,19 +248,19 @@ func possible(m booters.Match) bool {
 // condition is the values of a setting in a match block. One that is there and
 // empty is refused, for it would turn a rule for one machine into a rule for
 // all: what comes out of an empty cell of a table.
-func (d *decoder) condition(a *hclsyntax.Attribute, want string, whole *bool) []text {
+func (s *scope) condition(a *hclsyntax.Attribute, want string, whole *bool) []text {
 	if a == nil {
 		return nil
 	}
-	all, ok := d.texts(a, want)
+	all, ok := s.texts(a, want)
 	if ok && len(all) == 0 {
-		d.errorf(a.Expr.Range(), sumEmptyCondition, "%s is an empty list, which could mean every machine or none. Write %s, or leave the line out.", a.Name, want)
+		s.errorf(a.Expr.Range(), sumEmptyCondition, "%s is an empty list, which could mean every machine or none. Write %s, or leave the line out.", a.Name, want)
 		ok = false
 	}
 	values := all[:0]
 	for _, t := range all {
 		if t.s == "" {
-			d.errorf(t.at, sumEmptyCondition, "%s is an empty text, which could mean every machine or none. Write %s, or leave the line out.", a.Name, want)
+			s.errorf(t.at, sumEmptyCondition, "%s is an empty text, which could mean every machine or none. Write %s, or leave the line out.", a.Name, want)
 			ok = false
 			continue
 		}

@@ -20,8 +20,8 @@ type schema struct {
 var (
 	fileSchema = schema{
 		inside: "at the top of a file",
-		blocks: []string{"listener", "boot", "rule", "ipxe", "log"},
-		later:  []string{"assets", "cache", "include", "locals", "machine", "reload", "secure_boot", "state", "test", "url_key"},
+		blocks: []string{"listener", "boot", "rule", "ipxe", "locals", "log"},
+		later:  []string{"assets", "cache", "include", "machine", "reload", "secure_boot", "state", "test", "url_key"},
 	}
 	listenerSchema = schema{
 		inside:   "in a listener block",
@@ -30,15 +30,15 @@ var (
 	}
 	bootSchema = schema{
 		inside:   "in a boot block",
-		settings: []string{"kernel", "initrd", "cmdline", "message", "script"},
-		later: []string{"api", "cmdline_append", "efi", "extends", "file", "for_each", "installs", "loader", "offer",
+		settings: []string{"kernel", "initrd", "cmdline", "message", "script", "cmdline_append", "extends", "for_each"},
+		later: []string{"api", "efi", "file", "installs", "loader", "offer",
 			"secure_boot", "timeout"},
 	}
 	ruleSchema = schema{
 		inside:   "in a rule block",
-		settings: []string{"boot", "ignore", "local"},
+		settings: []string{"boot", "ignore", "local", "for_each"},
 		blocks:   []string{"match"},
-		later:    []string{"any_machine", "for_each", "offer", "once", "probe"},
+		later:    []string{"any_machine", "offer", "once", "probe"},
 	}
 	matchSchema = schema{
 		inside:   "in a match block",
@@ -58,7 +58,7 @@ var (
 )
 
 // laterRoots are the names that references of a later version begin with.
-var laterRoots = []string{"assets", "each", "file", "local", "machine"}
+var laterRoots = []string{"assets", "file", "machine"}
 
 // laterSentence is said of everything in the lists above.
 func laterSentence(what string) string {

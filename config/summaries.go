@@ -29,6 +29,8 @@ const (
 	sumEmpty        summary = "empty value"
 	sumUnknownWord  summary = "unknown word"
 	sumVariable     summary = "unknown variable"
+	sumFunction     summary = "unknown function"
+	sumCycle        summary = "reference to itself"
 	sumIPXEVariable summary = "iPXE's ${…} needs a second $"
 	sumURL          summary = "unusable URL"
 

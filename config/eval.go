@@ -1,0 +1,338 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// A scope is what the names in an expression mean where it stands: local
+// values, functions whose paths count from the file's folder, and, inside of an
+// instance of for_each, each.key and each.value.
+type scope struct {
+	*decoder
+	dir  string           // of the file, absolute
+	ctx  *hcl.EvalContext // has the functions of the file, and local
+	each string           // what sentences say about the instance; "" outside of for_each
+	key  string           // each.key
+}
+
+// in is the scope of a block or setting that is no instance.
+func (d *decoder) in(at hcl.Range) *scope {
+	if s := d.scopes[at.Filename]; s != nil {
+		return s
+	}
+	dir := d.dirs[at.Filename]
+	s := &scope{decoder: d, dir: dir, ctx: &hcl.EvalContext{
+		Variables: map[string]cty.Value{"local": d.local},
+		Functions: d.disk.functions(dir),
+	}}
+	d.scopes[at.Filename] = s
+	return s
+}
+
+// instance is the scope of one instance of a block.
+func (s *scope) instance(key string, value cty.Value) *scope {
+	ctx := s.ctx.NewChild()
+	ctx.Variables = map[string]cty.Value{"each": cty.ObjectVal(map[string]cty.Value{
+		"key":   cty.StringVal(key),
+		"value": value,
+	})}
+	return &scope{decoder: s.decoder, dir: s.dir, ctx: ctx, each: fmt.Sprintf(" This is so where each.key is %q.", key), key: key}
+}
+
+// maxAlike bounds how often one problem is told of the instances of a block: a
+// table has a hundred thousand rows.
+const maxAlike = 3
+
+// errorf is the decoder's, and says of which instance the problem is.
+func (s *scope) errorf(at hcl.Range, sum summary, format string, args ...any) *Problem {
+	return s.tell(at, sum, fmt.Sprintf(format, args...))
+}
+
+func (s *scope) tell(at hcl.Range, sum summary, detail string) *Problem {
+	if s.each == "" {
+		return s.add(SeverityError, at, sum, detail)
+	}
+	kind := alike{at, sum}
+	if s.alike[kind]++; s.alike[kind] > maxAlike {
+		return &Problem{}
+	}
+	return s.add(SeverityError, at, sum, detail+s.each)
+}
+
+// alike are problems of several instances that differ in the instance only.
+type alike struct {
+	at  hcl.Range
+	sum summary
+}
+
+// A root is a name that references begin with, and where it has a meaning.
+type root uint
+
+const (
+	rootLocal root = 1 << iota
+	rootEach
+	rootBoot
+)
+
+// roots are the names that references of this version begin with, and what is
+// said where they have no meaning.
+var roots = map[string]struct {
+	root
+	elsewhere string
+}{
+	"local": {rootLocal, "local.* are the values of locals blocks, which a template file has not: pass what it needs as an argument."},
+	"each":  {rootEach, "each.key and each.value are those of one instance. Write for_each = … into the block, and use them there."},
+	"boot":  {rootBoot, "A reference to a boot can stand only in a rule, as boot = boot.NAME, or as extends = boot.NAME in a boot."},
+}
+
+// has are the names that mean something in the scope; a setting may add more.
+func (s *scope) has() root {
+	if s.each != "" {
+		return rootLocal | rootEach
+	}
+	return rootLocal
+}
+
+// vet looks for names in an expression that mean nothing where it stands, and
+// reports all of them. The evaluation would stop at the first.
+func (s *scope) vet(e hclsyntax.Expression, has root) bool {
+	key := vetted{e, has}
+	if ok, done := s.vetted[key]; done {
+		return ok
+	}
+	// What is found here is so in every instance.
+	w := &vetter{scope: &scope{decoder: s.decoder, dir: s.dir, ctx: s.ctx}, has: has, ok: true}
+	hclsyntax.Walk(e, w)
+	s.vetted[key] = w.ok
+	return w.ok
+}
+
+// vetted is an expression that has been looked at. An expression belongs to all
+// instances of its block, which have the same names.
+type vetted struct {
+	e   hclsyntax.Expression
+	has root
+}
+
+// A vetter walks an expression.
+type vetter struct {
+	*scope
+	has   root
+	loops []map[string]struct{}  // names that a for gives a meaning
+	parts []hclsyntax.Expression // the ${…} that the walk is in
+	ok    bool
+}
+
+// Enter implements hclsyntax.Walker.
+func (v *vetter) Enter(n hclsyntax.Node) hcl.Diagnostics {
+	switch n := n.(type) {
+	case hclsyntax.ChildScope:
+		v.loops = append(v.loops, n.LocalNames)
+	case *hclsyntax.TemplateWrapExpr:
+		v.parts = append(v.parts, n.Wrapped)
+	case *hclsyntax.TemplateExpr:
+		v.parts = append(v.parts, n)
+	case *hclsyntax.ScopeTraversalExpr:
+		v.reference(n)
+	case *hclsyntax.FunctionCallExpr:
+		if !slices.Contains(functionNames, n.Name) {
+			v.ok = false
+			v.errorf(n.NameRange, sumFunction, "There is no function %q.%s", n.Name, didYouMean(n.Name, functionNames))
+		}
+	}
+	return nil
+}
+
+// Exit implements hclsyntax.Walker.
+func (v *vetter) Exit(n hclsyntax.Node) hcl.Diagnostics {
+	switch n.(type) {
+	case hclsyntax.ChildScope:
+		v.loops = v.loops[:len(v.loops)-1]
+	case *hclsyntax.TemplateWrapExpr, *hclsyntax.TemplateExpr:
+		v.parts = v.parts[:len(v.parts)-1]
+	}
+	return nil
+}
+
+func (v *vetter) reference(e *hclsyntax.ScopeTraversalExpr) {
+	name := e.Traversal.RootName()
+	for _, names := range v.loops {
+		if _, ok := names[name]; ok {
+			return
+		}
+	}
+	if r, ok := roots[name]; ok {
+		switch {
+		case v.has&r.root == 0:
+			v.refuse(e, "%s", r.elsewhere)
+		case r.root == rootLocal:
+			v.localValue(e)
+		case r.root == rootEach:
+			v.member(e, "each", []string{"key", "value"})
+		}
+		return
+	}
+	if slices.Contains(laterRoots, name) {
+		v.ok = false
+		v.errorf(e.Range(), sumLater, "%s", laterSentence(fmt.Sprintf("A reference to %s.*", name)))
+		return
+	}
+	names := slices.Sorted(maps.Keys(roots))
+	near := suggest(name, names)
+	if part, ok := v.part(e); ok && (near == "" || len(e.Traversal) < 2) {
+		// A variable in ${…} that nothing here resembles is most likely one of iPXE.
+		if v.ok {
+			v.ipxeVariable(part)
+		}
+		v.ok = false
+		return
+	}
+	if near != "" {
+		v.refuse(e, "There is no variable %q. Did you mean %q?", name, near)
+		return
+	}
+	v.refuse(e, "There is no variable %q. A text needs quotes: %q.", name, name)
+}
+
+func (v *vetter) refuse(e hclsyntax.Expression, format string, args ...any) {
+	v.ok = false
+	v.errorf(e.Range(), sumVariable, format, args...)
+}
+
+// part is the ${…} that e stands in, if it has the form of one of iPXE's:
+// ${net0/mac} is a division.
+func (v *vetter) part(e hclsyntax.Expression) (at hcl.Range, ok bool) {
+	if len(v.parts) == 0 {
+		return at, false
+	}
+	part := v.parts[len(v.parts)-1]
+	if t, ok := part.(*hclsyntax.TemplateExpr); ok {
+		i := slices.IndexFunc(t.Parts, func(p hclsyntax.Expression) bool { return p.Range().ContainsPos(e.Range().Start) })
+		if i < 0 {
+			return at, false
+		}
+		part = t.Parts[i]
+	}
+	switch part.(type) {
+	case *hclsyntax.ScopeTraversalExpr, *hclsyntax.BinaryOpExpr, *hclsyntax.UnaryOpExpr:
+		return part.Range(), true
+	}
+	return at, false
+}
+
+// member refuses all but ROOT.NAME with one of names.
+func (v *vetter) member(e *hclsyntax.ScopeTraversalExpr, root string, names []string) (string, bool) {
+	name, at, ok := step(e.Traversal, 1)
+	switch {
+	case !ok:
+		v.refuse(e, "Say which one: %s.%s.", root, strings.Join(names, fmt.Sprintf(" or %s.", root)))
+		return "", false
+	case !slices.Contains(names, name):
+		v.ok = false
+		v.errorf(at, sumVariable, "There is no %s.%s.%s", root, name, didYouMean(name, names))
+		return "", false
+	}
+	return name, true
+}
+
+func (v *vetter) localValue(e *hclsyntax.ScopeTraversalExpr) {
+	name, at, ok := step(e.Traversal, 1)
+	switch {
+	case !ok:
+		v.refuse(e, "Name one of the local values: local.NAME.")
+	case v.locals[name] != nil:
+	case v.unsure["locals"]: // it may be one that could not be understood
+		v.ok = false
+	case len(v.locals) == 0:
+		v.ok = false
+		v.errorf(at, sumVariable, "There is no local value %q. Write locals { %[1]s = … }.", name)
+	default:
+		v.ok = false
+		v.errorf(at, sumVariable, "There is no local value %q.%s", name, near(v.decoder, name, v.locals))
+	}
+}
+
+// step is the name of the nth step of a traversal, .NAME or ["NAME"].
+func step(t hcl.Traversal, n int) (string, hcl.Range, bool) {
+	if len(t) <= n {
+		return "", hcl.Range{}, false
+	}
+	switch step := t[n].(type) {
+	case hcl.TraverseAttr:
+		at := step.SrcRange // with the dot
+		at.Start.Byte++
+		at.Start.Column++
+		return step.Name, at, true
+	case hcl.TraverseIndex:
+		if step.Key.Type() == cty.String && step.Key.IsKnown() && !step.Key.IsNull() {
+			return step.Key.AsString(), step.SrcRange, true
+		}
+	}
+	return "", hcl.Range{}, false
+}
+
+func (s *scope) ipxeVariable(at hcl.Range) {
+	text := at.SliceBytes(s.sources[at.Filename])
+	s.errorf(at, sumIPXEVariable, "${%s} is taken for a variable of this file, which has none of that name. For one of iPXE, which the machine fills in, write $${%s}.", text, text)
+}
+
+// value evaluates an expression.
+func (s *scope) value(e hclsyntax.Expression) (cty.Value, bool) {
+	if !s.vet(e, s.has()) {
+		return cty.NilVal, false
+	}
+	return s.evaluate(e, s.ctx)
+}
+
+func (s *scope) evaluate(e hclsyntax.Expression, ctx *hcl.EvalContext) (cty.Value, bool) {
+	v, diags := e.Value(ctx)
+	for _, diag := range diags {
+		if diag.Subject == nil {
+			diag.Subject = e.Range().Ptr()
+		}
+		s.hcl(diag)
+	}
+	// A value that is not known follows from a local value with an error.
+	return v, !diags.HasErrors() && v.IsWhollyKnown()
+}
+
+// hcl reports in hcl's words.
+func (s *scope) hcl(diag *hcl.Diagnostic) { s.tell(*diag.Subject, hclSummary(diag), diag.Detail) }
+
+// hclSummary is hcl's, which begins in upper case as ours do not.
+func hclSummary(diag *hcl.Diagnostic) summary {
+	text := diag.Summary
+	if len(text) > 1 && text[1] >= 'a' && text[1] <= 'z' {
+		text = strings.ToLower(text[:1]) + text[1:]
+	}
+	return summary(text)
+}
+
+// maxNear bounds for how many names a similar one is looked for: in a large
+// file, each costs a walk over all that there are.
+const maxNear = 100
+
+// near is didYouMean over the names of a map, which may be large.
+func near[V any](d *decoder, name string, among map[string]V) string {
+	if d.nears++; d.nears > maxNear {
+		return ""
+	}
+	return didYouMean(name, slices.Sorted(maps.Keys(among)))
+}
+
+// resolve makes a path absolute: it counts from the folder of the file that it
+// stands in.
+func resolve(dir, path string) string {
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(dir, path)
+	}
+	return filepath.Clean(path)
+}
