@@ -36,9 +36,11 @@ var floors = []floor{
 	{"config/*", []string{"config", "booters", "booters/boot"}},
 	{"daemon/store", []string{"booters/boot"}},
 	{"daemon/status", []string{"booters/...", "config/...", "protocols/...", "systemd"}},
-	{"daemon/control", []string{"booters/...", "config/...", "protocols/...", "systemd"}},
+	// The control socket tells the document that the status listener tells.
+	{"daemon/control", []string{"booters/...", "config/...", "protocols/...", "systemd", "daemon/status"}},
 	{"daemon/pixiecore", []string{"daemon/cli"}},
-	{"daemon/cli", []string{"daemon/...", "config", "booters", "booters/boot", "protocols/pxeclient"}},
+	// The status document holds machines of protocols/events, which status shows.
+	{"daemon/cli", []string{"daemon/...", "config", "booters", "booters/boot", "protocols/events", "protocols/pxeclient"}},
 	{"daemon", []string{"booters/...", "config/...", "protocols/...", "systemd", "daemon/status", "daemon/control", "daemon/store"}},
 	{"e2e", []string{"protocols/..."}},
 	{".", []string{"daemon", "booters", "booters/boot", "protocols/dhcp6"}},

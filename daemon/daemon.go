@@ -39,6 +39,8 @@ type Options struct {
 	// 0600. Empty: nothing does, and addresses in a boot under way die with
 	// the process.
 	StateDir string
+	// Control is the path of the control socket; empty: there is none.
+	Control string
 	// Log takes the log. Nil: a logger as the configuration says, to standard error.
 	Log *zap.Logger
 	// Version is told by the status listener.
@@ -111,6 +113,9 @@ func New(o Options) (*Daemon, error) {
 		d.log.Warn(p.Summary, zap.String("at", p.String()), zap.String("detail", p.Detail))
 	}
 	if err := d.loadKey(); err != nil {
+		return nil, err
+	}
+	if err := d.bindControl(); err != nil {
 		return nil, err
 	}
 	n, err := d.prepare(cfg)

@@ -6,11 +6,13 @@
 // of its own. The exit status says how it went:
 //
 //	0  fine
-//	1  the answer is no: the configuration is refused
+//	1  the answer is no: the configuration is refused, the machine is unknown
 //	2  the command line is wrong
-//	3  the command could not be run: no such file, a port is taken
+//	3  the command could not be run: no such file, a port is taken, no daemon answers
 //
-// Colour only on a terminal, and not where NO_COLOR is set.
+// Colour only on a terminal, and not where NO_COLOR is set. Tables are aligned
+// everywhere and cut at the terminal's width only there, so that grep and awk
+// see whole lines.
 package cli
 
 import (
@@ -73,7 +75,7 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.AddCommand(serveCommand(), checkCommand(), bootCommand(), versionCommand())
+	root.AddCommand(serveCommand(), reloadCommand(), statusCommand(), checkCommand(), bootCommand(), versionCommand())
 
 	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {

@@ -67,7 +67,7 @@ func newLab(t testing.TB, config string) *lab {
 
 func (l *lab) start() {
 	l.t.Helper()
-	l.cmd = command("pixiecore", "serve", "--config", l.config, "--state-dir", filepath.Dir(l.config)+"/state")
+	l.cmd = command("pixiecore", "serve", "--config", l.config, "--state-dir", filepath.Dir(l.config)+"/state", "--control", filepath.Dir(l.config)+"/control.sock")
 	l.cmd.Stdout, l.cmd.Stderr = l.log, l.log
 	l.server.StartCmd(l.cmd)
 	l.await("the daemon to serve", func() bool { _, err := l.status(); return err == nil })
@@ -309,15 +309,15 @@ func TestASavedEditChangesTheNextBootAndABrokenOneDoesNot(t *testing.T) {
 		t.Errorf("the report does not say where: %+v", p)
 	}
 	boots("edited")
-	reload(false, 2, func() {
+	reload(true, 3, func() { // listeners too
 		l.edit(`cmdlin = "broken"`, "cmdline = \"moved\"\n}\nlistener \"http\" {\n  address = \"0.0.0.0:8080\"")
 	})
-	boots("edited")
-	reload(true, 3, func() {
+	boots("moved")
+	reload(true, 4, func() {
 		l.edit("cmdline = \"moved\"\n}\nlistener \"http\" {\n  address = \"0.0.0.0:8080\"", `cmdline = "mended"`)
 	})
 	boots("mended")
-	reload(true, 4, func() { l.cmd.Process.Signal(syscall.SIGHUP) })
+	reload(true, 5, func() { l.cmd.Process.Signal(syscall.SIGHUP) })
 	boots("mended")
 
 	// A clean stop, and a start with the same key: scripts that were given out
@@ -381,7 +381,7 @@ func TestBesideADHCPServerOnTheSameHost(t *testing.T) {
 			fmt.Sprintf("boot \"k\" {\n  kernel = %q\n}\nrule \"all\" {\n  boot = boot.k\n}\n", dir+"/kernel")
 	}
 	l.write(config(false))
-	refused := command("pixiecore", "serve", "--config", l.config, "--state-dir", dir)
+	refused := command("pixiecore", "serve", "--config", l.config, "--state-dir", dir, "--control", "")
 	var out bytes.Buffer
 	refused.Stderr = &out
 	l.server.Do(func() { refused.Run() })

@@ -19,14 +19,14 @@ const (
 )
 
 func serveCommand() *cobra.Command {
-	var path, state string
+	var path, state, socket string
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve what the configuration file says",
 		Long: `Serve what the configuration file says, until it is interrupted.
 
 The file is watched: a saved edit is served at once, and a file with an error in
-it changes nothing but the log. SIGHUP reads it again at once.`,
+it changes nothing but the log. SIGHUP and ` + "`pixiecore reload`" + ` read it again at once.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
@@ -43,11 +43,13 @@ it changes nothing but the log. SIGHUP reads it again at once.`,
 				Load:     func() (*config.Config, *config.Report) { return config.Load(abs) },
 				Path:     abs,
 				StateDir: state,
+				Control:  socket,
 			}, nil)
 		},
 	}
 	cmd.Flags().StringVar(&path, "config", defaultConfig, "the configuration `file`")
 	cmd.Flags().StringVar(&state, "state-dir", stateDir(), "the `directory` for what outlives the process; empty: nothing does")
+	controlFlag(cmd, &socket, "the `path` of the socket for reload, status and the like; empty: none")
 	return cmd
 }
 

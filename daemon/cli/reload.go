@@ -1,0 +1,51 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pixiecore/pixiecore/daemon/control"
+)
+
+// controlFlag is the --control of every command that has to do with a running daemon.
+func controlFlag(cmd *cobra.Command, path *string, usage string) {
+	cmd.Flags().StringVar(path, "control", control.Path(os.Getenv("RUNTIME_DIRECTORY")), usage)
+}
+
+// clientFlag is controlFlag for the commands that speak to one.
+func clientFlag(cmd *cobra.Command, path *string) {
+	controlFlag(cmd, path, "the `path` of the running daemon's control socket")
+}
+
+func reloadCommand() *cobra.Command {
+	var socket string
+	cmd := &cobra.Command{
+		Use:   "reload",
+		Short: "Make the running daemon read its configuration again, and say how that went",
+		Long: `Make the running daemon read its configuration again, wait for its verdict, and
+print the report as ` + "`pixiecore check`" + ` does. It is fit for a service manager's
+ExecReload=.
+
+The exit status is 0 when the configuration was applied, 1 when it was refused
+(the running one stays in every part), and 3 when no daemon answers.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			width, color := terminal(cmd.ErrOrStderr())
+			v, err := control.NewClient(socket).Reload(cmd.Context(), width, color)
+			if err != nil {
+				return failed(err)
+			}
+			fmt.Fprint(cmd.ErrOrStderr(), v.Text)
+			if !v.Applied {
+				return exitError{exitNo, fmt.Errorf("reload refused, generation %d stays: %w", v.Generation, errors.New(v.Error))}
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "generation %d is served\n", v.Generation)
+			return failed(err)
+		},
+	}
+	clientFlag(cmd, &socket)
+	return cmd
+}

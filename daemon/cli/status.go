@@ -1,0 +1,191 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pixiecore/pixiecore/daemon/control"
+	"github.com/pixiecore/pixiecore/daemon/status"
+	"github.com/pixiecore/pixiecore/protocols/events"
+)
+
+func statusCommand() *cobra.Command {
+	var (
+		socket string
+		asJSON bool
+	)
+	cmd := &cobra.Command{
+		Use:   "status [MAC]",
+		Short: "Say what the running daemon serves, and what the machines did",
+		Long: `Say what the running daemon serves, how its last reload went, and what each
+machine did last. With a MAC address: all that is known of this machine.
+
+The exit status is 1 for a machine that the daemon has not heard of, and 3 when
+no daemon answers. With --json the document is that of /api/v1/status.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var mac net.HardwareAddr
+			if len(args) == 1 {
+				var err error
+				if mac, err = parseMAC(args[0]); err != nil {
+					return exitError{exitUsage, err}
+				}
+			}
+			r, err := control.NewClient(socket).Status(cmd.Context())
+			if err != nil {
+				return failed(err)
+			}
+			var what any = r
+			p := newPrinter(cmd.OutOrStdout())
+			show := func() { p.status(r, time.Now()) }
+			if mac != nil {
+				i := slices.IndexFunc(r.Machines, func(m events.Machine) bool { return string(m.MAC[:]) == string(mac) })
+				if i < 0 {
+					return exitError{exitNo, fmt.Errorf("%s: the daemon has not heard of this machine since it was started, or has forgotten it", mac)}
+				}
+				what, show = r.Machines[i], func() { p.machine(r.Machines[i], time.Now()) }
+			}
+			if asJSON {
+				return failed(writeJSON(cmd.OutOrStdout(), what))
+			}
+			show()
+			return failed(p.err)
+		},
+	}
+	clientFlag(cmd, &socket)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+// parseMAC reads an Ethernet address as people write it.
+func parseMAC(s string) (net.HardwareAddr, error) {
+	spelled := s
+	if len(s) == 12 && !strings.ContainsAny(s, ":-.") { // bare hexadecimal
+		spelled = strings.Join([]string{s[:4], s[4:8], s[8:]}, ".")
+	}
+	mac, err := net.ParseMAC(spelled)
+	if err != nil || len(mac) != 6 {
+		return nil, fmt.Errorf("%q is not a MAC address; write it like 52:54:00:aa:00:01", s)
+	}
+	return mac, nil
+}
+
+func writeJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
+// status shows what a daemon does.
+func (p *printer) status(r status.Report, now time.Time) {
+	p.printf("pixiecore %s, up %s\n", r.Version, ago(r.Started, now))
+	from := ""
+	if len(r.Files) > 0 {
+		from = " from " + strings.Join(r.Files, ", ")
+	}
+	p.printf("generation %d, loaded %s ago%s\n", r.Generation, ago(r.Loaded, now), from)
+	switch last := r.LastReload; {
+	case last == nil:
+	case last.OK:
+		p.printf("last reload %s ago: %s\n", ago(last.Time, now), p.paint(green, "applied"))
+	default:
+		p.printf("last reload %s ago: %s: %s\n", ago(last.Time, now), p.paint(red, "refused"), last.Error)
+		p.printf("`pixiecore check` shows all that is wrong.\n")
+	}
+
+	p.printf("\n")
+	var rows [][]string
+	for _, l := range r.Listeners {
+		kind, address, _ := strings.Cut(l, " ")
+		rows = append(rows, []string{kind, address})
+	}
+	p.table([]string{"LISTENER", "ADDRESS"}, rows)
+
+	p.printf("\n")
+	rows = nil
+	for _, l := range r.Loaders {
+		rows = append(rows, []string{l.Firmware, or(l.Version), l.SHA256[:min(12, len(l.SHA256))], l.File})
+	}
+	p.table([]string{"LOADER", "VERSION", "SHA256", "FILE"}, rows)
+	for _, l := range r.Loaders {
+		if l.Warning != "" {
+			p.printf("%s: %s\n", l.Firmware, l.Warning)
+		}
+	}
+
+	p.printf("\n")
+	rows = nil
+	for i, rule := range r.Rules {
+		rows = append(rows, []string{strconv.Itoa(i + 1), rule.Name, strings.TrimSpace(rule.Action + " " + rule.Boot), or(rule.At)})
+	}
+	p.table([]string{"#", "RULE", "DOES", "AT"}, rows)
+
+	p.printf("\n")
+	rows = nil
+	for _, m := range r.Machines {
+		row := []string{net.HardwareAddr(m.MAC[:]).String(), or(m.Facts.Arch), or(m.Facts.Firmware), "-", "-", "-"}
+		if n := len(m.Events); n > 0 {
+			last := m.Events[n-1]
+			if !last.Last.IsZero() {
+				last.Time = last.Last
+			}
+			row[3], row[4], row[5] = or(last.Rule), ago(last.Time, now), strings.TrimSpace(last.Kind.String()+" "+last.Detail)
+		}
+		rows = append(rows, row)
+	}
+	if len(rows) == 0 {
+		p.printf("No machine has asked yet.\n")
+		return
+	}
+	p.table([]string{"MACHINE", "ARCH", "FIRMWARE", "RULE", "AGO", "LAST"}, rows)
+}
+
+// machine shows all that is known of one machine.
+func (p *printer) machine(m events.Machine, now time.Time) {
+	p.printf("machine %s\n", net.HardwareAddr(m.MAC[:]))
+	f := m.Facts
+	for _, fact := range [...][2]string{
+		{"arch", f.Arch}, {"firmware", f.Firmware}, {"uuid", f.UUID}, {"ip", f.IP}, {"hostname", f.Hostname},
+		{"manufacturer", f.Manufacturer}, {"product", f.Product}, {"serial", f.Serial}, {"asset", f.Asset},
+	} {
+		if fact[1] != "" {
+			p.printf("  %-12s %s\n", fact[0], fact[1])
+		}
+	}
+	p.printf("\n")
+	var rows [][]string
+	for _, e := range m.Events {
+		kind := e.Kind.String()
+		if e.Count > 1 {
+			kind += " ×" + strconv.Itoa(e.Count)
+		}
+		rows = append(rows, []string{e.Time.Local().Format(time.DateTime), kind, or(e.Rule), strconv.FormatUint(e.Gen, 10), or(e.Detail)})
+	}
+	p.table([]string{"TIME", "EVENT", "RULE", "GEN", "DETAIL"}, rows)
+}
+
+// ago is the time since t in its two greatest units.
+func ago(t, now time.Time) string {
+	d := now.Sub(t)
+	switch {
+	case t.IsZero():
+		return "-"
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", max(0, int(d.Seconds())))
+	case d < time.Hour:
+		return fmt.Sprintf("%dm%ds", int(d.Minutes()), int(d.Seconds())%60)
+	case d < 24*time.Hour:
+		return fmt.Sprintf("%dh%dm", int(d.Hours()), int(d.Minutes())%60)
+	default:
+		return fmt.Sprintf("%dd%dh", int(d.Hours())/24, int(d.Hours())%24)
+	}
+}

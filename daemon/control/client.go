@@ -1,0 +1,102 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"syscall"
+
+	"github.com/pixiecore/pixiecore/daemon/status"
+)
+
+// maxAnswer bounds what a Client reads: the status of every machine that a
+// daemon remembers has some megabytes.
+const maxAnswer = 64 << 20
+
+// ErrNoDaemon is wrapped by the errors of a Client that found nobody at its
+// socket.
+var ErrNoDaemon = errors.New("no daemon answers")
+
+// A Client speaks to the daemon behind one socket. It may be used by many
+// goroutines.
+type Client struct {
+	path string
+	http http.Client
+}
+
+// NewClient makes a client of the socket at path. Nothing is opened yet.
+func NewClient(path string) *Client {
+	return &Client{path: path, http: http.Client{
+		Timeout: answerTimeout,
+		Transport: &http.Transport{
+			DisableKeepAlives: true,
+			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				var d net.Dialer
+				return d.DialContext(ctx, "unix", path)
+			},
+		},
+	}}
+}
+
+// Status asks what the daemon does.
+func (c *Client) Status(ctx context.Context) (status.Report, error) {
+	var r status.Report
+	return r, c.do(ctx, http.MethodGet, "/v1/status", nil, &r)
+}
+
+// Reload makes the daemon read its configuration again, and waits for the
+// verdict. The verdict's text is for a terminal of width columns, 0 for none,
+// with color or without. A refusal is no error.
+func (c *Client) Reload(ctx context.Context, width int, color bool) (Verdict, error) {
+	q := url.Values{"width": {strconv.Itoa(min(width, maxColumns))}, "color": {strconv.FormatBool(color)}}
+	var v Verdict
+	return v, c.do(ctx, http.MethodPost, "/v1/reload", q, &v)
+}
+
+func (c *Client) do(ctx context.Context, method, path string, query url.Values, into any) error {
+	req, err := http.NewRequestWithContext(ctx, method, "http://control"+path+"?"+query.Encode(), nil)
+	if err != nil {
+		return err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return c.explain(err)
+	}
+	defer resp.Body.Close()
+	body := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer))
+	if resp.StatusCode != http.StatusOK {
+		var no refused
+		if err := body.Decode(&no); err != nil || no.Error == "" {
+			return fmt.Errorf("control socket %q: %s: is the daemon of another version?", c.path, resp.Status)
+		}
+		return errors.New(no.Error)
+	}
+	if err := body.Decode(into); err != nil {
+		return fmt.Errorf("control socket %q: %w", c.path, err)
+	}
+	return nil
+}
+
+// explain says why nobody answered and the way out.
+func (c *Client) explain(err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		err = u.Err // without the URL, which nobody has written
+	}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%w at %s: there is no such socket; start `pixiecore serve`, or name its socket with --control", ErrNoDaemon, c.path)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("%w at %s: the one that made the socket is gone; start `pixiecore serve`", ErrNoDaemon, c.path)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("control socket %s: permission denied: only root and the user that the daemon runs as may use it; use sudo", c.path)
+	}
+	return fmt.Errorf("control socket %s: %w", c.path, err)
+}

@@ -1,0 +1,266 @@
+package control
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+	"go.uber.org/zap"
+
+	"github.com/pixiecore/pixiecore/config"
+	"github.com/pixiecore/pixiecore/daemon/status"
+)
+
+// The test binary is also a client of another user: see
+// TestAnotherUserIsRefused.
+func TestMain(m *testing.M) {
+	if path := os.Getenv("CONTROL_TEST_CLIENT"); path != "" {
+		_, err := NewClient(path).Status(context.Background())
+		if err != nil {
+			os.Stdout.WriteString(err.Error())
+		}
+		os.Exit(0)
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// fake is a daemon whose configuration is src.
+type fake struct{ src string }
+
+func (f fake) Status() status.Report { return status.Report{Version: "test", Generation: 7} }
+
+func (f fake) Reload() (*config.Report, error) {
+	_, report := config.Parse("pixiecore.hcl", []byte(f.src))
+	return report, report.Err()
+}
+
+const (
+	good = "listener \"http\" {}\nrule \"all\" {\n  local = true\n}\n"
+	bad  = "listener \"http\" {}\nrule \"all\" {\n  lokal = true\n}\n"
+)
+
+// serve serves d on a socket until the test ends.
+func serve(t testing.TB, d Daemon) (path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "run", "control.sock")
+	l, err := Listen(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	s := &Server{Listener: l, Daemon: d, Log: zap.NewNop()}
+	go func() { done <- s.Run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if _, err := os.Lstat(path); err == nil {
+			t.Error("the socket is left behind")
+		}
+	})
+	return path
+}
+
+func TestTheSocketIsForItsOwnerOnly(t *testing.T) {
+	path := serve(t, fake{good})
+	for p, want := range map[string]os.FileMode{path: os.ModeSocket | 0o600, filepath.Dir(path): os.ModeDir | 0o700} {
+		st, err := os.Stat(p)
+		if err != nil || st.Mode() != want {
+			t.Errorf("%s: got %v, %v; want %v", p, st.Mode(), err, want)
+		}
+	}
+	for _, tc := range []struct {
+		name     string
+		peer     peer
+		own      int
+		sentence string // "" lets in
+	}{
+		{"root", peer{uid: 0}, 990, ""},
+		{"its own user", peer{uid: 990}, 990, ""},
+		{"another user", peer{uid: 1000}, 990, "user 1000 may not control this daemon: only root and the user that it runs as (990) may; use sudo"},
+		{"another user, of root's daemon", peer{uid: 1000}, 0, "user 1000 may not control this daemon: only root and the user that it runs as (0) may; use sudo"},
+		{"nobody knows", peer{err: errors.New("no idea")}, 0, "the kernel does not say who is asking: no idea"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			got := ""
+			if err := authorize(tc.peer, tc.own); err != nil {
+				got = err.Error()
+			}
+			if got != tc.sentence {
+				t.Errorf("got %q, want %q", got, tc.sentence)
+			}
+		})
+	}
+}
+
+// What the kernel says of a client decides, also where the file's mode lets it in.
+func TestAnotherUserIsRefused(t *testing.T) {
+	if os.Getuid() != 0 {
+		skip(t, "needs root: to be another user")
+	}
+	path := serve(t, fake{good})
+	exe := filepath.Join(t.TempDir(), "client")
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(self)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(exe, data, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range []string{path, exe} {
+		for ; p != os.TempDir() && p != "/"; p = filepath.Dir(p) {
+			if err := os.Chmod(p, 0o777); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	cmd := exec.Command(exe)
+	cmd.Env = append(os.Environ(), "CONTROL_TEST_CLIENT="+path)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	out, err := cmd.CombinedOutput()
+	if want := "user 65534 may not control this daemon"; err != nil || !strings.HasPrefix(string(out), want) {
+		t.Errorf("got %q, %v; want %q…", out, err, want)
+	}
+}
+
+// skip leaves a test out, unless everything is to be run.
+func skip(t *testing.T, why string) {
+	t.Helper()
+	if os.Getenv("PIXIECORE_NO_SKIP") == "1" {
+		t.Fatal(why)
+	}
+	t.Skip(why)
+}
+
+func TestASocketInTheWay(t *testing.T) {
+	t.Run("of a process that died is replaced", func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "control.sock")
+		l, err := net.Listen("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.(*net.UnixListener).SetUnlinkOnClose(false)
+		l.Close()
+		if l, err = Listen(path); err != nil {
+			t.Fatal(err)
+		}
+		l.Close()
+	})
+	t.Run("of a live process is an error", func(t *testing.T) {
+		path := serve(t, fake{good})
+		if _, err := Listen(path); err == nil || !strings.Contains(err.Error(), "another pixiecore is running") {
+			t.Errorf("got %v", err)
+		}
+		if _, err := NewClient(path).Status(t.Context()); err != nil {
+			t.Errorf("the first daemon's socket: %v", err)
+		}
+	})
+	t.Run("that is none is left alone", func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "control.sock")
+		os.WriteFile(path, []byte("precious"), 0o600)
+		if _, err := Listen(path); err == nil || !strings.Contains(err.Error(), "something else than a socket") {
+			t.Errorf("got %v", err)
+		}
+		if b, err := os.ReadFile(path); string(b) != "precious" {
+			t.Errorf("got %q, %v", b, err)
+		}
+	})
+	t.Run("with too long a path is an error", func(t *testing.T) {
+		if _, err := Listen("/" + strings.Repeat("x", maxPath)); err == nil || !strings.Contains(err.Error(), "longer than") {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+func TestPath(t *testing.T) {
+	for dir, want := range map[string]string{
+		"":                              "/run/pixiecore/control.sock",
+		"/run/pixiecore-2":              "/run/pixiecore-2/control.sock",
+		"/run/pixiecore-2:/run/another": "/run/pixiecore-2/control.sock",
+	} {
+		if got := Path(dir); got != want {
+			t.Errorf("%q: got %q, want %q", dir, got, want)
+		}
+	}
+}
+
+func TestReloadTellsTheVerdictAndTheReport(t *testing.T) {
+	t.Run("applied", func(t *testing.T) {
+		got, err := NewClient(serve(t, fake{good})).Reload(t.Context(), 0, false)
+		if diff := cmp.Diff(Verdict{Applied: true, Generation: 7}, got); err != nil || diff != "" {
+			t.Errorf("%v\n%s", err, diff)
+		}
+	})
+	t.Run("refused", func(t *testing.T) {
+		for _, color := range []bool{false, true} {
+			got, err := NewClient(serve(t, fake{bad})).Reload(t.Context(), 60, color)
+			if err != nil || got.Applied || got.Generation != 7 || len(got.Problems) == 0 || !strings.HasPrefix(got.Error, "pixiecore.hcl:3:3: unknown setting") {
+				t.Errorf("got %+v, %v", got, err)
+			}
+			// As `check` prints it.
+			_, report := config.Parse("pixiecore.hcl", []byte(bad))
+			var want bytes.Buffer
+			report.WriteText(&want, 60, color)
+			if diff := cmp.Diff(want.String(), got.Text); diff != "" {
+				t.Error(diff)
+			}
+		}
+	})
+}
+
+func TestNobodyAnswers(t *testing.T) {
+	dir := t.TempDir()
+	dead := filepath.Join(dir, "dead.sock")
+	l, err := net.Listen("unix", dead)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.(*net.UnixListener).SetUnlinkOnClose(false)
+	l.Close()
+	for path, way := range map[string]string{
+		filepath.Join(dir, "none.sock"): "start `pixiecore serve`, or name its socket with --control",
+		dead:                            "the one that made the socket is gone",
+	} {
+		if _, err := NewClient(path).Status(t.Context()); !errors.Is(err, ErrNoDaemon) || !strings.Contains(err.Error(), way) {
+			t.Errorf("%s: got %v, want %q", path, err, way)
+		}
+	}
+}
+
+// Whatever comes over the socket is answered, and with JSON or an error of HTTP.
+func FuzzHandler(f *testing.F) {
+	for _, target := range []string{"/v1/status", "/v1/reload?width=80&color=true", "/v1/reload?width=-1", "/v1/reload?width=%zz", "/../../etc"} {
+		f.Add("POST", target, []byte("width=9"))
+		f.Add("GET", target, []byte(nil))
+	}
+	h := (&Server{Daemon: fake{bad}, Log: zap.NewNop()}).Handler()
+	f.Fuzz(func(t *testing.T, method, target string, body []byte) {
+		r, err := http.NewRequestWithContext(context.WithValue(t.Context(), peerKey{}, peer{}), method, "http://control"+target, bytes.NewReader(body))
+		if err != nil {
+			t.Skip(err)
+		}
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if w.Code >= 500 {
+			t.Errorf("%s %q: %d %s", method, target, w.Code, w.Body)
+		}
+	})
+}

@@ -1,0 +1,31 @@
+// Package control is how an operator speaks to a running daemon: HTTP and JSON
+// over a unix socket, with a Server in the daemon and a Client in the commands.
+//
+//	pixiecore reload ──▶ Client ──▶ control.sock (0600) ──▶ Server ──▶ Daemon
+//	pixiecore status        ▲                                  │
+//	                        └───── Verdict, status.Report ◀────┘
+//
+//	POST /v1/reload   read the configuration again, and say how that went
+//	GET  /v1/status   the document of the status listener
+//
+// # Decisions
+//
+// What a caller may do is decided by who it is, not by what it knows: the
+// kernel says which user is at the other end (SO_PEERCRED), and only root and
+// the daemon's own user are heard. The mode of the socket keeps others out as
+// well, and alone does so where the kernel cannot be asked; the second lock is
+// there because a socket has the umask's mode for the moment between bind and
+// chmod. So there is no password, and nothing that an operator could lose.
+//
+// A socket that is left over from a process that died is replaced: a daemon
+// that cannot start after a power cut would be worse. One at which somebody
+// answers is an error, for two daemons that share a socket are one of which
+// the operator does not know.
+//
+// The report of a reload is rendered by the daemon, for the width of the
+// caller's terminal: the lines of source that it shows are those that the
+// daemon has read, which may be no longer those of the file.
+//
+// HTTP, because its bounds and time limits are known and tested, and because
+// curl --unix-socket is at hand when nothing else is.
+package control

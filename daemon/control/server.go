@@ -1,0 +1,169 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/pixiecore/pixiecore/config"
+	"github.com/pixiecore/pixiecore/daemon/status"
+)
+
+// The bounds of one connection. Their number has none: whoever can open the
+// socket could also stop the daemon.
+const (
+	maxHeaderBytes    = 16 << 10
+	maxBody           = 64 << 10
+	maxColumns        = 1000
+	readHeaderTimeout = 5 * time.Second
+	readTimeout       = 10 * time.Second
+	// answerTimeout is for a reload, which reads and compiles everything.
+	answerTimeout = 2 * time.Minute
+	idleTimeout   = 10 * time.Second
+	drainTimeout  = 2 * time.Second
+)
+
+// A Daemon is what the socket controls.
+type Daemon interface {
+	// Status is what the daemon does.
+	Status() status.Report
+	// Reload reads the configuration again and serves it. The error says why
+	// the running one stays. The report is never nil.
+	Reload() (*config.Report, error)
+}
+
+// A Verdict is how a reload went.
+type Verdict struct {
+	Applied    bool             `json:"applied"`
+	Error      string           `json:"error,omitempty"` // why it was not
+	Generation uint64           `json:"generation"`      // the one that is served now
+	Problems   []config.Problem `json:"problems,omitempty"`
+	Text       string           `json:"text,omitempty"` // the problems for people, with the lines of source
+}
+
+// A Server serves the socket.
+type Server struct {
+	Listener net.Listener // of Listen
+	Daemon   Daemon
+	Log      *zap.Logger
+}
+
+// String names the server in errors and status.
+func (s *Server) String() string { return "control " + s.Listener.Addr().String() }
+
+// Run serves until ctx is done, and then returns nil.
+func (s *Server) Run(ctx context.Context) error {
+	srv := &http.Server{
+		Handler: s.Handler(), ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, WriteTimeout: answerTimeout,
+		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes, ErrorLog: zap.NewStdLog(s.Log), ConnContext: withPeer,
+	}
+	done := make(chan error, 1)
+	go func() { done <- srv.Serve(s.Listener) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
+	defer cancel()
+	if srv.Shutdown(drain) != nil {
+		srv.Close()
+	}
+	<-done
+	return nil
+}
+
+// A peer is who is at the other end of a connection.
+type peer struct {
+	uid int
+	err error // the kernel did not say
+}
+
+type peerKey struct{}
+
+// withPeer asks who it is once for each connection.
+func withPeer(ctx context.Context, c net.Conn) context.Context {
+	p := peer{err: errors.New("not a unix socket")}
+	if u, ok := c.(*net.UnixConn); ok {
+		p.uid, p.err = peerUID(u)
+	}
+	return context.WithValue(ctx, peerKey{}, p)
+}
+
+// authorize refuses everybody but root and the user that the daemon runs as.
+func authorize(p peer, own int) error {
+	switch {
+	case p.err != nil:
+		return fmt.Errorf("the kernel does not say who is asking: %w", p.err)
+	case p.uid != 0 && p.uid != own:
+		return fmt.Errorf("user %d may not control this daemon: only root and the user that it runs as (%d) may; use sudo", p.uid, own)
+	}
+	return nil
+}
+
+// Handler serves the paths of the package to those who may.
+func (s *Server) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) { s.answer(w, s.Daemon.Status()) })
+	mux.HandleFunc("POST /v1/reload", s.reload)
+	own := os.Getuid()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p, ok := r.Context().Value(peerKey{}).(peer)
+		if !ok {
+			p.err = errors.New("not asked")
+		}
+		if err := authorize(p, own); err != nil {
+			s.Log.Warn("control refused", zap.Int("uid", p.uid), zap.Error(err))
+			refuse(w, http.StatusForbidden, err)
+			return
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		mux.ServeHTTP(w, r)
+	})
+}
+
+func (s *Server) reload(w http.ResponseWriter, r *http.Request) {
+	width, err := strconv.Atoi(r.FormValue("width"))
+	if err != nil || width < 0 || width > maxColumns {
+		refuse(w, http.StatusBadRequest, fmt.Errorf("width %q: not a number of columns up to %d", r.FormValue("width"), maxColumns))
+		return
+	}
+	report, err := s.Daemon.Reload()
+	v := Verdict{Applied: err == nil, Generation: s.Daemon.Status().Generation, Problems: report.Problems()}
+	if err != nil {
+		v.Error = err.Error()
+	}
+	var text strings.Builder
+	report.WriteText(&text, width, r.FormValue("color") == "true")
+	v.Text = text.String()
+	s.answer(w, v)
+}
+
+func (s *Server) answer(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		s.Log.Debug("control not answered", zap.Error(err))
+	}
+}
+
+// refused is the body of every answer that is not 200.
+type refused struct {
+	Error string `json:"error"`
+}
+
+func refuse(w http.ResponseWriter, code int, err error) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	json.NewEncoder(w).Encode(refused{err.Error()})
+}
