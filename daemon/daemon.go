@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/fsnotify/fsnotify"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"golang.org/x/sync/errgroup"
@@ -75,6 +76,9 @@ type Daemon struct {
 	interfaces *netio.Interfaces
 	chains     *dhcp4.Chains
 
+	poll       time.Duration // between two looks at the files without an event
+	fileEvents func() (*fsnotify.Watcher, error)
+
 	services []Service      // those that no configuration changes
 	close    []func() error // their sockets
 
@@ -96,7 +100,7 @@ func New(o Options) (*Daemon, error) {
 	d := &Daemon{
 		opts: o, log: o.Log, level: zap.NewAtomicLevel(),
 		sources: booters.NewSources(), swap: &booters.Swapper{}, events: events.New(), started: time.Now(),
-		interfaces: netio.NewInterfaces(), chains: &dhcp4.Chains{},
+		interfaces: netio.NewInterfaces(), chains: &dhcp4.Chains{}, poll: pollEvery, fileEvents: fsnotify.NewWatcher,
 	}
 	if o.Path != "" {
 		d.tried = digest([]string{o.Path}) // before Load: a change in between is then seen
@@ -201,7 +205,8 @@ func (d *Daemon) Run(ctx context.Context) error {
 	})
 	if d.opts.Path != "" {
 		g.Go(func() error {
-			watch(ctx, d.log, d.watched, d.reloadChanged)
+			w := watcher{log: d.log, files: d.watched, poll: d.poll, changed: d.reloadChanged, open: d.fileEvents}
+			w.run(ctx)
 			return nil
 		})
 	}
@@ -226,14 +231,14 @@ func (d *Daemon) watched() []string {
 	return files
 }
 
-// reloadChanged is Reload for an event of the file system, which may mean nothing.
-func (d *Daemon) reloadChanged() {
-	now := digest(d.watched())
+// reloadChanged is Reload for an event of the file system, which may mean
+// nothing. Nothing is done if the files turn out not to be steady: then there
+// is another event.
+func (d *Daemon) reloadChanged(steady func() bool) {
 	d.reloading.Lock()
-	same := now == d.tried
-	d.reloading.Unlock()
-	if !same {
-		d.Reload()
+	defer d.reloading.Unlock()
+	if digest(d.watched()) != d.tried {
+		d.reloadIf(steady)
 	}
 }
 
@@ -248,9 +253,16 @@ func (d *Daemon) Reload() error {
 func (d *Daemon) reload() (*config.Report, error) {
 	d.reloading.Lock()
 	defer d.reloading.Unlock()
+	return d.reloadIf(func() bool { return true })
+}
+
+// reloadIf reloads if, once everything is read, the files are steady. The caller
+// holds d.reloading.
+func (d *Daemon) reloadIf(steady func() bool) (*config.Report, error) {
 	d.notified(systemd.Reloading())
+	var tried [32]byte
 	if d.opts.Path != "" {
-		d.tried = digest(d.watched())
+		tried = digest(d.watched())
 	}
 	start := time.Now()
 	cfg, report := d.opts.Load()
@@ -259,6 +271,15 @@ func (d *Daemon) reload() (*config.Report, error) {
 	if err == nil {
 		n, err = d.prepare(cfg)
 	}
+	if !steady() {
+		if n != nil {
+			n.drop()
+		}
+		d.log.Debug("configuration changed while it was read")
+		d.notified(systemd.Ready(d.statusLine()))
+		return report, err
+	}
+	d.tried = tried
 
 	// ── the line: above it everything may fail, below it nothing ──
 
@@ -295,6 +316,13 @@ type next struct {
 	listeners []*listener // in the order of the configuration
 	opened    []*listener // those of them that are new
 	gone      []*listener
+}
+
+// drop gives up what will not be committed.
+func (n *next) drop() {
+	for _, l := range n.opened {
+		l.close()
+	}
 }
 
 // prepare does everything of a reload, or of the start, that may fail. With an
@@ -339,9 +367,7 @@ func (d *Daemon) prepare(cfg *config.Config) (*next, error) {
 		n.listeners = append(n.listeners, l)
 	}
 	if err := errors.Join(failed...); err != nil {
-		for _, l := range n.opened {
-			l.close()
-		}
+		n.drop()
 		return nil, err
 	}
 	return n, nil

@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -63,12 +62,15 @@ func options(t testing.TB, path string) Options {
 
 const everyLocal = "rule \"all\" {\n  local = true\n}\n"
 
-// run runs a daemon until the test ends.
-func run(t testing.TB, o Options) *Daemon {
+// run runs a daemon until the test ends, after change if any.
+func run(t testing.TB, o Options, change ...func(*Daemon)) *Daemon {
 	t.Helper()
 	d, err := New(o)
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, c := range change {
+		c(d)
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -251,111 +253,6 @@ func TestChangesAreSaidRuleByRule(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, changes(old, new)); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
-	}
-}
-
-// Each way in which a file gets replaced is noticed.
-func TestWatch(t *testing.T) {
-	for name, tc := range map[string]struct {
-		path   func(dir string) string // what is watched; the tree is made by it
-		change func(dir string) error
-	}{
-		"written in place": {
-			func(dir string) string { return filepath.Join(dir, "a.hcl") },
-			func(dir string) error { return os.WriteFile(filepath.Join(dir, "a.hcl"), []byte("new"), 0o644) },
-		},
-		"renamed over": {
-			func(dir string) string { return filepath.Join(dir, "a.hcl") },
-			func(dir string) error {
-				if err := os.WriteFile(filepath.Join(dir, "x"), []byte("new"), 0o644); err != nil {
-					return err
-				}
-				return os.Rename(filepath.Join(dir, "x"), filepath.Join(dir, "a.hcl"))
-			},
-		},
-		"removed and made again": {
-			func(dir string) string { return filepath.Join(dir, "a.hcl") },
-			func(dir string) error {
-				if err := os.Remove(filepath.Join(dir, "a.hcl")); err != nil {
-					return err
-				}
-				return os.WriteFile(filepath.Join(dir, "a.hcl"), []byte("new"), 0o644)
-			},
-		},
-		"a link's target written": {
-			func(dir string) string {
-				os.MkdirAll(filepath.Join(dir, "elsewhere"), 0o755)
-				os.Rename(filepath.Join(dir, "a.hcl"), filepath.Join(dir, "elsewhere", "b.hcl"))
-				os.Symlink("elsewhere/b.hcl", filepath.Join(dir, "a.hcl"))
-				return filepath.Join(dir, "a.hcl")
-			},
-			func(dir string) error {
-				return os.WriteFile(filepath.Join(dir, "elsewhere", "b.hcl"), []byte("new"), 0o644)
-			},
-		},
-		"a ConfigMap's swap": {
-			func(dir string) string {
-				os.MkdirAll(filepath.Join(dir, "..v1"), 0o755)
-				os.Rename(filepath.Join(dir, "a.hcl"), filepath.Join(dir, "..v1", "a.hcl"))
-				os.Symlink("..v1", filepath.Join(dir, "..data"))
-				os.Symlink("..data/a.hcl", filepath.Join(dir, "a.hcl"))
-				return filepath.Join(dir, "a.hcl")
-			},
-			func(dir string) error {
-				os.MkdirAll(filepath.Join(dir, "..v2"), 0o755)
-				os.WriteFile(filepath.Join(dir, "..v2", "a.hcl"), []byte("new"), 0o644)
-				os.Symlink("..v2", filepath.Join(dir, "..tmp"))
-				return os.Rename(filepath.Join(dir, "..tmp"), filepath.Join(dir, "..data"))
-			},
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			dir := t.TempDir()
-			os.WriteFile(filepath.Join(dir, "a.hcl"), []byte("old"), 0o644)
-			path := tc.path(dir)
-			before := digest([]string{path})
-			ctx, stop := context.WithTimeout(t.Context(), 20*time.Second)
-			noticed := make(chan struct{})
-			armed := make(chan struct{})
-			var arming, noticing sync.Once
-			var wg sync.WaitGroup
-			wg.Go(func() {
-				watch(ctx, zap.NewNop(), func() []string { return []string{path} }, func() {
-					arming.Do(func() { close(armed) }) // the first call comes when all is watched
-					if digest([]string{path}) != before {
-						noticing.Do(func() { close(noticed) })
-					}
-				})
-			})
-			<-armed
-			if err := tc.change(dir); err != nil {
-				t.Fatal(err)
-			}
-			select {
-			case <-noticed:
-			case <-ctx.Done():
-				t.Error("not noticed")
-			}
-			stop()
-			wg.Wait()
-		})
-	}
-}
-
-func TestAnEditIsServedWithoutASignal(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "pixiecore.hcl")
-	d := run(t, options(t, file(t, path, everyLocal)))
-	file(t, path, "rule \"all\" {\n  ignore = true\n}\n")
-	deadline := time.Now().Add(40 * time.Second) // the poll is the last resort
-	for d.swap.Current().Gen == 1 {
-		if time.Now().After(deadline) {
-			t.Fatal("not served")
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
-	v, err := boot.Decide(t.Context(), d.swap.Current().Booter, boot.Machine{MAC: []byte{2, 0, 0, 0, 0, 1}})
-	if err != nil || v.Action != boot.Ignore || v.Rule != "all" {
-		t.Errorf("got %+v, %v", v, err)
 	}
 }
 

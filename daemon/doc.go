@@ -31,6 +31,17 @@
 // that edit is refused with the sentence that a restart applies it.
 //
 // Directories are watched, not files, since editors and configuration tools
-// replace files. Names of events are not looked at: the digest of what took
-// part decides whether anything changed.
+// replace files: the directory of the file, that of every symbolic link on the
+// way to it, and while something is missing, the one in which it will appear.
+// Names of events are not looked at: the digest of what took part decides
+// whether anything changed.
+//
+// A change counts when the file system has been quiet for a moment and the
+// files have the same size and time at both ends of it, and still have when all
+// is read. A file that is written slowly is waited for, however long that takes;
+// a writer that pauses for longer than the moment where its part is a valid
+// configuration cannot be told from one that is done.
+//
+// Events can be lost or not sent at all. A look every half minute makes up for
+// it.
 package daemon

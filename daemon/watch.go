@@ -3,9 +3,14 @@ package daemon
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -13,105 +18,235 @@ import (
 )
 
 const (
-	// settle is how long the file system must be quiet before a change counts:
-	// a file is emptied and then written, and an empty file parses.
+	// settle is how long the file system must be quiet, and the files the same,
+	// before a change counts: a file is emptied and then written, and the half
+	// of a file may be a valid one.
 	settle = 200 * time.Millisecond
-	// settleMost bounds the wait for a file that is written in a loop.
-	settleMost = 2 * time.Second
+	// settleMost bounds the wait for quiet where something else is written all
+	// the time. The files must be the same all the same.
+	settleMost = 500 * time.Millisecond
 	// pollEvery looks without an event, for file systems that send none (NFS,
-	// FUSE) and changes behind a link.
+	// FUSE), and for a directory above the watched ones that is renamed.
 	pollEvery = 30 * time.Second
 	// maxLinks bounds a chain of symbolic links, as Linux does.
 	maxLinks = 40
+	// maxLooks bounds how often new directories lead to others.
+	maxLooks = 4
 	// maxDigest bounds what is read of one file for its digest.
 	maxDigest = 64 << 20
 )
 
-// watch calls changed whenever files() may have other contents, until ctx is
-// done. changed decides by the contents whether they have.
-func watch(ctx context.Context, log *zap.Logger, files func() []string, changed func()) {
-	w, err := fsnotify.NewWatcher()
-	if err != nil {
-		log.Warn("file events not available; looking at the configuration every "+pollEvery.String(), zap.Error(err))
-		w = &fsnotify.Watcher{} // its nil channels never deliver
-	} else {
-		defer w.Close()
-	}
-	arm := func() {
-		if err != nil {
-			return
-		}
-		for _, dir := range directories(files()) {
-			if err := w.Add(dir); err != nil {
-				log.Debug("directory not watched", zap.String("file", dir), zap.Error(err))
-			}
-		}
-	}
-	arm()
-	changed() // since the configuration was loaded, before anything was watched
+// A watcher tells when files may have other contents.
+type watcher struct {
+	log   *zap.Logger
+	files func() []string // absolute paths
+	poll  time.Duration
+	// changed decides by the contents whether they have changed. Whoever reads
+	// the files then asks steady when done: if it is false, they were written
+	// meanwhile, and what was read is to be forgotten.
+	changed func(steady func() bool)
+	open    func() (*fsnotify.Watcher, error)
 
-	poll := time.NewTicker(pollEvery)
+	events *fsnotify.Watcher      // nil: there are none
+	dirs   map[string]os.FileInfo // that are watched
+	full   bool                   // the limit of watches was told of
+}
+
+// run watches until ctx is done.
+func (w *watcher) run(ctx context.Context) {
+	var events <-chan fsnotify.Event
+	var errs <-chan error
+	var err error
+	if w.events, err = w.open(); err != nil {
+		w.log.Warn("no file events: an edit is seen within "+w.poll.String()+"; SIGHUP is faster", zap.Error(err))
+		w.events = nil
+	} else {
+		defer w.events.Close()
+		events, errs = w.events.Events, w.events.Errors
+	}
+	w.look() // what happened since the configuration was loaded
+	w.log.Debug("configuration watched", zap.Strings("directories", slices.Sorted(maps.Keys(w.dirs))))
+	w.wait(ctx, events, errs)
+}
+
+// wait looks at the files after events, and every now and then, once they are
+// the same at two looks and there was quiet between these.
+func (w *watcher) wait(ctx context.Context, events <-chan fsnotify.Event, errs <-chan error) {
+	poll := time.NewTicker(w.poll)
 	defer poll.Stop()
 	quiet := time.NewTimer(0)
 	<-quiet.C
 	defer quiet.Stop()
-	var first time.Time // of the events that are being waited out; zero: none
+	var since time.Time // of what is waited out; zero: nothing
+	var seen stamp      // the files then
+	later := func() {
+		if since.IsZero() {
+			since, seen = time.Now(), stampOf(w.files())
+		}
+		quiet.Reset(min(settle, max(0, settleMost-time.Since(since))))
+	}
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-w.Events:
-			if first.IsZero() {
-				first = time.Now()
-			}
-			quiet.Reset(min(settle, max(0, settleMost-time.Since(first))))
-		case err := <-w.Errors:
+		case <-events:
+			later()
+		case err := <-errs:
 			// Events were lost (fsnotify.ErrEventOverflow) or cannot be read:
-			// look at everything.
-			log.Debug("file events lost", zap.Error(err))
-			quiet.Reset(settle)
-		case <-quiet.C:
-			first = time.Time{}
-			changed()
-			arm()
+			// anything may have happened.
+			w.log.Debug("file events lost", zap.Error(err))
+			later()
 		case <-poll.C:
-			changed()
-			arm()
+			later()
+		case <-quiet.C:
+			if now := stampOf(w.files()); !now.equal(seen) {
+				since, seen = time.Now(), now
+				quiet.Reset(settle)
+				continue
+			}
+			since = time.Time{}
+			w.look()
 		}
 	}
 }
 
-// directories are those whose change can change what files are: of each file,
-// of each symbolic link on the way to it, and of the file that it ends at.
+// look watches the directories that matter now, and then looks at the files,
+// until no directory is new: what happened in it before it was watched is then
+// seen too.
+func (w *watcher) look() {
+	w.arm()
+	for range maxLooks {
+		files := w.files()
+		seen := stampOf(files)
+		w.changed(func() bool { return stampOf(files).equal(seen) })
+		if !w.arm() {
+			return
+		}
+	}
+}
+
+// arm watches the directories of the files, and no others. It reports whether
+// one is new.
+func (w *watcher) arm() (more bool) {
+	if w.events == nil {
+		return false
+	}
+	if w.dirs == nil {
+		w.dirs = map[string]os.FileInfo{}
+	}
+	needed := directories(w.files())
+	alive := w.events.WatchList() // without those that were removed
+	for dir := range w.dirs {
+		if !slices.Contains(needed, dir) {
+			w.events.Remove(dir) // an error says that it is not watched
+			delete(w.dirs, dir)
+		}
+	}
+	for _, dir := range needed {
+		info, err := os.Stat(dir)
+		if err != nil {
+			continue // it went this moment, which is an event of another directory
+		}
+		if was := w.dirs[dir]; was != nil && slices.Contains(alive, dir) {
+			if os.SameFile(was, info) {
+				continue
+			}
+			w.events.Remove(dir) // another directory has taken its name
+		}
+		err = w.events.Add(dir)
+		switch {
+		case err == nil:
+			w.dirs[dir], more = info, true
+		case errors.Is(err, syscall.ENOSPC) && !w.full: // inotify(7): fs.inotify.max_user_watches
+			w.full = true
+			w.log.Warn("the system's limit of watched directories is reached: some edits are seen within "+w.poll.String()+"; raise fs.inotify.max_user_watches, or use SIGHUP", zap.String("file", dir), zap.Error(err))
+		default:
+			w.log.Debug("directory not watched", zap.String("file", dir), zap.Error(err))
+		}
+	}
+	return more
+}
+
+// directories are those in which a change can change what files are: of each
+// file, of each symbolic link on the way to it, at whatever level, and of the
+// file that it ends at. Where something is missing, the directory in which it
+// will appear.
 func directories(files []string) []string {
-	seen := map[string]bool{}
 	var dirs []string
-	add := func(path string) {
-		if dir := filepath.Dir(path); !seen[dir] {
-			seen[dir] = true
+	add := func(dir string) {
+		if !slices.Contains(dirs, dir) {
 			dirs = append(dirs, dir)
 		}
 	}
+	split := func(path string) []string { return strings.Split(filepath.ToSlash(path), "/") }
 	for _, path := range files {
-		for range maxLinks {
-			add(path)
-			if real, err := filepath.EvalSymlinks(filepath.Dir(path)); err == nil {
-				add(filepath.Join(real, filepath.Base(path)))
+		at, rest, links := "/", split(path), 0
+		for len(rest) > 0 && links <= maxLinks {
+			name := rest[0]
+			rest = rest[1:]
+			switch name {
+			case "", ".":
+				continue
+			case "..":
+				at = filepath.Dir(at) // at has no links in it
+				continue
 			}
-			to, err := os.Readlink(path)
+			next := filepath.Join(at, name)
+			info, err := os.Lstat(next)
 			if err != nil {
+				add(at)
 				break
 			}
-			if !filepath.IsAbs(to) {
-				to = filepath.Join(filepath.Dir(path), to)
+			if info.Mode()&os.ModeSymlink != 0 {
+				links++
+				add(at)
+				to, err := os.Readlink(next)
+				if err != nil {
+					break
+				}
+				if filepath.IsAbs(to) {
+					at = "/"
+				}
+				rest = append(split(to), rest...)
+				continue
 			}
-			path = to
+			if len(rest) == 0 {
+				add(at)
+				if info.IsDir() {
+					add(next) // all that is in it counts
+				}
+			}
+			at = next
 		}
 	}
 	return dirs
 }
 
-// digest tells contents apart. A file that cannot be read counts by its error.
+// A stamp tells states of files apart without reading them. A file that is not
+// there is nil.
+type stamp []os.FileInfo
+
+func stampOf(files []string) stamp {
+	s := make(stamp, len(files))
+	for i, path := range files {
+		if info, err := os.Stat(path); err == nil {
+			s[i] = info
+		}
+	}
+	return s
+}
+
+func (s stamp) equal(t stamp) bool {
+	return slices.EqualFunc(s, t, func(a, b os.FileInfo) bool {
+		if a == nil || b == nil {
+			return a == nil && b == nil
+		}
+		return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
+	})
+}
+
+// digest tells contents apart. A file that cannot be read counts by its error, a
+// directory by its names.
 func digest(files []string) [32]byte {
 	h := sha256.New()
 	for _, path := range files {
@@ -119,6 +254,12 @@ func digest(files []string) [32]byte {
 		f, err := os.Open(path)
 		if err != nil {
 			io.WriteString(h, err.Error())
+			continue
+		}
+		if names, err := f.Readdirnames(-1); err == nil {
+			slices.Sort(names)
+			io.WriteString(h, strings.Join(names, "\x00"))
+			f.Close()
 			continue
 		}
 		one := sha256.New()
