@@ -32,8 +32,19 @@
 // values that a bit for each combination does (see class). Explain is the walk
 // that the index stands for, and a test holds the two equal.
 //
+// Machines that the operator has named stand in an Inventory, and rules for
+// their names and labels are found from there. Whatever else a rule can ask
+// (relay, circuit, serial number, any expression) is evaluated rule by rule,
+// but only for rules whose MAC, name or label is the machine's: a key for each
+// kind would cost every lookup something, and files that name ten thousand
+// circuits name ten thousand machines by doing so.
+//
 // What only iPXE can tell is Unknown, a third truth value, and not a guess: an
-// x86 BIOS does not say whether its CPU has 64 bits. See Table.Decide.
+// x86 BIOS does not say whether its CPU has 64 bits. Unknown goes through AND,
+// OR and NOT as in Kleene's logic. A fact that iPXE could not report is neither
+// true nor false under NOT, and in the end does not hold: a rule for all but
+// the machines of one asset tag is not for those without a tag. See span, and
+// Table.Decide for what becomes of a rule that is unknown.
 //
 // Static keeps the IDs of the original pixiecore ("kernel", "initrd-0"), which
 // programs may have come to know.

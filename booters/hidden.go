@@ -11,12 +11,14 @@ import (
 // matches every machine that they match: index of the hidden rule → index of
 // the first rule that hides it. A rule that only several earlier ones hide
 // together is not found, for there would be no one to point at; neither is one
-// whose condition no machine can meet.
+// whose condition no machine can meet, nor one behind a rule that asks more than
+// MACs and platform.
 func Hidden(rules []Rule) map[int]int {
 	hidden := make(map[int]int)
 	v := &visible{rules: rules, in: make([]classSet, len(rules))}
 	occurring := occurringClasses()
-	for i, r := range rules {
+	for i := range rules {
+		r := &rules[i]
 		v.in[i] = r.Match.classes().and(occurring)
 		if v.in[i] == (classSet{}) {
 			continue
@@ -25,7 +27,9 @@ func Hidden(rules []Rule) map[int]int {
 			hidden[i] = j
 			continue // whatever it would hide, j hides as well
 		}
-		v.add(i)
+		if r.Match.rests() == 0 {
+			v.add(i)
+		}
 	}
 	return hidden
 }

@@ -12,120 +12,361 @@ const none = -1
 
 // An index finds the first rule for a machine without walking the rules.
 //
-// All that a rule can ask beside the MAC is finite: a machine is of one class
-// out of numClasses, and the platform part of a rule is the set of the classes
-// that it is true of. Rules without MACs therefore reduce to an array: class →
-// first rule. Those with MACs stand in one hash table per distinct mask, each
-// entry with the few rules that can still be first there.
+// Each rule stands under one key that a machine must have for the rule not to
+// be false: a value under one of its MAC masks, else one of its machines, else
+// one of its labels. A lookup goes through the rules under the keys that the
+// machine has, ascending, and those without a key.
+//
+// What rules ask most beside that, the platform, is finite: a machine is of one
+// class out of numClasses, and the platform part of a rule is the set of the
+// classes that it is true of. Rules that ask nothing else therefore reduce to
+// the first of each class. What a rule asks beyond its key and its classes is
+// its rest, and evaluated only where the lookup comes across the rule.
 type index struct {
-	any   [numClasses]int32 // by class: the first rule without MACs
+	rules []Rule
+
+	any   [numClasses]int32 // by class: the first rule without key and rest
+	rests []candidate       // rules without a key, but with a rest
 	masks []maskTable       // ascending by the lowest rule in them
+
+	asksInventory bool
+	machines      []bucket  // by place in the inventory
+	labels        []bucket  // by number of the label
+	labelled      [][]int32 // by place in the inventory: the numbers of its labels
+	// byUUID are the rules under machines and labels that may be of a machine
+	// whose UUID is not known yet. Such a rule is unknown at best.
+	byUUID []candidate
 }
 
 type maskTable struct {
 	mask    uint64
 	lowest  int32
-	entries map[uint64]entry
+	buckets map[uint64]bucket
 }
 
-// An entry holds the rules with one value under one mask, ascending.
-type entry struct {
-	first candidate // beside the key, where it costs no further cache miss
-	more  []candidate
+// A bucket holds the rules under one key, ascending.
+type bucket struct {
+	first candidate // beside the key, where it costs no further cache miss; no class in it: the bucket is empty
+	more  *more
 }
 
-// A candidate is a rule that is the first of its entry for some class.
+type more struct {
+	list  []candidate
+	taken classSet // of the rules without a rest
+}
+
+// A candidate is a rule that may be the first of its key for some class.
 type candidate struct {
-	rule int32
 	in   classSet
+	rule int32
+	rest bool
 }
 
-func newIndex(rules []Rule) *index {
-	x := new(index)
+// add appends a rule, unless it can never be first: each of its classes is
+// taken by an earlier rule of the same key without a rest. That bounds the
+// rules without a rest by numClasses, however many name the same MAC.
+func (b *bucket) add(c candidate) {
+	if b.first.in == (classSet{}) {
+		b.first = c
+		return
+	}
+	taken := classSet{}
+	if b.more != nil {
+		taken = b.more.taken
+	} else if !b.first.rest {
+		taken = b.first.in
+	}
+	if c.in.without(taken) == (classSet{}) {
+		return
+	}
+	if b.more == nil {
+		b.more = &more{taken: taken}
+	}
+	b.more.list = append(b.more.list, c)
+	if !c.rest {
+		b.more.taken = taken.or(c.in)
+	}
+}
+
+func newIndex(inv *Inventory, rules []Rule) *index {
+	x := &index{rules: rules}
 	for c := range x.any {
 		x.any[c] = none
 	}
-	at := make(map[uint64]int) // mask → place in x.masks
-	for i, r := range rules {
-		rule, in := int32(i), r.Match.classes()
-		if len(r.Match.MACs) == 0 {
-			for c := range x.any {
-				if x.any[c] == none && in.has(class(c)) {
-					x.any[c] = rule
-				}
-			}
-			continue
+	labels := newLabelKeys(inv, rules)
+	masks := make(map[uint64]int) // mask → place in x.masks
+	for i := range rules {
+		m := &rules[i].Match
+		rests := m.rests()
+		x.asksInventory = x.asksInventory || m.asksInventory()
+		c := candidate{rule: int32(i), in: m.classes()}
+		if c.in == (classSet{}) {
+			continue // no machine is of its platform
 		}
-		for _, p := range r.Match.MACs {
-			k, ok := at[p.mask]
-			if !ok {
-				k = len(x.masks)
-				at[p.mask] = k
-				x.masks = append(x.masks, maskTable{mask: p.mask, lowest: rule, entries: make(map[uint64]entry)})
+		switch {
+		case len(m.MACs) > 0:
+			c.rest = rests > 0
+			x.addMACs(masks, m.MACs, c)
+		case len(m.Machines) > 0:
+			c.rest = rests > 1
+			x.addMachines(inv, m.Machines, c)
+		case len(m.Labels) > 0:
+			c.rest = rests > 1 || len(m.Labels) > 1
+			x.addLabel(labels.rarest(m.Labels), c)
+			if inv.labelledByUUID(m.Labels) {
+				x.addByUUID(c)
 			}
-			// A rule whose every class is taken by earlier ones of the same
-			// entry can never be first there. Leaving it out bounds the entry
-			// by numClasses, however many rules name the same MAC.
-			entries := x.masks[k].entries
-			e, ok := entries[p.value]
-			if !ok {
-				entries[p.value] = entry{first: candidate{rule, in}}
-				continue
-			}
-			left := in.without(e.first.in)
-			for _, c := range e.more {
-				left = left.without(c.in)
-			}
-			if left != (classSet{}) {
-				e.more = append(e.more, candidate{rule, in})
-				entries[p.value] = e
+		case rests > 0:
+			c.rest = true
+			x.rests = append(x.rests, c)
+		default:
+			for k := range x.any {
+				if x.any[k] == none && c.in.has(class(k)) {
+					x.any[k] = c.rule
+				}
 			}
 		}
 	}
+	x.labelled = labels.byEntry()
 	slices.SortFunc(x.masks, func(a, b maskTable) int { return cmp.Compare(a.lowest, b.lowest) })
 	return x
 }
 
-// lookup finds the first rule that is not false for m, and the first that is
-// true; none where there is none.
-func (x *index) lookup(m boot.Machine) (first, firstTrue int) {
-	c := classOf(m)
-	first = x.first(c, m)
-	if c != classMaybeX86 {
-		return first, first
+func (x *index) addMACs(masks map[uint64]int, patterns []MACPattern, c candidate) {
+	for _, p := range patterns {
+		k, ok := masks[p.mask]
+		if !ok {
+			k = len(x.masks)
+			masks[p.mask] = k
+			x.masks = append(x.masks, maskTable{mask: p.mask, lowest: c.rule, buckets: make(map[uint64]bucket)})
+		}
+		b := x.masks[k].buckets[p.value]
+		b.add(c)
+		x.masks[k].buckets[p.value] = b
 	}
-	return first, x.first(classBothX86, m)
 }
 
-func (x *index) first(c class, m boot.Machine) int {
-	best := x.any[c]
-	mac, ok := macValue(m.MAC)
-	if !ok {
-		return int(best)
+func (x *index) addMachines(inv *Inventory, names []string, c candidate) {
+	if inv == nil {
+		return
 	}
-	for i := range x.masks {
-		t := &x.masks[i]
-		if best != none && t.lowest > best {
+	if x.machines == nil {
+		x.machines = make([]bucket, len(inv.entries))
+	}
+	for _, name := range names {
+		if at, ok := inv.byName[name]; ok {
+			x.machines[at].add(c)
+		}
+	}
+	if inv.anyByUUID(names) {
+		x.addByUUID(c)
+	}
+}
+
+func (x *index) addByUUID(c candidate) {
+	c.rest = true // that it is this machine is not settled by the key here
+	x.byUUID = append(x.byUUID, c)
+}
+
+// addLabel puts a rule under the label of that number; none is a label that no
+// machine has.
+func (x *index) addLabel(number int32, c candidate) {
+	if number == none {
+		return
+	}
+	for int(number) >= len(x.labels) {
+		x.labels = append(x.labels, bucket{})
+	}
+	x.labels[number].add(c)
+}
+
+// labelKeys numbers the labels that rules stand under.
+type labelKeys struct {
+	inv     *Inventory
+	asked   map[label]int   // label of some rule → machines that have it
+	numbers map[label]int32 // label that is a key → its number
+}
+
+func newLabelKeys(inv *Inventory, rules []Rule) *labelKeys {
+	k := &labelKeys{inv: inv, asked: make(map[label]int), numbers: make(map[label]int32)}
+	for i := range rules {
+		for key, value := range rules[i].Match.Labels {
+			k.asked[label{key, value}] = 0
+		}
+	}
+	if len(k.asked) == 0 {
+		return k
+	}
+	entries := inv.Entries()
+	for i := range entries {
+		for key, value := range entries[i].Labels {
+			l := label{key, value}
+			if n, ok := k.asked[l]; ok {
+				k.asked[l] = n + 1
+			}
+		}
+	}
+	return k
+}
+
+// rarest is the number of that label which the fewest machines have, or none
+// where one is on no machine: such labels hold for nobody.
+func (k *labelKeys) rarest(labels map[string]string) int32 {
+	var best label
+	fewest := none
+	for key, value := range labels {
+		l := label{key, value}
+		n := k.asked[l]
+		if n == 0 {
+			return none
+		}
+		if fewest == none || n < fewest || n == fewest && l.key < best.key {
+			best, fewest = l, n
+		}
+	}
+	number, ok := k.numbers[best]
+	if !ok {
+		number = int32(len(k.numbers))
+		k.numbers[best] = number
+	}
+	return number
+}
+
+// byEntry lists for each machine the numbers of its labels, ascending.
+func (k *labelKeys) byEntry() [][]int32 {
+	if len(k.numbers) == 0 {
+		return nil
+	}
+	entries := k.inv.Entries()
+	all := make([][]int32, len(entries))
+	for i := range entries {
+		for key, value := range entries[i].Labels {
+			if n, ok := k.numbers[label{key, value}]; ok {
+				all[i] = append(all[i], n)
+			}
+		}
+		slices.Sort(all[i])
+	}
+	return all
+}
+
+// A search looks for the first rule that is at least of some truth.
+type search struct {
+	subject
+	at    int32 // place in the inventory, or none
+	least Truth // Unknown or True
+	class class // the one in which rules are of that truth
+	found Truth // of the rule that was found last
+}
+
+// lookup finds the first rule that is not false for m, and the first that is
+// true; none where there is none.
+func (x *index) lookup(inv *Inventory, m *boot.Machine) (first, firstTrue int) {
+	q := search{subject: subject{machine: *m}, at: none, least: Unknown, class: classOf(m)}
+	if x.asksInventory {
+		q.subject, q.at = newSubject(m, inv)
+	}
+	first = x.first(&q)
+	if first == none {
+		return none, none
+	}
+	if q.found == True {
+		return first, first
+	}
+	q.least = True
+	if q.class == classMaybeX86 {
+		q.class = classBothX86
+	}
+	return first, x.first(&q)
+}
+
+// first is the first rule that q looks for, or none.
+func (x *index) first(q *search) int {
+	best := x.any[q.class]
+	if best != none {
+		q.found = x.truth(best, q)
+	}
+	if mac, ok := macValue(q.machine.MAC); ok {
+		for i := range x.masks {
+			t := &x.masks[i]
+			if best != none && t.lowest > best {
+				break
+			}
+			if mac == 0 && t.mask != exactMask {
+				continue // see MACPattern.Match
+			}
+			if b, ok := t.buckets[mac&t.mask]; ok {
+				best = x.inBucket(&b, q, best)
+			}
+		}
+	}
+	switch {
+	case q.at != none:
+		if x.machines != nil {
+			best = x.inBucket(&x.machines[q.at], q, best)
+		}
+		if x.labelled != nil {
+			for _, n := range x.labelled[q.at] {
+				best = x.inBucket(&x.labels[n], q, best)
+			}
+		}
+	case q.unidentified && q.least == Unknown:
+		best = x.inList(x.byUUID, q, best)
+	}
+	return int(x.inList(x.rests, q, best))
+}
+
+// inBucket is the first rule of b that q looks for, if it comes before best.
+func (x *index) inBucket(b *bucket, q *search, best int32) int32 {
+	if best != none && b.first.rule >= best || b.first.in == (classSet{}) {
+		return best
+	}
+	if x.takes(&b.first, q) {
+		return b.first.rule
+	}
+	if b.more == nil {
+		return best
+	}
+	return x.inList(b.more.list, q, best)
+}
+
+func (x *index) inList(list []candidate, q *search, best int32) int32 {
+	for i := range list {
+		c := &list[i]
+		if best != none && c.rule >= best {
 			break
 		}
-		if mac == 0 && t.mask != exactMask {
-			continue // see MACPattern.Match
-		}
-		e, ok := t.entries[mac&t.mask]
-		if !ok {
-			continue
-		}
-		rule := int32(none)
-		if e.first.in.has(c) {
-			rule = e.first.rule
-		} else if i := slices.IndexFunc(e.more, func(m candidate) bool { return m.in.has(c) }); i >= 0 {
-			rule = e.more[i].rule
-		}
-		if rule != none && (best == none || rule < best) {
-			best = rule
+		if x.takes(c, q) {
+			return c.rule
 		}
 	}
-	return int(best)
+	return best
+}
+
+func (x *index) takes(c *candidate, q *search) bool {
+	if !c.in.has(q.class) {
+		return false
+	}
+	var t Truth
+	if c.rest {
+		t, _ = x.rules[c.rule].Match.eval(&q.subject)
+	} else {
+		t = x.truth(c.rule, q)
+	}
+	if t < q.least {
+		return false
+	}
+	q.found = t
+	return true
+}
+
+// truth is that of a rule which has q's class and no rest.
+func (x *index) truth(rule int32, q *search) Truth {
+	if q.class != classMaybeX86 {
+		return True
+	}
+	t, _ := x.rules[rule].Match.eval(&q.subject)
+	return t
 }
 
 // A class is everything about a machine, beside its MAC, that a rule can ask
@@ -156,7 +397,7 @@ func classAt(a boot.Architecture, f boot.Firmware) class {
 }
 
 // classOf is the class in which to look for the first rule that is not false.
-func classOf(m boot.Machine) class {
+func classOf(m *boot.Machine) class {
 	if !m.ArchCertain() {
 		return classMaybeX86
 	}
@@ -177,6 +418,14 @@ func (s classSet) without(t classSet) classSet {
 	return s
 }
 
+// or is the set of what is in either.
+func (s classSet) or(t classSet) classSet {
+	for i := range s {
+		s[i] |= t[i]
+	}
+	return s
+}
+
 // and is the set of what is in both.
 func (s classSet) and(t classSet) classSet {
 	for i := range s {
@@ -185,8 +434,8 @@ func (s classSet) and(t classSet) classSet {
 	return s
 }
 
-// classes are those of which the condition, but for its MACs, is true.
-func (m Match) classes() (in classSet) {
+// classes are those of which the condition on the platform is true.
+func (m *Match) classes() (in classSet) {
 	for f := boot.Firmware(0); int(f) < numFirmwares; f++ {
 		if len(m.Firmwares) > 0 && !slices.Contains(m.Firmwares, f) {
 			continue
@@ -206,4 +455,19 @@ func (m Match) classes() (in classSet) {
 		in.add(classMaybeX86)
 	}
 	return in
+}
+
+// rests counts what the condition asks beyond MACs and platform.
+func (m *Match) rests() (n int) {
+	for _, used := range [...]bool{
+		len(m.Machines) > 0, len(m.Labels) > 0, len(m.Transports) > 0, m.IPXE != nil, len(m.UUIDs) > 0, len(m.Interfaces) > 0,
+		len(m.Listeners) > 0, len(m.Subnets) > 0, len(m.Relays) > 0, len(m.VendorClasses) > 0, len(m.UserClasses) > 0,
+		len(m.CircuitIDs) > 0, len(m.RemoteIDs) > 0, len(m.Serials) > 0, len(m.Manufacturers) > 0, len(m.Products) > 0,
+		len(m.Assets) > 0, len(m.Hostnames) > 0, len(m.Not) > 0, len(m.Any) > 0, m.When != nil,
+	} {
+		if used {
+			n++
+		}
+	}
+	return n
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 
 	"github.com/pixiecore/pixiecore/booters/boot"
 )
@@ -23,7 +24,11 @@ type Inventory struct {
 	byName  map[string]int32
 	byMAC   map[uint64]int32
 	byUUID  map[string]int32
+	// labels are those of the machines that have a UUID.
+	labels map[label]struct{}
 }
+
+type label struct{ key, value string }
 
 // NewInventory makes an inventory of entries, which must not be modified
 // afterwards. The error names every name, MAC and UUID that stands in two
@@ -34,6 +39,7 @@ func NewInventory(entries []Entry) (*Inventory, error) {
 		byName:  make(map[string]int32, len(entries)),
 		byMAC:   make(map[uint64]int32, len(entries)),
 		byUUID:  make(map[string]int32),
+		labels:  make(map[label]struct{}),
 	}
 	var errs []error
 	for i := range entries {
@@ -68,6 +74,9 @@ func NewInventory(entries []Entry) (*Inventory, error) {
 			continue
 		}
 		v.byUUID[uuid] = at
+		for key, value := range e.Labels {
+			v.labels[label{key, value}] = struct{}{}
+		}
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
@@ -125,6 +134,28 @@ func (v *Inventory) lookup(m *boot.Machine) int32 {
 func (e *Entry) has(labels map[string]string) bool {
 	for k, want := range labels {
 		if got, ok := e.Labels[k]; !ok || got != want {
+			return false
+		}
+	}
+	return true
+}
+
+// anyByUUID reports whether one of the named machines can be known by its UUID.
+func (v *Inventory) anyByUUID(names []string) bool {
+	return slices.ContainsFunc(names, func(name string) bool {
+		e := v.Named(name)
+		return e != nil && e.UUID != ""
+	})
+}
+
+// labelledByUUID reports whether each of the labels is on some machine that can
+// be known by its UUID. That one machine has them all is not looked for.
+func (v *Inventory) labelledByUUID(labels map[string]string) bool {
+	if v == nil {
+		return false
+	}
+	for key, value := range labels {
+		if _, ok := v.labels[label{key, value}]; !ok {
 			return false
 		}
 	}

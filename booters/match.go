@@ -77,49 +77,79 @@ type Match struct {
 	WhenNeeds boot.Fact
 }
 
-// eval says whether the condition holds for a machine, and, unless it is True,
-// which part of it is to blame: "mac", "arch" or "firmware". A part that is
-// false is blamed before one that is unknown.
-func (m Match) eval(machine boot.Machine) (truth Truth, failed string) {
-	if len(m.MACs) > 0 && !slices.ContainsFunc(m.MACs, func(p MACPattern) bool { return p.Match(machine.MAC) }) {
-		return False, "mac"
-	}
-	arch := m.evalArch(machine)
-	if arch == False {
-		return False, "arch"
-	}
-	if len(m.Firmwares) > 0 && !slices.Contains(m.Firmwares, machine.Firmware) {
-		return False, "firmware"
-	}
-	if arch == Unknown {
-		return Unknown, "arch"
-	}
-	return True, ""
-}
-
-func (m Match) evalArch(machine boot.Machine) Truth {
-	switch {
-	case len(m.Archs) == 0:
-		return True
-	case !machine.ArchCertain():
-		// RFC 4578 §2.1, type 0: an x86 of either kind.
-		n := 0
-		for _, a := range [...]boot.Architecture{boot.ArchIA32, boot.ArchX64} {
-			if slices.Contains(m.Archs, a) {
-				n++
-			}
+// Needs are the facts that the condition looks at. Who is in the inventory may
+// be a matter of the UUID.
+func (m *Match) Needs() boot.Fact {
+	needs := m.WhenNeeds
+	set := func(f boot.Fact, used bool) {
+		if used {
+			needs |= f
 		}
-		return Truth(n) // none, one, both: False, Unknown, True
-	case slices.Contains(m.Archs, machine.Arch):
-		return True
-	default:
-		return False
 	}
+	set(boot.FactTransport, len(m.Transports) > 0)
+	set(boot.FactIPXE, m.IPXE != nil)
+	set(boot.FactSubnets, len(m.Subnets) > 0)
+	set(boot.FactRelay, len(m.Relays) > 0)
+	set(boot.FactUUID, len(m.Machines) > 0 || len(m.Labels) > 0)
+	for _, c := range textConditions {
+		set(c.fact, len(c.globs(m)) > 0)
+	}
+	for i := range m.Not {
+		needs |= m.Not[i].Needs()
+	}
+	for i := range m.Any {
+		needs |= m.Any[i].Needs()
+	}
+	return needs
 }
 
-// check refuses architectures and firmwares that boot has no name for, which
-// the index could not tell apart.
-func (m Match) check() error {
+// NeedsIPXE reports whether the condition can hang on what only iPXE knows. An
+// architecture does not count: a BIOS machine may leave it open, others do not.
+func (m *Match) NeedsIPXE() bool { return m.Needs()&boot.IPXEFacts != 0 }
+
+// HasDHCPCondition reports whether something in the condition keeps strangers
+// out before they load iPXE: a positive condition on what the MAC, the platform,
+// the inventory or the DHCP request says.
+func (m *Match) HasDHCPCondition() bool {
+	return slices.Contains(m.early(), true)
+}
+
+// early says of each condition in m whether it keeps strangers out before iPXE
+// runs. What is negated does not.
+func (m *Match) early() (early []bool) {
+	set := func(used, dhcp bool) {
+		if used {
+			early = append(early, dhcp)
+		}
+	}
+	for _, used := range [...]bool{
+		len(m.MACs) > 0, len(m.Archs) > 0, len(m.Firmwares) > 0, len(m.Machines) > 0, len(m.Labels) > 0,
+		len(m.Transports) > 0, m.IPXE != nil, len(m.Subnets) > 0, len(m.Relays) > 0,
+	} {
+		set(used, true)
+	}
+	for _, c := range textConditions {
+		set(len(c.globs(m)) > 0, c.fact&boot.IPXEFacts == 0)
+	}
+	set(len(m.Not) > 0, false)
+	for i := range m.Any {
+		alternatives := m.Any[i].early()
+		set(true, len(alternatives) > 0 && !slices.Contains(alternatives, false))
+	}
+	set(m.When != nil, m.WhenNeeds&boot.IPXEFacts == 0)
+	return early
+}
+
+// asksInventory reports whether the condition looks at the machine's Entry.
+func (m *Match) asksInventory() bool {
+	asks := func(n Match) bool { return n.asksInventory() }
+	return len(m.Machines) > 0 || len(m.Labels) > 0 || m.When != nil || slices.ContainsFunc(m.Not, asks) || slices.ContainsFunc(m.Any, asks)
+}
+
+// check refuses what no machine can be: architectures and firmwares that boot
+// has no name for, which the index could not tell apart, transports that there
+// are not, and machines that the inventory does not have.
+func (m *Match) check(inv *Inventory) error {
 	for _, a := range m.Archs {
 		if a < 0 || int(a) >= numArchs-1 {
 			return fmt.Errorf("there is no architecture %d", int(a))
@@ -128,6 +158,23 @@ func (m Match) check() error {
 	for _, f := range m.Firmwares {
 		if f < 0 || int(f) >= numFirmwares-1 {
 			return fmt.Errorf("there is no firmware %d", int(f))
+		}
+	}
+	for _, t := range m.Transports {
+		if t != boot.TransportPXE && t != boot.TransportHTTP {
+			return fmt.Errorf("there is no transport %q: write %q or %q", t, boot.TransportPXE, boot.TransportHTTP)
+		}
+	}
+	for _, name := range m.Machines {
+		if inv.Named(name) == nil {
+			return fmt.Errorf("there is no machine %q", name)
+		}
+	}
+	for _, nested := range [...][]Match{m.Not, m.Any} {
+		for i := range nested {
+			if err := nested[i].check(inv); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

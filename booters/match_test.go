@@ -237,7 +237,8 @@ func TestMatch(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var got result
-			got.Truth, got.Failed = tt.match.eval(tt.machine)
+			s, _ := newSubject(&tt.machine, nil)
+			got.Truth, got.Failed = tt.match.eval(&s)
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)
 			}

@@ -40,6 +40,8 @@ type Table struct {
 	rules    []Rule
 	verdicts []boot.Verdict // by rule
 	index    *index
+	needs    boot.Fact // of all rules
+	probing  []int     // rules with Probe
 }
 
 // NewTable prepares rules: every source in them is sealed, and every command
@@ -53,10 +55,15 @@ func NewTable(seal *Sealer, src *Sources, inv *Inventory, rules []Rule) (*Table,
 		inv:      inv,
 		rules:    rules,
 		verdicts: make([]boot.Verdict, len(rules)),
-		index:    newIndex(rules),
+		index:    newIndex(inv, rules),
 	}
 	var errs []error
-	for i, r := range rules {
+	for i := range rules {
+		r := &rules[i]
+		t.needs |= r.Match.Needs()
+		if r.Probe {
+			t.probing = append(t.probing, i)
+		}
 		spec, err := t.prepare(r)
 		if err != nil {
 			err = fmt.Errorf("rule %q: %w", r.Name, err)
@@ -74,8 +81,8 @@ func NewTable(seal *Sealer, src *Sources, inv *Inventory, rules []Rule) (*Table,
 }
 
 // prepare makes what a machine is given of what the rule says.
-func (t *Table) prepare(r Rule) (*boot.Spec, error) {
-	if err := r.Match.check(); err != nil {
+func (t *Table) prepare(r *Rule) (*boot.Spec, error) {
+	if err := r.Match.check(t.inv); err != nil {
 		return nil, err
 	}
 	switch a := r.Action; a.Do {
@@ -98,30 +105,79 @@ func (t *Table) issue(_ fileKind, source string) (boot.ID, error) {
 
 // Decide implements boot.Decider. Its cost does not grow with the number of
 // rules, and it allocates nothing: the Verdict's Spec belongs to the table and
-// must not be modified. The error is always nil.
+// must not be modified.
 //
 // The walk stops at the first rule that is not false. If that one is true, it
 // decides. If it is unknown, the first true rule behind it is looked for. Where
-// that one ignores the machine, it decides and the unknown one counts as not
-// matched, so that nobody's machine loads iPXE only to be left alone. In every
-// other case the answer is boot.Probe, under the name of the unknown rule: also
-// where no true rule follows, for whoever writes one rule with arch = ["x64"]
-// wants his BIOS machines of 64 bits to boot.
+// that one ignores the machine, it decides and the rules before it count as not
+// matched, so that nobody's machine loads iPXE only to be left alone; unless an
+// unknown rule before it has Probe, or the unknown could be lifted by what the
+// machine said in DHCP (see lost). In every other case the answer is
+// boot.Probe, under the name of the first unknown rule: also where no true rule
+// follows, for whoever writes one rule with arch = ["x64"] wants his BIOS
+// machines of 64 bits to boot.
+//
+// When iPXE has reported already, a rule that is unknown still hangs on what
+// the machine said in DHCP, and nothing more can be asked: that is an error,
+// the only one, and says which rule and which facts.
 func (t *Table) Decide(_ context.Context, m boot.Machine) (boot.Verdict, error) {
-	first, firstTrue := t.index.lookup(m)
+	first, firstTrue := t.index.lookup(t.inv, &m)
 	switch {
 	case first == none:
 		return boot.Verdict{Action: boot.Ignore}, nil
-	case first == firstTrue, firstTrue != none && t.rules[firstTrue].Action.Do == boot.Ignore:
+	case first == firstTrue:
+		return t.verdicts[first], nil
+	case m.Probed:
+		return t.forgotten(first, &m)
+	case firstTrue != none && t.rules[firstTrue].Action.Do == boot.Ignore && !t.insists(&m, firstTrue):
 		return t.verdicts[firstTrue], nil
 	default:
 		return t.probe(first), nil
 	}
 }
 
+// insists reports whether a machine is to load iPXE although the rule ignores
+// it, for a rule before that which is unknown.
+func (t *Table) insists(m *boot.Machine, ignoring int) bool {
+	if t.lost(m) {
+		return true
+	}
+	s, _ := newSubject(m, t.inv)
+	for _, i := range t.probing {
+		if i >= ignoring {
+			break
+		}
+		if truth, _ := t.rules[i].Match.eval(&s); truth == Unknown {
+			return true
+		}
+	}
+	return false
+}
+
+// lost reports whether rules ask for what a DHCP request says, and this machine
+// comes without: the server was restarted since, or had to forget it. Then it
+// must not be sent away for the answer, but be given iPXE, whose own DHCP
+// request says it again.
+func (t *Table) lost(m *boot.Machine) bool {
+	unknown := m.Facts.Unknown(t.needs & boot.DHCPFacts)
+	if m.Facts.Knows(boot.FactVendorClass) {
+		unknown &^= boot.FactUUID // the request is known, and had none in it
+	}
+	return unknown != 0
+}
+
 // probe is the verdict while rule i is unknown.
 func (t *Table) probe(i int) boot.Verdict {
 	return boot.Verdict{Action: boot.Probe, Rule: t.rules[i].Name, Pos: t.rules[i].Pos}
+}
+
+// forgotten is the verdict on a machine of which rule i asks what nobody can
+// tell any more.
+func (t *Table) forgotten(i int, m *boot.Machine) (boot.Verdict, error) {
+	r := &t.rules[i]
+	return boot.Verdict{Action: boot.Ignore, Rule: r.Name, Pos: r.Pos},
+		fmt.Errorf("rule %q asks for %s, which only a DHCP request to this server tells, and none of this machine is remembered: start the machine again",
+			r.Name, m.Facts.Unknown(r.Match.Needs()&boot.DHCPFacts))
 }
 
 // A Trace is how a Table came to its verdict.
@@ -130,27 +186,38 @@ type Trace struct {
 	// the one that the walk stopped at, if it stopped before the end.
 	Steps   []Step
 	Verdict boot.Verdict
+	Err     error // of Decide
 }
 
 // A Step is one rule of a Trace.
 type Step struct {
 	Rule, Pos string
 	Truth     Truth
-	Failed    string // what keeps the rule from being true: "mac", "arch" or "firmware"; empty when it is
+	// Failed is the condition that keeps the rule from being true, by the
+	// configuration's word ("mac", "circuit_id", "not"); empty when it is.
+	Failed string
 }
 
 // Explain decides like Decide, by walking all rules, and tells about it. Its
 // cost grows with their number.
 func (t *Table) Explain(m boot.Machine) Trace {
 	var trace Trace
-	unknown := none
-	for i, r := range t.rules {
-		truth, failed := r.Match.eval(m)
+	s, _ := newSubject(&m, t.inv)
+	unknown, insists := none, t.lost(&m)
+	for i := range t.rules {
+		r := &t.rules[i]
+		truth, failed := r.Match.eval(&s)
 		trace.Steps = append(trace.Steps, Step{Rule: r.Name, Pos: r.Pos, Truth: truth, Failed: failed})
 		switch {
-		case truth == Unknown && unknown == none:
-			unknown = i
-		case truth == True && (unknown == none || r.Action.Do == boot.Ignore):
+		case truth == Unknown && m.Probed:
+			trace.Verdict, trace.Err = t.forgotten(i, &m)
+			return trace
+		case truth == Unknown:
+			if unknown == none {
+				unknown = i
+			}
+			insists = insists || r.Probe
+		case truth == True && (unknown == none || r.Action.Do == boot.Ignore && !insists):
 			trace.Verdict = t.verdicts[i]
 			return trace
 		case truth == True:
