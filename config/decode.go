@@ -55,22 +55,7 @@ type namedFile struct {
 
 // parse adds to r. The Config is nil if r then has an error.
 func parse(name, abs string, src []byte, k *disk, r *Report) (*Config, []namedFile) {
-	r.sources[name] = src
-	k.files, k.templates = make(map[string]content), make(map[string]hclsyntax.Expression)
-	d := &decoder{
-		Report: r,
-		name:   name,
-		dirs:   map[string]string{name: filepath.Dir(abs)},
-		disk:   k,
-		cfg:    &Config{Log: Log{Level: LogInfo, Format: LogAuto}},
-		boots:  make(map[string]*bootFamily),
-		locals: make(map[string]*local),
-		scopes: make(map[string]*scope),
-		vetted: make(map[vetted]bool),
-		alike:  make(map[alike]int),
-		first:  make(map[[2]string]hcl.Range),
-		unsure: make(map[string]bool),
-	}
+	d := newDecoder(name, abs, src, k, r)
 	d.file()
 	k.sealed = true
 	if r.Err() == nil {
@@ -88,6 +73,25 @@ func parse(name, abs string, src []byte, k *disk, r *Report) (*Config, []namedFi
 	}
 	d.cfg.Files = r.Files()
 	return d.cfg, d.named
+}
+
+func newDecoder(name, abs string, src []byte, k *disk, r *Report) *decoder {
+	r.sources[name] = src
+	k.files, k.templates = make(map[string]content), make(map[string]hclsyntax.Expression)
+	return &decoder{
+		Report: r,
+		name:   name,
+		dirs:   map[string]string{name: filepath.Dir(abs)},
+		disk:   k,
+		cfg:    &Config{Log: Log{Level: LogInfo, Format: LogAuto}},
+		boots:  make(map[string]*bootFamily),
+		locals: make(map[string]*local),
+		scopes: make(map[string]*scope),
+		vetted: make(map[vetted]bool),
+		alike:  make(map[alike]int),
+		first:  make(map[[2]string]hcl.Range),
+		unsure: make(map[string]bool),
+	}
 }
 
 func (d *decoder) errorf(at hcl.Range, s summary, format string, args ...any) *Problem {
