@@ -45,18 +45,16 @@ func (s *script) String() string {
 	return b.String()
 }
 
+// whiteSpace is what iPXE takes for it, beside the space (ctype.h, isspace).
+var whiteSpace = strings.NewReplacer("\t", " ", "\n", " ", "\v", " ", "\f", " ", "\r", " ")
+
 // words writes text as arguments of an iPXE command such that iPXE puts the
 // same text together again: words that iPXE would read as its syntax begin
 // with a setting, and so do further spaces. iPXE's own ${…} stays, and is
 // expanded by iPXE.
 func (s *script) words(text string) string {
 	// iPXE splits at every kind of white space and puts one space back.
-	text = strings.Map(func(r rune) rune {
-		if strings.ContainsRune("\t\n\v\f\r", r) {
-			return ' '
-		}
-		return r
-	}, text)
+	text = whiteSpace.Replace(text)
 	var b strings.Builder
 	spaces := 0
 	for i, w := range strings.Split(text, " ") {
