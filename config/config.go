@@ -16,11 +16,12 @@ import (
 
 // A Config is one valid configuration.
 type Config struct {
-	Listeners []Listener     // at least one, in file order
-	Rules     []booters.Rule // in file order: the first that matches decides
-	Loaders   Loaders        // the ipxe block: absolute paths of what replaces the built-in loaders
-	Log       Log            // what to log, and how
-	Files     []string       // the files that took part or were looked for, as absolute paths, this one first
+	Listeners []Listener         // at least one, in file order
+	Rules     []booters.Rule     // in file order: the first that matches decides
+	Inventory *booters.Inventory // the machine blocks; never nil
+	Loaders   Loaders            // the ipxe block: absolute paths of what replaces the built-in loaders
+	Log       Log                // what to log, and how
+	Files     []string           // the files that took part or were looked for, as absolute paths, this one first
 }
 
 // Loaders maps a firmware to the absolute path of its loader.

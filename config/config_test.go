@@ -12,6 +12,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -101,7 +102,7 @@ func usable(t testing.TB, cfg *Config) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := booters.NewTable(seal, booters.NewSources(), nil, cfg.Rules); err != nil {
+	if _, err := booters.NewTable(seal, booters.NewSources(), cfg.Inventory, cfg.Rules); err != nil {
 		t.Errorf("booters refuses what config accepts: %v", err)
 	}
 }
@@ -148,20 +149,18 @@ func dump(t *testing.T, cfg *Config) string {
 		fmt.Fprintf(&b, "loader for %s: %s\n", f, cfg.Loaders[f])
 	}
 	fmt.Fprintf(&b, "log: %s, %s\n", cfg.Log.Level, cfg.Log.Format)
+	for _, e := range cfg.Inventory.Entries() {
+		fmt.Fprintf(&b, "machine %s mac %v uuid %q labels %v\n", e.Name, e.MACs, e.UUID, e.Labels)
+	}
 	if len(cfg.Files) > 1 {
 		fmt.Fprintf(&b, "files: %v\n", cfg.Files)
 	}
 	for _, r := range cfg.Rules {
 		fmt.Fprintf(&b, "%s: rule %q", r.Pos, r.Name)
-		if r.Match.MACs != nil {
-			fmt.Fprintf(&b, " mac %v", r.Match.MACs)
+		if r.Probe {
+			b.WriteString(" probing")
 		}
-		if r.Match.Archs != nil {
-			fmt.Fprintf(&b, " arch %v", r.Match.Archs)
-		}
-		if r.Match.Firmwares != nil {
-			fmt.Fprintf(&b, " firmware %v", r.Match.Firmwares)
-		}
+		b.WriteString(matchText(r.Match))
 		fmt.Fprintf(&b, ": %s %s\n", r.Action.Do, r.Action.Boot)
 		if s := r.Action.Spec; s != nil {
 			fmt.Fprintf(&b, "\tkernel %s\n\tinitrd %v\n\tcmdline %q\n\tmessage %q\n\tscript %q\n", s.Kernel, s.Initrd, s.Cmdline, s.Message, s.IpxeScript)
@@ -172,6 +171,34 @@ func dump(t *testing.T, cfg *Config) string {
 		t.Fatal(err)
 	}
 	return strings.ReplaceAll(b.String(), root, "TESTDATA")
+}
+
+// matchText writes the fields of a match that are set, under their Go names.
+func matchText(m booters.Match) string {
+	var b strings.Builder
+	v := reflect.ValueOf(m)
+	for i := range v.NumField() {
+		field := v.Type().Field(i)
+		switch value := v.Field(i).Interface().(type) {
+		case func(boot.Machine, *booters.Entry) booters.Truth:
+			if value != nil {
+				b.WriteString(" When")
+			}
+		case []booters.Match:
+			for _, nested := range value {
+				fmt.Fprintf(&b, " %s{%s }", field.Name, matchText(nested))
+			}
+		case *bool:
+			if value != nil {
+				fmt.Fprintf(&b, " %s %v", field.Name, *value)
+			}
+		default:
+			if !v.Field(i).IsZero() {
+				fmt.Fprintf(&b, " %s %v", field.Name, value)
+			}
+		}
+	}
+	return b.String()
 }
 
 // TestFilesThatCannotBeRead holds what Load says without having seen HCL.
@@ -337,7 +364,7 @@ func TestSuggestionsEnd(t *testing.T) {
 
 // TestLaterNamesAreNoOthers holds that a name stands in one list only.
 func TestLaterNamesAreNoOthers(t *testing.T) {
-	for _, s := range []schema{fileSchema, listenerSchema, bootSchema, ruleSchema, matchSchema, ipxeSchema, logSchema} {
+	for _, s := range []schema{fileSchema, listenerSchema, bootSchema, ruleSchema, machineSchema, matchSchema, ipxeSchema, logSchema} {
 		all := slices.Concat(s.settings, s.blocks, s.later)
 		slices.Sort(all)
 		if n := len(slices.Compact(slices.Clone(all))); n != len(all) {
@@ -371,6 +398,8 @@ func wrapIn(inside, src string) string {
 		return "rule \"a\" {\n" + src + "}\n"
 	case matchSchema.inside:
 		return "rule \"a\" {\nmatch {\n" + src + "}\n}\n"
+	case machineSchema.inside:
+		return "machine \"a\" {\n" + src + "}\n"
 	case logSchema.inside:
 		return "log {\n" + src + "}\n"
 	default:
@@ -530,7 +559,7 @@ func TestDocumentation(t *testing.T) {
 			t.Errorf("the reference does not name the function %s", name)
 		}
 	}
-	for _, s := range []schema{fileSchema, listenerSchema, bootSchema, ruleSchema, matchSchema, ipxeSchema, logSchema} {
+	for _, s := range []schema{fileSchema, listenerSchema, bootSchema, ruleSchema, machineSchema, matchSchema, ipxeSchema, logSchema} {
 		for _, name := range slices.Concat(s.settings, s.blocks) {
 			if !strings.Contains(doc, "`"+name) {
 				t.Errorf("the reference does not explain `%s` %s", name, s.inside)
@@ -597,7 +626,7 @@ func BenchmarkParse10kRules(b *testing.B) {
 	}
 }
 
-// BenchmarkLoad100kRows loads a rule for each row of a table.
+// BenchmarkLoad100kRows loads a machine for each row of a table.
 func BenchmarkLoad100kRows(b *testing.B) {
 	const rows = 100_000
 	dir := b.TempDir()
@@ -610,9 +639,13 @@ func BenchmarkLoad100kRows(b *testing.B) {
 	file := filepath.Join(dir, "pixiecore.hcl")
 	write(b, file, `listener "http" {}
 boot "a" { kernel = "http://192.0.2.1/linux" }
-rule "hosts" {
+machine "hosts" {
   for_each = { for m in csvdecode(file("hosts.csv")) : m.name => m }
-  match { mac = each.value.mac }
+  mac      = each.value.mac
+  labels   = { role = each.value.role }
+}
+rule "databases" {
+  match { labels = { role = "db" } }
   boot = boot.a
 }
 `)
@@ -622,8 +655,8 @@ rule "hosts" {
 		if cfg == nil {
 			b.Fatal(report.Err())
 		}
-		if len(cfg.Rules) != rows {
-			b.Fatalf("%d rules", len(cfg.Rules))
+		if n := len(cfg.Inventory.Entries()); n != rows {
+			b.Fatalf("%d machines", n)
 		}
 	}
 }

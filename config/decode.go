@@ -41,7 +41,12 @@ type decoder struct {
 	nears     int // how many suggestions of a name have been made
 	// first holds where each name (or listener's address) was used first, under
 	// its kind.
-	first map[[2]string]hcl.Range
+	first   map[[2]string]hcl.Range
+	firstOf map[[2]string]string // and the machine whose it is
+	entries []booters.Entry      // the inventory
+	byUUID  bool                 // whether it knows a machine by its UUID
+	// inventory has the entries by name.
+	inventory map[string]*booters.Entry
 	// unsure are the types of blocks of which there may be more than could be
 	// understood. Nothing of such a type is called missing.
 	unsure map[string]bool
@@ -79,18 +84,20 @@ func newDecoder(name, abs string, src []byte, k *disk, r *Report) *decoder {
 	r.sources[name] = src
 	k.files, k.templates = make(map[string]content), make(map[string]hclsyntax.Expression)
 	return &decoder{
-		Report: r,
-		name:   name,
-		dirs:   map[string]string{name: filepath.Dir(abs)},
-		disk:   k,
-		cfg:    &Config{Log: Log{Level: LogInfo, Format: LogAuto}},
-		boots:  make(map[string]*bootFamily),
-		locals: make(map[string]*local),
-		scopes: make(map[string]*scope),
-		vetted: make(map[vetted]bool),
-		alike:  make(map[alike]int),
-		first:  make(map[[2]string]hcl.Range),
-		unsure: make(map[string]bool),
+		Report:    r,
+		name:      name,
+		dirs:      map[string]string{name: filepath.Dir(abs)},
+		disk:      k,
+		cfg:       &Config{Log: Log{Level: LogInfo, Format: LogAuto}},
+		boots:     make(map[string]*bootFamily),
+		locals:    make(map[string]*local),
+		scopes:    make(map[string]*scope),
+		vetted:    make(map[vetted]bool),
+		alike:     make(map[alike]int),
+		first:     make(map[[2]string]hcl.Range),
+		firstOf:   make(map[[2]string]string),
+		inventory: make(map[string]*booters.Entry),
+		unsure:    make(map[string]bool),
 	}
 }
 
@@ -127,6 +134,8 @@ func (d *decoder) file() {
 	each("listener", d.listener)
 	each("ipxe", d.ipxe)
 	each("log", d.log)
+	each("machine", d.machine)
+	d.buildInventory()
 	each("boot", d.declareBoots)
 	d.decodeBoots()
 	each("rule", d.rule)
@@ -280,10 +289,10 @@ func (d *decoder) syntax(diags hcl.Diagnostics) {
 			continue
 		}
 		if in, ok := d.interpolation(at); ok {
-			d.in(at).ipxeVariable(in)
+			d.ipxeVariable(in)
 			continue
 		}
-		d.in(at).hcl(diag)
+		d.add(SeverityError, at, hclSummary(diag), diag.Detail)
 	}
 }
 

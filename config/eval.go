@@ -80,6 +80,7 @@ const (
 	rootLocal root = 1 << iota
 	rootEach
 	rootBoot
+	rootMachine
 )
 
 // roots are the names that references of this version begin with, and what is
@@ -88,9 +89,10 @@ var roots = map[string]struct {
 	root
 	elsewhere string
 }{
-	"local": {rootLocal, "local.* are the values of locals blocks, which a template file has not: pass what it needs as an argument."},
-	"each":  {rootEach, "each.key and each.value are those of one instance. Write for_each = … into the block, and use them there."},
-	"boot":  {rootBoot, "A reference to a boot can stand only in a rule, as boot = boot.NAME, or as extends = boot.NAME in a boot."},
+	"local":   {rootLocal, "local.* are the values of locals blocks, which a template file has not: pass what it needs as an argument."},
+	"each":    {rootEach, "each.key and each.value are those of one instance. Write for_each = … into the block, and use them there."},
+	"machine": {rootMachine, "machine.* is known when a machine boots, not when the file is loaded. It can stand in when, in a match block."},
+	"boot":    {rootBoot, "A reference to a boot can stand only in a rule, as boot = boot.NAME, or as extends = boot.NAME in a boot."},
 }
 
 // has are the names that mean something in the scope; a setting may add more.
@@ -147,6 +149,18 @@ func (v *vetter) Enter(n hclsyntax.Node) hcl.Diagnostics {
 			v.ok = false
 			v.errorf(n.NameRange, sumFunction, "There is no function %q.%s", n.Name, didYouMean(n.Name, functionNames))
 		}
+		if n.Name == "contains" && len(n.Args) == 2 {
+			if list, ok := n.Args[0].(*hclsyntax.TupleConsExpr); ok {
+				for _, e := range list.Exprs {
+					v.compared(n.Args[1], e)
+				}
+			}
+		}
+	case *hclsyntax.BinaryOpExpr:
+		if n.Op == hclsyntax.OpEqual || n.Op == hclsyntax.OpNotEqual {
+			v.compared(n.LHS, n.RHS)
+			v.compared(n.RHS, n.LHS)
+		}
 	}
 	return nil
 }
@@ -177,6 +191,8 @@ func (v *vetter) reference(e *hclsyntax.ScopeTraversalExpr) {
 			v.localValue(e)
 		case r.root == rootEach:
 			v.member(e, "each", []string{"key", "value"})
+		case r.root == rootMachine:
+			v.member(e, "machine", slices.Sorted(maps.Keys(facts)))
 		}
 		return
 	}
@@ -233,7 +249,7 @@ func (v *vetter) member(e *hclsyntax.ScopeTraversalExpr, root string, names []st
 	name, at, ok := step(e.Traversal, 1)
 	switch {
 	case !ok:
-		v.refuse(e, "Say which one: %s.%s.", root, strings.Join(names, fmt.Sprintf(" or %s.", root)))
+		v.refuse(e, "Say which of its members is meant, like %s.%s.", root, names[0])
 		return "", false
 	case !slices.Contains(names, name):
 		v.ok = false
@@ -241,6 +257,24 @@ func (v *vetter) member(e *hclsyntax.ScopeTraversalExpr, root string, names []st
 		return "", false
 	}
 	return name, true
+}
+
+// compared refuses the comparison of a fact, which can be one of a few words,
+// with a word that is none of them.
+func (v *vetter) compared(of, with hclsyntax.Expression) {
+	ref, ok := of.(*hclsyntax.ScopeTraversalExpr)
+	if !ok || ref.Traversal.RootName() != "machine" || v.has&rootMachine == 0 {
+		return
+	}
+	name, _, _ := step(ref.Traversal, 1)
+	words := facts[name].words
+	if t, ok := with.(*hclsyntax.TemplateExpr); !ok || !t.IsStringLiteral() || words == nil {
+		return
+	}
+	if word, diags := with.Value(nil); !diags.HasErrors() && !slices.Contains(words, word.AsString()) {
+		v.ok = false
+		v.errorf(with.Range(), sumUnknownWord, "machine.%s is never %q.%s", name, word.AsString(), didYouMean(word.AsString(), words))
+	}
 }
 
 func (v *vetter) localValue(e *hclsyntax.ScopeTraversalExpr) {
@@ -279,9 +313,9 @@ func step(t hcl.Traversal, n int) (string, hcl.Range, bool) {
 	return "", hcl.Range{}, false
 }
 
-func (s *scope) ipxeVariable(at hcl.Range) {
-	text := at.SliceBytes(s.sources[at.Filename])
-	s.errorf(at, sumIPXEVariable, "${%s} is taken for a variable of this file, which has none of that name. For one of iPXE, which the machine fills in, write $${%s}.", text, text)
+func (d *decoder) ipxeVariable(at hcl.Range) {
+	text := at.SliceBytes(d.sources[at.Filename])
+	d.errorf(at, sumIPXEVariable, "${%s} is taken for a variable of this file, which has none of that name. For one of iPXE, which the machine fills in, write $${%s}.", text, text)
 }
 
 // value evaluates an expression.
@@ -292,7 +326,15 @@ func (s *scope) value(e hclsyntax.Expression) (cty.Value, bool) {
 	return s.evaluate(e, s.ctx)
 }
 
+// evaluate is value of what has been vetted.
 func (s *scope) evaluate(e hclsyntax.Expression, ctx *hcl.EvalContext) (cty.Value, bool) {
+	v, ok := s.partly(e, ctx)
+	// A value that is not known follows from a local value with an error.
+	return v, ok && v.IsWhollyKnown()
+}
+
+// partly is evaluate for what need not be known yet.
+func (s *scope) partly(e hclsyntax.Expression, ctx *hcl.EvalContext) (cty.Value, bool) {
 	v, diags := e.Value(ctx)
 	for _, diag := range diags {
 		if diag.Subject == nil {
@@ -300,8 +342,7 @@ func (s *scope) evaluate(e hclsyntax.Expression, ctx *hcl.EvalContext) (cty.Valu
 		}
 		s.hcl(diag)
 	}
-	// A value that is not known follows from a local value with an error.
-	return v, !diags.HasErrors() && v.IsWhollyKnown()
+	return v, !diags.HasErrors()
 }
 
 // hcl reports in hcl's words.
@@ -316,13 +357,13 @@ func hclSummary(diag *hcl.Diagnostic) summary {
 	return summary(text)
 }
 
-// maxNear bounds for how many names a similar one is looked for: in a large
-// file, each costs a walk over all that there are.
+// maxNear bounds for how many names a similar one is looked for. Each costs a
+// walk over all that there are, so where these are many, it is less often.
 const maxNear = 100
 
 // near is didYouMean over the names of a map, which may be large.
 func near[V any](d *decoder, name string, among map[string]V) string {
-	if d.nears++; d.nears > maxNear {
+	if d.nears += 1 + len(among)/1000; d.nears > maxNear {
 		return ""
 	}
 	return didYouMean(name, slices.Sorted(maps.Keys(among)))

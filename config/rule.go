@@ -22,35 +22,32 @@ func (d *decoder) rule(b *hclsyntax.Block) {
 	}
 	complete := len(body.Attributes)+len(body.Blocks) == len(b.Body.Attributes)+len(b.Body.Blocks)
 	said := d.said(b.DefRange(), body.Attributes, complete)
-	match, matchBody := d.matchBlock(body)
+	match := d.matchBlock(body)
 
 	for _, in := range d.instances(b, name) {
 		r := booters.Rule{Name: in.name, Pos: pos(b.DefRange()), Action: in.action(said)}
+		if a := body.Attributes["probe"]; a != nil {
+			r.Probe, _ = in.flag(a)
+		}
 		if match != nil {
-			r.Match = in.match(match, matchBody)
+			r.Match = in.match(match)
+			in.checkProbe(&r.Match, r.Probe, match)
 		}
 		d.cfg.Rules = append(d.cfg.Rules, r)
 		d.ruleAt = append(d.ruleAt, b.DefRange())
 	}
 }
 
-// matchBlock is the one match block of a rule, if it has one, and what stands
-// in it under names that there are.
-func (d *decoder) matchBlock(rule *hclsyntax.Body) (first *hclsyntax.Block, body *hclsyntax.Body) {
+// matchBlock is the one match block of a rule, if it has one.
+func (d *decoder) matchBlock(rule *hclsyntax.Body) (first *matchTree) {
 	for _, m := range rule.Blocks { // match is the only block of a rule
-		if len(m.Labels) > 0 {
-			d.errorf(m.LabelRanges[0], sumLabel, "A match block has no label: write match { … }.")
-		}
 		if first != nil {
 			d.errorf(m.TypeRange, sumSecondBlock, "A rule has one match block, in which all settings must be true and any value of a list will do. Put the settings of both into one, or write a second rule.").other = first.TypeRange
 			continue
 		}
-		first, body = m, d.names(&matchSchema, m.Body)
-		if len(m.Body.Attributes)+len(m.Body.Blocks) == 0 {
-			d.errorf(m.TypeRange, sumEmptyMatch, "A match block without a condition could be a forgotten one. Write a condition, or leave the block out to match every machine.")
-		}
+		first = d.matchTree(m)
 	}
-	return first, body
+	return first
 }
 
 // said are the settings that say what a rule's machines do, of which there must
@@ -187,85 +184,4 @@ func (s *scope) referred(e hclsyntax.Expression, ctx *hcl.EvalContext) (names []
 		return names, ats, e.Traversal.RootName() == "boot"
 	}
 	return nil, nil, false
-}
-
-func (s *scope) match(b *hclsyntax.Block, body *hclsyntax.Body) booters.Match {
-	var m booters.Match
-	whole := true
-	for _, t := range s.condition(body.Attributes["mac"], `MAC addresses in quotes, like "52:54:00:*"`, &whole) {
-		p, err := booters.ParseMACPattern(t.s)
-		if err != nil {
-			whole = false
-			s.errorf(t.at, sumMAC, "%v.", err)
-			continue
-		}
-		m.MACs = append(m.MACs, p)
-	}
-	for _, t := range s.condition(body.Attributes["arch"], "architectures in quotes", &whole) {
-		a, err := boot.ParseArchitecture(t.s)
-		if err != nil {
-			whole = false
-			s.unknownWord(t, "arch", boot.ArchitectureNames())
-			continue
-		}
-		m.Archs = append(m.Archs, a)
-	}
-	for _, t := range s.condition(body.Attributes["firmware"], "firmwares in quotes", &whole) {
-		fs, err := boot.ParseFirmware(t.s)
-		if err != nil {
-			whole = false
-			s.unknownWord(t, "firmware", boot.FirmwareWords())
-			continue
-		}
-		for _, f := range fs {
-			if !slices.Contains(m.Firmwares, f) {
-				m.Firmwares = append(m.Firmwares, f)
-			}
-		}
-	}
-	if whole && !possible(m) {
-		s.warn(body.Attributes["firmware"].SrcRange, sumImpossible, "No machine of the architectures that this rule names announces one of these firmwares. Correct one of the two.").other = body.Attributes["arch"].SrcRange
-	}
-	return m
-}
-
-// possible reports whether some machine has one of the architectures and one of
-// the firmwares.
-func possible(m booters.Match) bool {
-	if len(m.Archs) == 0 || len(m.Firmwares) == 0 {
-		return true
-	}
-	for _, a := range m.Archs {
-		for _, f := range m.Firmwares {
-			if boot.Possible(a, f) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// condition is the values of a setting in a match block. One that is there and
-// empty is refused, for it would turn a rule for one machine into a rule for
-// all: what comes out of an empty cell of a table.
-func (s *scope) condition(a *hclsyntax.Attribute, want string, whole *bool) []text {
-	if a == nil {
-		return nil
-	}
-	all, ok := s.texts(a, want)
-	if ok && len(all) == 0 {
-		s.errorf(a.Expr.Range(), sumEmptyCondition, "%s is an empty list, which could mean every machine or none. Write %s, or leave the line out.", a.Name, want)
-		ok = false
-	}
-	values := all[:0]
-	for _, t := range all {
-		if t.s == "" {
-			s.errorf(t.at, sumEmptyCondition, "%s is an empty text, which could mean every machine or none. Write %s, or leave the line out.", a.Name, want)
-			ok = false
-			continue
-		}
-		values = append(values, t)
-	}
-	*whole = *whole && ok
-	return values
 }

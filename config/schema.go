@@ -20,8 +20,8 @@ type schema struct {
 var (
 	fileSchema = schema{
 		inside: "at the top of a file",
-		blocks: []string{"listener", "boot", "rule", "ipxe", "locals", "log"},
-		later:  []string{"assets", "cache", "include", "machine", "reload", "secure_boot", "state", "test", "url_key"},
+		blocks: []string{"listener", "boot", "rule", "ipxe", "locals", "log", "machine"},
+		later:  []string{"assets", "cache", "include", "reload", "secure_boot", "state", "test", "url_key"},
 	}
 	listenerSchema = schema{
 		inside:   "in a listener block",
@@ -36,16 +36,20 @@ var (
 	}
 	ruleSchema = schema{
 		inside:   "in a rule block",
-		settings: []string{"boot", "ignore", "local", "for_each"},
+		settings: []string{"boot", "ignore", "local", "for_each", "probe"},
 		blocks:   []string{"match"},
-		later:    []string{"any_machine", "offer", "once", "probe"},
+		later:    []string{"any_machine", "offer", "once"},
 	}
+	machineSchema = schema{
+		inside:   "in a machine block",
+		settings: []string{"mac", "uuid", "name", "labels", "for_each"},
+	}
+	// matchSchema is that of not and any, too.
 	matchSchema = schema{
-		inside:   "in a match block",
-		settings: []string{"mac", "arch", "firmware"},
-		later: []string{"any", "asset", "circuit_id", "hostname", "interface", "ipxe", "labels", "listener", "machine",
-			"manufacturer", "not", "product", "relay", "remote_id", "serial", "subnet", "transport", "user_class", "uuid",
-			"vendor_class", "when"},
+		inside: "in a match block",
+		settings: []string{"mac", "arch", "firmware", "transport", "ipxe", "uuid", "machine", "labels", "interface", "listener", "subnet",
+			"relay", "vendor_class", "user_class", "circuit_id", "remote_id", "serial", "manufacturer", "product", "asset", "hostname", "when"},
+		blocks: []string{"not", "any"},
 	}
 	ipxeSchema = schema{
 		inside:   "in an ipxe block",
@@ -58,7 +62,7 @@ var (
 )
 
 // laterRoots are the names that references of a later version begin with.
-var laterRoots = []string{"assets", "file", "machine"}
+var laterRoots = []string{"assets", "file"}
 
 // laterSentence is said of everything in the lists above.
 func laterSentence(what string) string {

@@ -55,6 +55,10 @@ const (
 	sumTemplate      summary = "unusable template in command line"
 	sumUnusedBoot    summary = "boot is never used"
 
+	// Machines.
+	sumNoIdentity summary = "machine without MAC and UUID"
+	sumUUID       summary = "unusable UUID"
+
 	// Rules.
 	sumNoAction       summary = "rule does nothing"
 	sumTwoActions     summary = "rule does two things"
@@ -64,6 +68,11 @@ const (
 	sumEmptyMatch     summary = "match without a condition"
 	sumEmptyCondition summary = "empty condition"
 	sumMAC            summary = "unusable MAC address pattern"
+	sumPattern        summary = "unusable pattern"
+	sumNetwork        summary = "unusable network"
+	sumNoMachine      summary = "no such machine"
+	sumConstant       summary = "condition without machine"
+	sumProbes         summary = "every machine would load iPXE"
 	sumHidden         summary = "rule is never reached"
 	sumImpossible     summary = "no machine can match"
 	sumNoRules        summary = "no rules"

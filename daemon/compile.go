@@ -22,7 +22,7 @@ type Compiled struct {
 // operator: a loader that the configuration names cannot be read, or a rule
 // cannot be prepared.
 func Compile(cfg *config.Config, seal *booters.Sealer, sources *booters.Sources) (*Compiled, error) {
-	table, err := booters.NewTable(seal, sources, nil, cfg.Rules)
+	table, err := booters.NewTable(seal, sources, cfg.Inventory, cfg.Rules)
 	if err != nil {
 		return nil, fmt.Errorf("rules: %w", err)
 	}

@@ -62,4 +62,4 @@ rule "each" {
 # want: 33:22 error: not a reference to a boot | A rule refers to a boot as a whole. Write boot = boot.releases.
 # want: 41:27 error: unsupported attribute | This object does not have an attribute named "z". This is so where each.key is "x".
 # want: 42:25 error: unsupported attribute | This object does not have an attribute named "z". This is so where each.key is "x".
-# want: 46:17 error: unknown variable | Say which one: each.key or each.value.
+# want: 46:17 error: unknown variable | Say which of its members is meant, like each.key.

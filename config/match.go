@@ -1,0 +1,368 @@
+package config
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
+
+	"github.com/pixiecore/pixiecore/booters"
+	"github.com/pixiecore/pixiecore/booters/boot"
+)
+
+// A matchTree is a match, not or any block with those that stand in it, without
+// the names that there are not.
+type matchTree struct {
+	*hclsyntax.Block
+	attrs    hclsyntax.Attributes
+	not, any []*matchTree
+}
+
+func (d *decoder) matchTree(b *hclsyntax.Block) *matchTree {
+	if len(b.Labels) > 0 {
+		d.errorf(b.LabelRanges[0], sumLabel, "The %s block takes no label: write %[1]s { … }.", b.Type)
+	}
+	body := d.names(&matchSchema, b.Body)
+	tree := &matchTree{Block: b, attrs: body.Attributes}
+	for _, nested := range body.Blocks {
+		if nested.Type == "not" {
+			tree.not = append(tree.not, d.matchTree(nested))
+		} else {
+			tree.any = append(tree.any, d.matchTree(nested))
+		}
+	}
+	switch {
+	case len(b.Body.Attributes)+len(b.Body.Blocks) == 0:
+		d.errorf(b.TypeRange, sumEmptyMatch, "The %s block has no condition, which could be a forgotten one. Write a condition, or leave the block out%s.",
+			b.Type, map[bool]string{true: " to match every machine"}[b.Type == "match"])
+	case b.Type == "match" && len(b.Body.Attributes) == 0 && len(b.Body.Blocks) == len(tree.not):
+		d.errorf(b.TypeRange, sumEmptyMatch, "The match block says only which machines it is not for, so every stranger matches. Say which ones it is for as well; for all, write mac = \"*\".")
+	}
+	return tree
+}
+
+// match is the condition of one instance of a rule.
+func (s *scope) match(tree *matchTree) booters.Match {
+	var m booters.Match
+	a := tree.attrs
+	whole := true // whether the platforms are all that is written
+	for _, t := range s.values(a["mac"], `MAC addresses in quotes, like "52:54:00:*"`, &whole) {
+		p, err := booters.ParseMACPattern(t.s)
+		if err != nil {
+			s.errorf(t.at, sumMAC, "%v.", err)
+			continue
+		}
+		m.MACs = append(m.MACs, p)
+	}
+	for _, t := range s.values(a["arch"], "architectures in quotes", &whole) {
+		arch, err := boot.ParseArchitecture(t.s)
+		if err != nil {
+			whole = false
+			s.unknownWord(t, "arch", boot.ArchitectureNames())
+			continue
+		}
+		m.Archs = append(m.Archs, arch)
+	}
+	for _, t := range s.values(a["firmware"], "firmwares in quotes", &whole) {
+		fs, err := boot.ParseFirmware(t.s)
+		if err != nil {
+			whole = false
+			s.unknownWord(t, "firmware", boot.FirmwareWords())
+			continue
+		}
+		for _, f := range fs {
+			if !slices.Contains(m.Firmwares, f) {
+				m.Firmwares = append(m.Firmwares, f)
+			}
+		}
+	}
+	if whole && tree.Type != "any" && !possible(m) {
+		s.warn(a["firmware"].SrcRange, sumImpossible, "No machine of the architectures that this rule names announces one of these firmwares. Correct one of the two.").other = a["arch"].SrcRange
+	}
+	m.Transports = s.transports(a["transport"])
+	if ipxe := a["ipxe"]; ipxe != nil {
+		if v, ok := s.flag(ipxe); ok {
+			m.IPXE = &v
+		}
+	}
+	m.UUIDs = s.globs(a["uuid"], "UUIDs in quotes", booters.ParseUUIDGlob)
+	m.Interfaces = s.globs(a["interface"], "names of interfaces in quotes", booters.ParseGlob)
+	m.Listeners = s.globs(a["listener"], "addresses of listeners in quotes", booters.ParseGlob)
+	m.Subnets = s.prefixes(a["subnet"], `networks in quotes, like "192.0.2.0/24"`)
+	m.Relays = s.prefixes(a["relay"], `addresses of relays in quotes, like "192.0.2.1"`)
+	const texts = `texts or patterns in quotes, like "rack-*"`
+	m.VendorClasses = s.globs(a["vendor_class"], texts, booters.ParseGlob)
+	m.UserClasses = s.globs(a["user_class"], texts, booters.ParseGlob)
+	m.CircuitIDs = s.globs(a["circuit_id"], texts, booters.ParseGlob)
+	m.RemoteIDs = s.globs(a["remote_id"], texts, booters.ParseGlob)
+	m.Serials = s.globs(a["serial"], texts, booters.ParseGlob)
+	m.Manufacturers = s.globs(a["manufacturer"], texts, booters.ParseGlob)
+	m.Products = s.globs(a["product"], texts, booters.ParseGlob)
+	m.Assets = s.globs(a["asset"], texts, booters.ParseGlob)
+	m.Hostnames = s.globs(a["hostname"], texts, booters.ParseGlob)
+	m.Machines = s.machines(a["machine"])
+	m.Labels = s.labelled(a["labels"])
+	if when := a["when"]; when != nil {
+		m.When, m.WhenNeeds = s.when(when.Expr)
+	}
+	for _, not := range tree.not {
+		m.Not = append(m.Not, s.match(not))
+	}
+	for _, any := range tree.any {
+		m.Any = append(m.Any, s.match(any))
+	}
+	return m
+}
+
+// possible reports whether some machine has one of the architectures and one of
+// the firmwares.
+func possible(m booters.Match) bool {
+	if len(m.Archs) == 0 || len(m.Firmwares) == 0 {
+		return true
+	}
+	for _, a := range m.Archs {
+		for _, f := range m.Firmwares {
+			if boot.Possible(a, f) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// values are those of a setting in a match block. One that is there and
+// empty is refused, for it would turn a rule for one machine into a rule for
+// all: what comes out of an empty cell of a table.
+func (s *scope) values(a *hclsyntax.Attribute, want string, whole *bool) []text {
+	if a == nil {
+		return nil
+	}
+	all, ok := s.texts(a, want)
+	if ok && len(all) == 0 {
+		s.errorf(a.Expr.Range(), sumEmptyCondition, "%s is an empty list, which could mean every machine or none. Write %s, or leave the line out.", a.Name, want)
+		ok = false
+	}
+	values := all[:0]
+	for _, t := range all {
+		if t.s == "" {
+			s.errorf(t.at, sumEmptyCondition, "%s is an empty text, which could mean every machine or none. Write %s, or leave the line out.", a.Name, want)
+			ok = false
+			continue
+		}
+		values = append(values, t)
+	}
+	*whole = *whole && ok
+	return values
+}
+
+// globs are the patterns of a condition on a text.
+func (s *scope) globs(a *hclsyntax.Attribute, want string, parse func(string) (booters.Glob, error)) (globs []booters.Glob) {
+	for _, t := range s.values(a, want, new(bool)) {
+		g, err := parse(t.s)
+		if err != nil {
+			s.errorf(t.at, sumPattern, "%v.", err)
+			continue
+		}
+		globs = append(globs, g)
+	}
+	return globs
+}
+
+func (s *scope) transports(a *hclsyntax.Attribute) (transports []string) {
+	for _, t := range s.values(a, "transports in quotes", new(bool)) {
+		if words := facts["transport"].words; !slices.Contains(words, t.s) {
+			s.unknownWord(t, "transport", words)
+			continue
+		}
+		transports = append(transports, t.s)
+	}
+	return transports
+}
+
+// prefixes are networks, or addresses, which are networks of one.
+func (s *scope) prefixes(a *hclsyntax.Attribute, want string) (all []netip.Prefix) {
+	for _, t := range s.values(a, want, new(bool)) {
+		if addr, err := netip.ParseAddr(t.s); err == nil && addr.Zone() == "" {
+			addr = addr.Unmap()
+			all = append(all, netip.PrefixFrom(addr, addr.BitLen()))
+			continue
+		}
+		p, err := netip.ParsePrefix(t.s)
+		switch {
+		case err != nil:
+			s.errorf(t.at, sumNetwork, "%q is no network. Write %s.", t.s, want)
+		case p != p.Masked():
+			s.errorf(t.at, sumNetwork, "%q is the address of a host in a network. Write %q for the network.", t.s, p.Masked())
+		default:
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
+// machines are names of the inventory.
+func (s *scope) machines(a *hclsyntax.Attribute) (names []string) {
+	for _, t := range s.values(a, "names of machines in quotes", new(bool)) {
+		switch {
+		case s.inventory[t.s] != nil:
+			names = append(names, t.s)
+		case s.unsure["machine"]: // it may be one that could not be understood
+		case len(s.inventory) == 0:
+			s.errorf(t.at, sumNoMachine, "There is no machine %q. Write machine %[1]q { mac = \"…\" }.", t.s)
+		default:
+			s.errorf(t.at, sumNoMachine, "There is no machine %q.%s", t.s, near(s.decoder, t.s, s.inventory))
+		}
+	}
+	return names
+}
+
+// labelled are the labels of a condition, of which none may be empty.
+func (s *scope) labelled(a *hclsyntax.Attribute) map[string]string {
+	if a == nil {
+		return nil
+	}
+	labels, ok := s.labels(a)
+	if !ok {
+		return nil
+	}
+	if len(labels) == 0 {
+		s.errorf(a.Expr.Range(), sumEmptyCondition, "labels is empty, which could mean every machine or none. Write labels in braces, like { role = \"db\" }, or leave the line out.")
+	}
+	for name, value := range labels {
+		if value == "" {
+			s.errorf(a.Expr.Range(), sumEmptyCondition, "The label %s is an empty text, which could mean every machine or none. Write its value, or leave it out.", name)
+		}
+	}
+	return labels
+}
+
+// checkProbe refuses a rule that would make strangers load iPXE, to learn
+// whether it is for them.
+func (s *scope) checkProbe(m *booters.Match, probe bool, tree *matchTree) {
+	if probe || !m.NeedsIPXE() || m.HasDHCPCondition() {
+		return
+	}
+	s.errorf(tree.TypeRange, sumProbes, "Whether this rule matches is known from inside of iPXE only, so every machine of the network would have to load it, strangers included. Add a condition that is known earlier, like mac, arch or subnet, or write probe = true into the rule.")
+}
+
+// when makes a condition of an expression over machine. It is evaluated here
+// with facts that are not known, which finds what is wrong with its types.
+func (s *scope) when(e hclsyntax.Expression) (func(boot.Machine, *booters.Entry) booters.Truth, boot.Fact) {
+	if !s.vet(e, s.has()|rootMachine) {
+		return nil, 0
+	}
+	members := membersOf(e)
+	if len(members) == 0 {
+		s.errorf(e.Range(), sumConstant, "The condition says nothing about the machine, so it holds for all or for none. Write one over machine.*, like machine.arch == \"x64\".")
+		return nil, 0
+	}
+	ctx := s.ctx.NewChild()
+	ctx.Variables = map[string]cty.Value{"machine": unknownMachine}
+	v, ok := s.partly(e, ctx)
+	if !ok {
+		return nil, 0
+	}
+	if t := v.Type(); t != cty.Bool && t != cty.DynamicPseudoType {
+		s.errorf(e.Range(), sumType, "when is a %s. Write a condition, like machine.arch == \"x64\".", kindOf(v))
+		return nil, 0
+	}
+	c := &condition{e: e, ctx: s.ctx, members: members, byUUID: s.byUUID}
+	for _, name := range members {
+		c.needs |= facts[name].needs
+		if c.byUUID && (name == "name" || name == "labels") {
+			c.needs |= boot.FactUUID
+		}
+	}
+	return c.truth, c.needs
+}
+
+// A condition is a when that machines are asked.
+type condition struct {
+	e       hclsyntax.Expression
+	ctx     *hcl.EvalContext
+	members []string // of machine that it refers to
+	needs   boot.Fact
+	byUUID  bool // whether the inventory knows machines by their UUID
+}
+
+// truth is booters.Match.When. A condition that cannot be evaluated, because
+// the machine has no label of that name for example, does not hold.
+func (c *condition) truth(m boot.Machine, e *booters.Entry) booters.Truth {
+	if m.ArchCertain() || !slices.Contains(c.members, "arch") {
+		return c.truthOn(m, e, m.Arch)
+	}
+	// RFC 4578 §2.1, type 0: an x86 of either kind.
+	ia32, x64 := c.truthOn(m, e, boot.ArchIA32), c.truthOn(m, e, boot.ArchX64)
+	if ia32 != x64 {
+		return booters.Unknown
+	}
+	return ia32
+}
+
+func (c *condition) truthOn(m boot.Machine, e *booters.Entry, arch boot.Architecture) booters.Truth {
+	m.Arch = arch
+	v, diags := c.e.Value(withMachine(c.ctx, c.members, func(name string) cty.Value {
+		if e == nil && c.byUUID && (name == "name" || name == "labels") && !m.Probed && !m.Facts.Knows(boot.FactUUID) {
+			return cty.UnknownVal(facts[name].typ) // its UUID may show that it is one of the inventory
+		}
+		return memberOf(name, m, e)
+	}))
+	switch {
+	case diags.HasErrors(), v.IsKnown() && (v.IsNull() || v.Type() != cty.Bool):
+		return booters.False
+	case !v.IsKnown():
+		return booters.Unknown
+	case v.True():
+		return booters.True
+	default:
+		return booters.False
+	}
+}
+
+// withMachine gives machine a meaning: the members that are asked for.
+func withMachine(ctx *hcl.EvalContext, members []string, value func(string) cty.Value) *hcl.EvalContext {
+	all := make(map[string]cty.Value, len(members))
+	for _, name := range members {
+		if v := value(name); v != cty.NilVal {
+			all[name] = v
+		}
+	}
+	ctx = ctx.NewChild()
+	ctx.Variables = map[string]cty.Value{"machine": cty.ObjectVal(all)}
+	return ctx
+}
+
+// memberOf is the value of machine.NAME: unknown for a fact that is not known,
+// and empty for one that the machine is known not to have.
+func memberOf(name string, m boot.Machine, e *booters.Entry) cty.Value {
+	switch name {
+	case "name":
+		if e != nil {
+			return cty.StringVal(e.Name)
+		}
+		return cty.StringVal(strings.ReplaceAll(m.MAC.String(), ":", "-"))
+	case "mac":
+		return cty.StringVal(m.MAC.String())
+	case "arch":
+		return cty.StringVal(m.Arch.Name())
+	case "firmware":
+		return cty.StringVal(m.Firmware.String())
+	case "labels":
+		if e == nil || len(e.Labels) == 0 {
+			return cty.MapValEmpty(cty.String)
+		}
+		labels := make(map[string]cty.Value, len(e.Labels))
+		for name, value := range e.Labels {
+			labels[name] = cty.StringVal(value)
+		}
+		return cty.MapVal(labels)
+	}
+	f := facts[name]
+	if !m.Facts.Knows(f.needs) {
+		return cty.UnknownVal(f.typ)
+	}
+	return f.value(m.Facts)
+}
