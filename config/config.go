@@ -112,14 +112,19 @@ const maxFile = 16 << 20
 // files that are named in it and are not there.
 //
 // The Config is nil when Report.Err is not nil. The Report is never nil.
-func Load(path string) (*Config, *Report) {
+func Load(path string) (*Config, *Report) { return LoadFrom(path, ReadFile) }
+
+// LoadFrom is Load of what read returns for absolute paths, such as a copy of
+// the files that lies elsewhere. Each path is read once. Paths in the files mean
+// the same as to Load.
+func LoadFrom(path string, read func(path string) ([]byte, error)) (*Config, *Report) {
 	r := newReport()
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		r.file(path, sumUnreadable, fmt.Sprintf("%v. Name the file by its absolute path.", err))
 		return nil, r
 	}
-	src, err := readFile(path, maxFile)
+	src, err := read(abs)
 	switch {
 	case errors.Is(err, errDirectory):
 		r.file(path, sumLater, "A configuration of several files in a directory is part of the language, but this version does not have it yet. Name one file.")
@@ -134,7 +139,7 @@ func Load(path string) (*Config, *Report) {
 		r.file(path, sumUnreadable, fmt.Sprintf("%v. The user that pixiecore runs as must be able to read it.", err))
 		return nil, r
 	}
-	cfg, named := parse(path, abs, src, &disk{open: readData, getenv: os.LookupEnv}, r)
+	cfg, named := parse(path, abs, src, &disk{open: read, getenv: os.LookupEnv}, r)
 	if cfg == nil {
 		return nil, r
 	}
@@ -162,7 +167,8 @@ var (
 	errTooLarge  = errors.New("is too large: it has more than 16 MiB")
 )
 
-func readFile(path string, most int64) ([]byte, error) {
+// ReadFile reads a file of a configuration, which may have 16 MiB.
+func ReadFile(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -174,18 +180,15 @@ func readFile(path string, most int64) ([]byte, error) {
 	case st.IsDir():
 		return nil, errDirectory
 	}
-	src, err := io.ReadAll(io.LimitReader(f, most+1))
+	src, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err != nil {
 		return nil, err
 	}
-	if int64(len(src)) > most {
+	if len(src) > maxFile {
 		return nil, errTooLarge
 	}
 	return src, nil
 }
-
-// readData reads a file for a function.
-func readData(path string) ([]byte, error) { return readFile(path, maxData) }
 
 // warnMissing looks at each named path once.
 func warnMissing(named []namedFile, r *Report) {

@@ -45,7 +45,7 @@ func Read(name string, from io.Reader) (*Config, *Report) {
 		r.file(name, sumUnreadable, fmt.Sprintf("%v. Run pixiecore in a directory that is there.", err))
 		return nil, r
 	}
-	cfg, named := parse(name, abs, src, &disk{open: readData, getenv: os.LookupEnv}, r)
+	cfg, named := parse(name, abs, src, &disk{open: ReadFile, getenv: os.LookupEnv}, r)
 	if cfg == nil {
 		return nil, r
 	}

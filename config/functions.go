@@ -267,12 +267,9 @@ type content struct {
 	err error
 }
 
-// Bounds on what functions read, in bytes: a hundred thousand rows of a table
-// are some ten million.
-const (
-	maxData      = 16 << 20 // of one file
-	maxDataTotal = 64 << 20 // of all
-)
+// maxDataTotal bounds what functions read in all, in bytes: a hundred thousand
+// rows of a table are some ten million.
+const maxDataTotal = 64 << 20
 
 var errNoDisk = errors.New("this text is looked at without the files beside it; give the name of a file to pixiecore to have them read")
 

@@ -5,10 +5,10 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/signal"
 	"path/filepath"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -31,14 +31,15 @@ import (
 
 // Options say what a Daemon runs.
 type Options struct {
-	// Load reads the configuration anew. It is called by New and by every reload.
-	Load func() (*config.Config, *config.Report)
-	// Path is the file that Load reads, to be watched; empty for a
-	// configuration that is no file.
+	// Path is the absolute path of the configuration file, which is watched;
+	// empty for a configuration that is no file.
 	Path string
-	// StateDir keeps what outlives the process (the URL key), in files of mode
-	// 0600. Empty: nothing does, and addresses in a boot under way die with
-	// the process.
+	// Load makes the configuration where there is no Path. It is called by New
+	// and by every reload.
+	Load func() (*config.Config, *config.Report)
+	// StateDir keeps what outlives the process (the URL key, the configuration
+	// that was served last), in files of mode 0600. Empty: nothing does, and
+	// addresses in a boot under way die with the process.
 	StateDir string
 	// Control is the path of the control socket; empty: there is none.
 	Control string
@@ -50,7 +51,10 @@ type Options struct {
 
 // A ConfigError is a configuration that cannot be served, with the report that
 // says why.
-type ConfigError struct{ Report *config.Report }
+type ConfigError struct {
+	Report  *config.Report
+	Missing bool // there is no file
+}
 
 func (e *ConfigError) Error() string { return e.Report.Err().Error() }
 
@@ -83,52 +87,145 @@ type Daemon struct {
 	close    []func() error // their sockets
 
 	reloading sync.Mutex      // held by whoever reloads
-	tried     [32]byte        // digest of the files at the last attempt, under reloading
+	tried     [32]byte        // digest of the files at the last attempt; under reloading
 	serve     func(*listener) // starts one; nil while the daemon does not run; under reloading
 
 	mu         sync.Mutex // guards what follows; written under reloading too
 	current    *Compiled
 	listeners  []*listener // of current, in its order
+	files      []string    // that were read at the last attempt, or are missing
 	loaded     time.Time
 	lastReload status.Reload
+	standin    string // why current is not what the file says; empty: it is, or was
 }
 
 // New loads the configuration, compiles it and binds every listener. Nothing
-// is served yet. The error is a *ConfigError for a configuration with errors in
-// it.
+// is served yet.
+//
+// Where the file has errors, the configuration that was served last takes its
+// place. If there is none, or no file at all, the error is a *ConfigError; but
+// under a service manager, the Daemon serves nothing then and waits for a file
+// that it can serve, since a service that exits for a typing error may be given
+// up with its sockets.
 func New(o Options) (*Daemon, error) {
 	d := &Daemon{
 		opts: o, log: o.Log, level: zap.NewAtomicLevel(),
 		sources: booters.NewSources(), swap: &booters.Swapper{}, events: events.New(), started: time.Now(),
 		interfaces: netio.NewInterfaces(), chains: &dhcp4.Chains{}, poll: pollEvery, fileEvents: fsnotify.NewWatcher,
 	}
-	if o.Path != "" {
-		d.tried = digest([]string{o.Path}) // before Load: a change in between is then seen
-	}
-	cfg, report := o.Load()
-	if report.Err() != nil {
-		return nil, &ConfigError{report}
-	}
-	if d.log == nil {
-		d.setFormat(cfg.Log)
-		d.log = newLogger(&d.encoder, os.Stderr, d.level)
-	}
-	for _, p := range report.Problems() {
-		d.log.Warn(p.Summary, zap.String("at", p.String()), zap.String("detail", p.Detail))
+	files := reading{}
+	cfg, report := d.load(files)
+	d.tried, d.files = files.digest(), files.paths()
+	missing := errors.Is(files[o.Path].err, fs.ErrNotExist)
+	if report.Err() != nil && !d.canStandIn(missing) {
+		return nil, &ConfigError{report, missing}
 	}
 	if err := d.loadKey(); err != nil {
 		return nil, err
 	}
+	c, bad := d.compile(cfg, report)
+	if bad != nil {
+		var err error
+		if c, err = d.standIn(missing, report, bad); err != nil {
+			return nil, err
+		}
+	}
+	if d.log == nil {
+		d.setFormat(c.Config.Log)
+		d.log = newLogger(&d.encoder, os.Stderr, d.level)
+	}
+	d.logProblems(report)
+	if bad != nil {
+		d.lastReload = status.Reload{Time: d.started, Error: bad.Error(), Problems: report.Problems()}
+		d.log.Error("configuration refused at the start", zap.String("running", d.standin), zap.Error(bad))
+	}
 	if err := d.bindControl(); err != nil {
 		return nil, err
 	}
-	n, err := d.prepare(cfg)
+	n, err := d.prepare(c)
 	if err != nil {
 		d.Close()
 		return nil, err
 	}
 	d.commit(n)
+	if bad == nil {
+		d.keep(files)
+	}
 	return d, nil
+}
+
+// load loads the configuration and notes which files that took.
+func (d *Daemon) load(files reading) (*config.Config, *config.Report) {
+	if d.opts.Path == "" {
+		return d.opts.Load()
+	}
+	return config.LoadFrom(d.opts.Path, files.open)
+}
+
+func (d *Daemon) compile(cfg *config.Config, report *config.Report) (*Compiled, error) {
+	if err := report.Err(); err != nil {
+		return nil, err
+	}
+	return Compile(cfg, d.seal, d.sources)
+}
+
+// canStandIn reports whether there is something to do at the start with a file
+// that cannot be served.
+func (d *Daemon) canStandIn(missing bool) bool {
+	if d.opts.Path == "" || systemd.Supervised() {
+		return d.opts.Path != ""
+	}
+	_, err := os.Stat(filepath.Join(d.opts.StateDir, lastGood))
+	return d.opts.StateDir != "" && !missing && err == nil
+}
+
+// standIn is what is served at the start in place of a file that cannot be: the
+// last good configuration, or nothing. A file that is missing may be missing on
+// purpose, so that what was in it is not served.
+func (d *Daemon) standIn(missing bool, report *config.Report, bad error) (*Compiled, error) {
+	if d.opts.Path != "" && d.opts.StateDir != "" && !missing {
+		cfg, saved, err := loadLastGood(d.opts.StateDir, d.opts.Path)
+		var c *Compiled
+		if err == nil {
+			c, err = Compile(cfg, d.seal, d.sources)
+		}
+		if err == nil {
+			d.standin = fmt.Sprintf("the configuration of %s, which is %s old, since the file has errors: %v", saved.Format(time.RFC3339), time.Since(saved).Round(time.Second), bad)
+			return c, nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			bad = fmt.Errorf("%w; the last good configuration cannot be used either: %w", bad, err)
+		}
+	}
+	if d.opts.Path == "" || !systemd.Supervised() {
+		if report.Err() == nil {
+			return nil, bad
+		}
+		return nil, &ConfigError{report, missing}
+	}
+	d.standin = fmt.Sprintf("nothing is served: %v", bad)
+	return Compile(&config.Config{Log: config.Log{Level: config.LogInfo, Format: config.LogAuto}}, d.seal, d.sources)
+}
+
+// keep saves a configuration that is served.
+func (d *Daemon) keep(files reading) {
+	if d.opts.Path == "" || d.opts.StateDir == "" {
+		return
+	}
+	if err := files.save(d.opts.StateDir, time.Now()); err != nil {
+		d.log.Warn("configuration not kept for a start with a bad file", zap.Error(err))
+	}
+}
+
+// logProblems logs what a report says.
+func (d *Daemon) logProblems(report *config.Report) {
+	for _, p := range report.Problems() {
+		level := zap.WarnLevel
+		if p.Severity == config.SeverityError {
+			level = zap.ErrorLevel
+		}
+		d.log.Log(level, p.Summary, zap.String("at", p.String()), zap.String("detail", p.Detail))
+	}
 }
 
 // loadKey reads or makes the key for sealed IDs and tokens.
@@ -224,11 +321,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 func (d *Daemon) watched() []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	files := slices.Clone(d.current.Config.Files)
-	if !slices.Contains(files, d.opts.Path) {
-		files = append(files, d.opts.Path)
-	}
-	return files
+	return d.files
 }
 
 // reloadChanged is Reload for an event of the file system, which may mean
@@ -237,7 +330,7 @@ func (d *Daemon) watched() []string {
 func (d *Daemon) reloadChanged(steady func() bool) {
 	d.reloading.Lock()
 	defer d.reloading.Unlock()
-	if digest(d.watched()) != d.tried {
+	if read(d.files).digest() != d.tried {
 		d.reloadIf(steady)
 	}
 }
@@ -260,16 +353,12 @@ func (d *Daemon) reload() (*config.Report, error) {
 // holds d.reloading.
 func (d *Daemon) reloadIf(steady func() bool) (*config.Report, error) {
 	d.notified(systemd.Reloading())
-	var tried [32]byte
-	if d.opts.Path != "" {
-		tried = digest(d.watched())
-	}
-	start := time.Now()
-	cfg, report := d.opts.Load()
-	err := report.Err()
+	start, files := time.Now(), reading{}
+	cfg, report := d.load(files)
+	c, err := d.compile(cfg, report)
 	var n *next
 	if err == nil {
-		n, err = d.prepare(cfg)
+		n, err = d.prepare(c)
 	}
 	if !steady() {
 		if n != nil {
@@ -279,7 +368,6 @@ func (d *Daemon) reloadIf(steady func() bool) (*config.Report, error) {
 		d.notified(systemd.Ready(d.statusLine()))
 		return report, err
 	}
-	d.tried = tried
 
 	// ── the line: above it everything may fail, below it nothing ──
 
@@ -287,16 +375,11 @@ func (d *Daemon) reloadIf(steady func() bool) (*config.Report, error) {
 	if err != nil {
 		last.Error = err.Error()
 	}
+	d.tried = files.digest()
 	d.mu.Lock()
-	d.lastReload = last
+	d.lastReload, d.files = last, files.paths()
 	d.mu.Unlock()
-	for _, p := range report.Problems() {
-		level := zap.WarnLevel
-		if p.Severity == config.SeverityError {
-			level = zap.ErrorLevel
-		}
-		d.log.Log(level, p.Summary, zap.String("at", p.String()), zap.String("detail", p.Detail))
-	}
+	d.logProblems(report)
 	if err != nil {
 		d.log.Error("reload refused; the running configuration stays", zap.Error(err), zap.Uint64("gen", d.swap.Current().Gen))
 		d.notified(systemd.Ready("reload refused: " + err.Error() + "; still running " + d.statusLine()))
@@ -306,6 +389,7 @@ func (d *Daemon) reloadIf(steady func() bool) (*config.Report, error) {
 	gen := d.commit(n)
 	d.log.Info("configuration reloaded", zap.Uint64("gen", gen), zap.Duration("took", time.Since(start)), zap.Strings("changes", changes(old, n.Compiled)))
 	d.notified(systemd.Ready(d.statusLine()))
+	d.keep(files)
 	return report, nil
 }
 
@@ -327,11 +411,8 @@ func (n *next) drop() {
 
 // prepare does everything of a reload, or of the start, that may fail. With an
 // error nothing has changed.
-func (d *Daemon) prepare(cfg *config.Config) (*next, error) {
-	c, err := Compile(cfg, d.seal, d.sources)
-	if err != nil {
-		return nil, err
-	}
+func (d *Daemon) prepare(c *Compiled) (*next, error) {
+	cfg := c.Config
 	var running []config.Listener
 	if d.current != nil {
 		running = d.current.Config.Listeners
@@ -385,6 +466,9 @@ func (d *Daemon) commit(n *next) (gen uint64) {
 	tell(n.listeners, c.Config.Listeners)
 	gen = d.swap.Publish(c.snapshot())
 	d.mu.Lock()
+	if d.current != nil {
+		d.standin = ""
+	}
 	d.current, d.listeners, d.loaded = c, n.listeners, time.Now()
 	d.mu.Unlock()
 	if d.serve != nil {
@@ -446,7 +530,12 @@ func changes(old, new *Compiled) []string {
 
 // statusLine is the one line for systemctl status.
 func (d *Daemon) statusLine() string {
-	return fmt.Sprintf("generation %d: %d rules", d.swap.Current().Gen, len(d.compiled().Config.Rules))
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.standin != "" {
+		return d.standin
+	}
+	return fmt.Sprintf("generation %d: %d rules", d.swap.Current().Gen, len(d.current.Config.Rules))
 }
 
 // notified logs what systemd could not be told.

@@ -55,7 +55,7 @@ listener "status" {
 
 func options(t testing.TB, path string) Options {
 	return Options{
-		Load: func() (*config.Config, *config.Report) { return config.Load(path) },
+		Load: func() (*config.Config, *config.Report) { return config.Load(path) }, // for tests without Path
 		Path: path, StateDir: filepath.Join(t.TempDir(), "state"), Log: zap.NewNop(), Version: "test",
 	}
 }

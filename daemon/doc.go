@@ -42,6 +42,19 @@
 // a writer that pauses for longer than the moment where its part is a valid
 // configuration cannot be told from one that is done.
 //
+// What is read of a configuration is kept (reading), so that three things agree
+// about which files took part: what is watched, the digest, and the last good
+// configuration in the state directory. That is an archive of the files under
+// their own paths, from which package config loads as from the disk; so it is
+// checked like any file, and a relative path in it leads to the same place.
+//
+// At the start, the last good configuration takes the place of a file with
+// errors, since a power cut after a refused edit must not end the service. It
+// does not take the place of a file that is missing, which may be how somebody
+// ended it. Where there is nothing to serve, a terminal gets an exit status and
+// the report; a service manager gets a service that waits for the file, since
+// one that exits again and again is given up, with its sockets.
+//
 // Events can be lost or not sent at all. A look every half minute makes up for
 // it.
 package daemon

@@ -2,9 +2,7 @@ package daemon
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
-	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -32,8 +30,6 @@ const (
 	maxLinks = 40
 	// maxLooks bounds how often new directories lead to others.
 	maxLooks = 4
-	// maxDigest bounds what is read of one file for its digest.
-	maxDigest = 64 << 20
 )
 
 // A watcher tells when files may have other contents.
@@ -243,31 +239,4 @@ func (s stamp) equal(t stamp) bool {
 		}
 		return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
 	})
-}
-
-// digest tells contents apart. A file that cannot be read counts by its error, a
-// directory by its names.
-func digest(files []string) [32]byte {
-	h := sha256.New()
-	for _, path := range files {
-		io.WriteString(h, path+"\x00")
-		f, err := os.Open(path)
-		if err != nil {
-			io.WriteString(h, err.Error())
-			continue
-		}
-		if names, err := f.Readdirnames(-1); err == nil {
-			slices.Sort(names)
-			io.WriteString(h, strings.Join(names, "\x00"))
-			f.Close()
-			continue
-		}
-		one := sha256.New()
-		if _, err := io.Copy(one, io.LimitReader(f, maxDigest)); err != nil {
-			io.WriteString(h, err.Error())
-		}
-		f.Close()
-		h.Write(one.Sum(nil))
-	}
-	return [32]byte(h.Sum(nil))
 }

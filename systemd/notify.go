@@ -13,9 +13,14 @@ package systemd
 
 import (
 	"fmt"
+	"os"
 
 	"github.com/coreos/go-systemd/v22/daemon"
 )
+
+// Supervised reports whether a service manager wants to be told how the daemon
+// is, rather than a person at a terminal.
+func Supervised() bool { return os.Getenv("NOTIFY_SOCKET") != "" }
 
 // Ready says that the daemon serves, or that a reload has ended. status is one
 // line for `systemctl status`.

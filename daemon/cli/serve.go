@@ -3,7 +3,6 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -29,22 +28,19 @@ The file is watched: a saved edit is served at once, and a file with an error in
 it changes nothing but the log. SIGHUP and ` + "`pixiecore reload`" + ` read it again at once.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			abs, err := filepath.Abs(path) // the working directory may change or go
+			if err != nil {
+				return failed(err)
+			}
+			err = run(cmd, daemon.Options{Path: abs, StateDir: state, Control: socket}, nil)
+			var bad *daemon.ConfigError
+			if errors.As(err, &bad) && bad.Missing {
 				fmt.Fprintf(cmd.ErrOrStderr(), "There is no %s yet. Write one; this is a start, of which every line can be changed:\n\n", path)
 				fmt.Fprint(cmd.ErrOrStderr(), config.Example())
 				fmt.Fprintf(cmd.ErrOrStderr(), "\nThen run `pixiecore check %s`, and this again.\nTo try pixiecore without a file, run `pixiecore boot`.\n", path)
 				return exitError{exitFailed, fmt.Errorf("configuration %s: no such file", path)}
 			}
-			abs, err := filepath.Abs(path) // the working directory may change or go
-			if err != nil {
-				return failed(err)
-			}
-			return run(cmd, daemon.Options{
-				Load:     func() (*config.Config, *config.Report) { return config.Load(abs) },
-				Path:     abs,
-				StateDir: state,
-				Control:  socket,
-			}, nil)
+			return err
 		},
 	}
 	cmd.Flags().StringVar(&path, "config", defaultConfig, "the configuration `file`")
@@ -67,7 +63,7 @@ func run(cmd *cobra.Command, o daemon.Options, bound func()) error {
 	o.Version = buildVersion()
 	d, err := daemon.New(o)
 	var bad *daemon.ConfigError
-	if errors.As(err, &bad) {
+	if errors.As(err, &bad) && !bad.Missing {
 		writeReport(cmd, bad.Report)
 		return exitError{exitFailed, fmt.Errorf("configuration refused, nothing is served: %w", err)}
 	}

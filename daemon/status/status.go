@@ -7,6 +7,9 @@
 //
 // # Decisions
 //
+// A start on the last good configuration, or on none, stands in the document
+// too, as standin, until the file is mended.
+//
 // A refused reload does not make the daemon unhealthy: it goes on serving, and
 // a supervisor that killed it for that would turn a typing error into an
 // outage. The refusal stands in the document.
@@ -32,6 +35,7 @@ type Report struct {
 	Generation     uint64           `json:"generation"`
 	Loaded         time.Time        `json:"loaded"` // when this generation was published
 	Files          []string         `json:"files"`
+	Standin        string           `json:"standin,omitempty"`     // why it is not what the file says since the start: one line
 	LastReload     *Reload          `json:"last_reload,omitempty"` // absent before the first
 	Listeners      []string         `json:"listeners"`
 	Rules          []Rule           `json:"rules"`

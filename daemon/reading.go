@@ -1,0 +1,121 @@
+package daemon
+
+import (
+	"archive/zip"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/pixiecore/pixiecore/config"
+)
+
+// A reading is the files of one attempt to load a configuration, as they were
+// read then: those that made it fail included, and those that were not there.
+type reading map[string]content
+
+type content struct {
+	data []byte
+	err  error
+}
+
+// read reads files that were read before.
+func read(paths []string) reading {
+	r := reading{}
+	for _, path := range paths {
+		r.open(path)
+	}
+	return r
+}
+
+// open reads a file, for config.LoadFrom.
+func (r reading) open(path string) ([]byte, error) {
+	data, err := config.ReadFile(path)
+	r[path] = content{data, err}
+	return data, err
+}
+
+// paths are those of all files.
+func (r reading) paths() []string { return slices.Sorted(maps.Keys(r)) }
+
+// digest tells contents apart. A file that cannot be read counts by its error.
+func (r reading) digest() [32]byte {
+	h := sha256.New()
+	for _, path := range r.paths() {
+		c := r[path]
+		fmt.Fprintf(h, "%q %x %v\n", path, sha256.Sum256(c.data), c.err)
+	}
+	return [32]byte(h.Sum(nil))
+}
+
+// lastGood is the name, in the state directory, of the configuration that was
+// served last: a ZIP archive of its files under their absolute paths.
+const lastGood = "last-good.zip"
+
+// save keeps the files for a start at which they are not usable. The archive is
+// for its owner only, since there may be secrets in it, and is replaced as a
+// whole.
+func (r reading) save(dir string, now time.Time) error {
+	f, err := os.CreateTemp(dir, lastGood+".*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name()) // fails when all went well
+	defer f.Close()
+	z := zip.NewWriter(f)
+	for _, path := range r.paths() {
+		c := r[path]
+		if c.err != nil {
+			continue // it is missing in the archive, too
+		}
+		w, err := z.CreateHeader(&zip.FileHeader{Name: member(path), Method: zip.Deflate, Modified: now})
+		if err != nil {
+			return err
+		}
+		if _, err := w.Write(c.data); err != nil {
+			return err
+		}
+	}
+	if err := errors.Join(z.Close(), f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), filepath.Join(dir, lastGood))
+}
+
+// loadLastGood loads the configuration at path, as it was when it was served
+// last, and says when that was.
+func loadLastGood(dir, path string) (*config.Config, time.Time, error) {
+	name := filepath.Join(dir, lastGood)
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	z, err := zip.OpenReader(name)
+	if err != nil {
+		return nil, time.Time{}, fmt.Errorf("%s: %w", name, err)
+	}
+	defer z.Close()
+	cfg, report := config.LoadFrom(path, func(path string) ([]byte, error) {
+		i := slices.IndexFunc(z.File, func(f *zip.File) bool { return f.Name == member(path) })
+		if i < 0 {
+			return nil, &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
+		}
+		f, err := z.File[i].Open()
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		return io.ReadAll(f)
+	})
+	return cfg, info.ModTime(), report.Err()
+}
+
+// member is the name in an archive of the file at an absolute path.
+func member(path string) string { return strings.TrimPrefix(filepath.ToSlash(path), "/") }
