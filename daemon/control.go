@@ -28,3 +28,16 @@ func (o operator) Status() status.Report { return o.d.report() }
 
 // Reload implements control.Daemon.
 func (o operator) Reload() (*config.Report, error) { return o.d.reload() }
+
+// Running implements control.Daemon.
+func (o operator) Running() control.Configuration {
+	gen, c := o.d.swap.Current().Gen, o.d.compiled()
+	x := c.Explainable()
+	x.Gen = gen
+	return x
+}
+
+// Explainable is c as package control explains and compares it.
+func (c *Compiled) Explainable() control.Configuration {
+	return control.Configuration{Config: c.Config, Table: c.Table, Loaders: c.Loaders}
+}

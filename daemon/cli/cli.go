@@ -75,7 +75,10 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.AddCommand(serveCommand(), reloadCommand(), statusCommand(), checkCommand(), fmtCommand(), bootCommand(), versionCommand())
+	root.AddCommand(
+		serveCommand(), reloadCommand(), statusCommand(), explainCommand(), planCommand(),
+		checkCommand(), fmtCommand(), bootCommand(), versionCommand(),
+	)
 
 	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -47,11 +46,11 @@ no daemon answers. With --json the document is that of /api/v1/status.`,
 			p := newPrinter(cmd.OutOrStdout())
 			show := func() { p.status(r, time.Now()) }
 			if mac != nil {
-				i := slices.IndexFunc(r.Machines, func(m events.Machine) bool { return string(m.MAC[:]) == string(mac) })
-				if i < 0 {
-					return exitError{exitNo, fmt.Errorf("%s: the daemon has not heard of this machine since it was started, or has forgotten it", mac)}
+				m, ok := machineOf(r.Machines, mac)
+				if !ok {
+					return unheard(mac)
 				}
-				what, show = r.Machines[i], func() { p.machine(r.Machines[i], time.Now()) }
+				what, show = m, func() { p.machine(m, time.Now()) }
 			}
 			if asJSON {
 				return failed(writeJSON(cmd.OutOrStdout(), what))
@@ -93,6 +92,9 @@ func (p *printer) status(r status.Report, now time.Time) {
 		from = " from " + strings.Join(r.Files, ", ")
 	}
 	p.printf("generation %d, loaded %s ago%s\n", r.Generation, ago(r.Loaded, now), from)
+	if r.Standin != "" {
+		p.printf("%s %s\n", p.paint(red, "in place of the file:"), r.Standin)
+	}
 	switch last := r.LastReload; {
 	case last == nil:
 	case last.OK:

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -48,7 +49,20 @@ func NewClient(path string) *Client {
 // Status asks what the daemon does.
 func (c *Client) Status(ctx context.Context) (status.Report, error) {
 	var r status.Report
-	return r, c.do(ctx, http.MethodGet, "/v1/status", nil, &r)
+	return r, c.do(ctx, http.MethodGet, "/v1/status", nil, nil, &r)
+}
+
+// Picture asks for what is served, and what becomes of the machines that were
+// seen.
+func (c *Client) Picture(ctx context.Context) (Picture, error) {
+	var p Picture
+	return p, c.do(ctx, http.MethodGet, "/v1/picture", nil, nil, &p)
+}
+
+// Explain asks what the configuration that is served makes of a machine.
+func (c *Client) Explain(ctx context.Context, q Question) (Explanation, error) {
+	var x Explanation
+	return x, c.do(ctx, http.MethodPost, "/v1/explain", nil, q, &x)
 }
 
 // Reload makes the daemon read its configuration again, and waits for the
@@ -57,11 +71,19 @@ func (c *Client) Status(ctx context.Context) (status.Report, error) {
 func (c *Client) Reload(ctx context.Context, width int, color bool) (Verdict, error) {
 	q := url.Values{"width": {strconv.Itoa(min(width, maxColumns))}, "color": {strconv.FormatBool(color)}}
 	var v Verdict
-	return v, c.do(ctx, http.MethodPost, "/v1/reload", q, &v)
+	return v, c.do(ctx, http.MethodPost, "/v1/reload", q, nil, &v)
 }
 
-func (c *Client) do(ctx context.Context, method, path string, query url.Values, into any) error {
-	req, err := http.NewRequestWithContext(ctx, method, "http://control"+path+"?"+query.Encode(), nil)
+func (c *Client) do(ctx context.Context, method, path string, query url.Values, body, into any) error {
+	var sent io.Reader
+	if body != nil {
+		b, err := json.Marshal(body)
+		if err != nil {
+			return err
+		}
+		sent = bytes.NewReader(b)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, "http://control"+path+"?"+query.Encode(), sent)
 	if err != nil {
 		return err
 	}
@@ -70,15 +92,15 @@ func (c *Client) do(ctx context.Context, method, path string, query url.Values, 
 		return c.explain(err)
 	}
 	defer resp.Body.Close()
-	body := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer))
+	answer := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer))
 	if resp.StatusCode != http.StatusOK {
 		var no refused
-		if err := body.Decode(&no); err != nil || no.Error == "" {
+		if err := answer.Decode(&no); err != nil || no.Error == "" {
 			return fmt.Errorf("control socket %q: %s: is the daemon of another version?", c.path, resp.Status)
 		}
 		return errors.New(no.Error)
 	}
-	if err := body.Decode(into); err != nil {
+	if err := answer.Decode(into); err != nil {
 		return fmt.Errorf("control socket %q: %w", c.path, err)
 	}
 	return nil

@@ -35,10 +35,15 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// fake is a daemon whose configuration is src.
-type fake struct{ src string }
+// fake is a daemon that reads src, and serves running.
+type fake struct {
+	src     string
+	running Configuration
+}
 
 func (f fake) Status() status.Report { return status.Report{Version: "test", Generation: 7} }
+
+func (f fake) Running() Configuration { return f.running }
 
 func (f fake) Reload() (*config.Report, error) {
 	_, report := config.Parse("pixiecore.hcl", []byte(f.src))
@@ -75,7 +80,7 @@ func serve(t testing.TB, d Daemon) (path string) {
 }
 
 func TestTheSocketIsForItsOwnerOnly(t *testing.T) {
-	path := serve(t, fake{good})
+	path := serve(t, fake{src: good})
 	for p, want := range map[string]os.FileMode{path: os.ModeSocket | 0o600, filepath.Dir(path): os.ModeDir | 0o700} {
 		st, err := os.Stat(p)
 		if err != nil || st.Mode() != want {
@@ -111,7 +116,7 @@ func TestAnotherUserIsRefused(t *testing.T) {
 	if os.Getuid() != 0 {
 		skip(t, "needs root: to be another user")
 	}
-	path := serve(t, fake{good})
+	path := serve(t, fake{src: good})
 	exe := filepath.Join(t.TempDir(), "client")
 	self, err := os.Executable()
 	if err != nil {
@@ -164,7 +169,7 @@ func TestASocketInTheWay(t *testing.T) {
 		l.Close()
 	})
 	t.Run("of a live process is an error", func(t *testing.T) {
-		path := serve(t, fake{good})
+		path := serve(t, fake{src: good})
 		if _, err := Listen(path); err == nil || !strings.Contains(err.Error(), "another pixiecore is running") {
 			t.Errorf("got %v", err)
 		}
@@ -203,14 +208,14 @@ func TestPath(t *testing.T) {
 
 func TestReloadTellsTheVerdictAndTheReport(t *testing.T) {
 	t.Run("applied", func(t *testing.T) {
-		got, err := NewClient(serve(t, fake{good})).Reload(t.Context(), 0, false)
+		got, err := NewClient(serve(t, fake{src: good})).Reload(t.Context(), 0, false)
 		if diff := cmp.Diff(Verdict{Applied: true, Generation: 7}, got); err != nil || diff != "" {
 			t.Errorf("%v\n%s", err, diff)
 		}
 	})
 	t.Run("refused", func(t *testing.T) {
 		for _, color := range []bool{false, true} {
-			got, err := NewClient(serve(t, fake{bad})).Reload(t.Context(), 60, color)
+			got, err := NewClient(serve(t, fake{src: bad})).Reload(t.Context(), 60, color)
 			if err != nil || got.Applied || got.Generation != 7 || len(got.Problems) == 0 || !strings.HasPrefix(got.Error, "pixiecore.hcl:3:3: unknown setting") {
 				t.Errorf("got %+v, %v", got, err)
 			}
@@ -223,6 +228,28 @@ func TestReloadTellsTheVerdictAndTheReport(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Over the socket, the answers are those of Explain and Draw.
+func TestTheDaemonIsAskedAboutWhatItServes(t *testing.T) {
+	c := compile(t, lab)
+	client := NewClient(serve(t, fake{running: c}))
+	q := Question{MAC: "52:54:00:00:00:01", Firmware: "efi64", Facts: map[string]string{"serial": "S1"}}
+	want, err := Explain(c, q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := client.Explain(t.Context(), q)
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Errorf("%v\n%s", err, diff)
+	}
+	picture, err := client.Picture(t.Context())
+	if diff := cmp.Diff(Draw(c, []Question{}), picture); err != nil || diff != "" {
+		t.Errorf("%v\n%s", err, diff)
+	}
+	if _, err := client.Explain(t.Context(), Question{}); err == nil || !strings.Contains(err.Error(), `MAC ""`) {
+		t.Errorf("a question without a machine: %v", err)
+	}
 }
 
 func TestNobodyAnswers(t *testing.T) {
@@ -246,11 +273,12 @@ func TestNobodyAnswers(t *testing.T) {
 
 // Whatever comes over the socket is answered, and with JSON or an error of HTTP.
 func FuzzHandler(f *testing.F) {
-	for _, target := range []string{"/v1/status", "/v1/reload?width=80&color=true", "/v1/reload?width=-1", "/v1/reload?width=%zz", "/../../etc"} {
+	for _, target := range []string{"/v1/status", "/v1/explain", "/v1/picture", "/v1/reload?width=80&color=true", "/v1/reload?width=-1", "/v1/reload?width=%zz", "/../../etc"} {
 		f.Add("POST", target, []byte("width=9"))
 		f.Add("GET", target, []byte(nil))
 	}
-	h := (&Server{Daemon: fake{bad}, Log: zap.NewNop()}).Handler()
+	f.Add("POST", "/v1/explain", []byte(`{"mac":"52:54:00:00:00:01","firmware":"efi64","facts":{"serial":"S1","subnet":"192.0.2.0/24"}}`))
+	h := (&Server{Daemon: fake{src: bad, running: compile(f, lab)}, Log: zap.NewNop()}).Handler()
 	f.Fuzz(func(t *testing.T, method, target string, body []byte) {
 		r, err := http.NewRequestWithContext(context.WithValue(t.Context(), peerKey{}, peer{}), method, "http://control"+target, bytes.NewReader(body))
 		if err != nil {

@@ -7,6 +7,8 @@
 //
 //	POST /v1/reload   read the configuration again, and say how that went
 //	GET  /v1/status   the document of the status listener
+//	POST /v1/explain  what becomes of one machine (a Question), and why
+//	GET  /v1/picture  what is served, to be compared with a file (a Picture)
 //
 // # Decisions
 //
@@ -25,6 +27,11 @@
 // The report of a reload is rendered by the daemon, for the width of the
 // caller's terminal: the lines of source that it shows are those that the
 // daemon has read, which may be no longer those of the file.
+//
+// A file that is not served is explained and compared by the command, not by
+// the daemon, which may not see what the operator sees: a service manager can
+// hide /home and /tmp from it. So Explain, Draw and Compare are functions of a
+// Configuration, and both sides call them.
 //
 // HTTP, because its bounds and time limits are known and tested, and because
 // curl --unix-socket is at hand when nothing else is.

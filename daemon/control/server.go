@@ -39,6 +39,8 @@ type Daemon interface {
 	// Reload reads the configuration again and serves it. The error says why
 	// the running one stays. The report is never nil.
 	Reload() (*config.Report, error)
+	// Running is the configuration that is served.
+	Running() Configuration
 }
 
 // A Verdict is how a reload went.
@@ -115,6 +117,14 @@ func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) { s.answer(w, s.Daemon.Status()) })
 	mux.HandleFunc("POST /v1/reload", s.reload)
+	mux.HandleFunc("POST /v1/explain", s.explain)
+	mux.HandleFunc("GET /v1/picture", func(w http.ResponseWriter, _ *http.Request) {
+		asked := []Question{}
+		for _, m := range s.Daemon.Status().Machines {
+			asked = append(asked, Ask(m))
+		}
+		s.answer(w, Draw(s.Daemon.Running(), asked))
+	})
 	own := os.Getuid()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p, ok := r.Context().Value(peerKey{}).(peer)
@@ -146,6 +156,22 @@ func (s *Server) reload(w http.ResponseWriter, r *http.Request) {
 	report.WriteText(&text, width, r.FormValue("color") == "true")
 	v.Text = text.String()
 	s.answer(w, v)
+}
+
+func (s *Server) explain(w http.ResponseWriter, r *http.Request) {
+	var q Question
+	d := json.NewDecoder(r.Body)
+	d.DisallowUnknownFields()
+	if err := d.Decode(&q); err != nil {
+		refuse(w, http.StatusBadRequest, fmt.Errorf("machine: %w", err))
+		return
+	}
+	x, err := Explain(s.Daemon.Running(), q)
+	if err != nil {
+		refuse(w, http.StatusBadRequest, err)
+		return
+	}
+	s.answer(w, x)
 }
 
 func (s *Server) answer(w http.ResponseWriter, v any) {

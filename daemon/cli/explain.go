@@ -1,0 +1,203 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pixiecore/pixiecore/booters/boot"
+	"github.com/pixiecore/pixiecore/daemon/control"
+	"github.com/pixiecore/pixiecore/protocols/events"
+)
+
+func explainCommand() *cobra.Command {
+	var (
+		socket, mac, live string
+		asJSON            bool
+		q                 = control.Question{Facts: map[string]string{}}
+		facts             = map[string]*string{}
+	)
+	cmd := &cobra.Command{
+		Use:   "explain [FILE]",
+		Short: "Say what a machine would boot, by which rule, and why not by an earlier one",
+		Long: `Say what a machine would boot: the rule that decides, for every rule before it
+the first condition that fails, the answers that the machine gets at each stage,
+and the script that iPXE is given at the end.
+
+The machine is described by its facts, or with --live is one that the running
+daemon has seen. Without FILE the configuration is the one that the daemon
+serves. Names of the boot's own (SERVER, TOKEN) are placeholders.
+
+A boot has two stages. The firmware tells its platform and what DHCP carries;
+what only iPXE knows (the CPU of a BIOS machine, serial, product, …) is unknown
+then. With --early it stays unknown.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			client := control.NewClient(socket)
+			switch {
+			case (mac == "") == (live == ""):
+				return exitError{exitUsage, errors.New("name the machine: --mac with facts, or --live for one that the daemon has seen")}
+			case live != "":
+				hw, err := parseMAC(live)
+				if err != nil {
+					return exitError{exitUsage, err}
+				}
+				if q, err = seenMachine(cmd, client, hw, q.Early); err != nil {
+					return err
+				}
+			default:
+				hw, err := parseMAC(mac)
+				if err != nil {
+					return exitError{exitUsage, err}
+				}
+				q.MAC = hw.String()
+				for name, value := range facts {
+					if cmd.Flags().Changed(flagOf(name)) {
+						q.Facts[name] = *value
+					}
+				}
+				if _, err := q.Machine(); err != nil {
+					return exitError{exitUsage, err}
+				}
+			}
+			x, err := explain(cmd, client, args, q)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return failed(writeJSON(cmd.OutOrStdout(), x))
+			}
+			p := newPrinter(cmd.OutOrStdout())
+			p.explanation(x)
+			return failed(p.err)
+		},
+	}
+	clientFlag(cmd, &socket)
+	f := cmd.Flags()
+	f.BoolVar(&asJSON, "json", false, "print JSON")
+	f.StringVar(&live, "live", "", "the `MAC` of a machine that the running daemon has seen")
+	f.StringVar(&mac, "mac", "", "the machine's `MAC` address")
+	f.StringVar(&q.Arch, "arch", "", "its `architecture`; without it the first that its firmware can have")
+	f.StringVar(&q.Firmware, "firmware", "bios", "its `firmware`")
+	f.BoolVar(&q.Early, "early", false, "only as far as the firmware's own request")
+	for name := range strings.SplitSeq((boot.DHCPFacts | boot.IPXEFacts).String(), ", ") {
+		facts[name] = f.String(flagOf(name), "", "the fact "+name)
+	}
+	return cmd
+}
+
+// flagOf is the flag for a fact.
+func flagOf(fact string) string { return strings.ReplaceAll(fact, "_", "-") }
+
+// seenMachine asks the daemon for what it knows of a machine.
+func seenMachine(cmd *cobra.Command, client *control.Client, mac net.HardwareAddr, early bool) (control.Question, error) {
+	r, err := client.Status(cmd.Context())
+	if err != nil {
+		return control.Question{}, failed(err)
+	}
+	m, ok := machineOf(r.Machines, mac)
+	if !ok {
+		return control.Question{}, unheard(mac)
+	}
+	q := control.Ask(m)
+	q.Early = q.Early || early
+	return q, nil
+}
+
+func machineOf(all []events.Machine, mac net.HardwareAddr) (events.Machine, bool) {
+	i := slices.IndexFunc(all, func(m events.Machine) bool { return string(m.MAC[:]) == string(mac) })
+	if i < 0 {
+		return events.Machine{}, false
+	}
+	return all[i], true
+}
+
+func unheard(mac net.HardwareAddr) error {
+	return exitError{exitNo, fmt.Errorf("%s: the daemon has not heard of this machine since it was started, or has forgotten it", mac)}
+}
+
+// explain asks the file that args name, or the daemon.
+func explain(cmd *cobra.Command, client *control.Client, args []string, q control.Question) (control.Explanation, error) {
+	if len(args) == 0 {
+		x, err := client.Explain(cmd.Context(), q)
+		return x, failed(err)
+	}
+	c, err := candidate(cmd, args[0])
+	if err != nil {
+		return control.Explanation{}, err
+	}
+	x, err := control.Explain(c, q)
+	return x, failed(err)
+}
+
+// candidate loads a file that is not served, and says so where it could not be.
+func candidate(cmd *cobra.Command, path string) (control.Configuration, error) {
+	cfg, report := load(cmd, path)
+	if err := report.Err(); err != nil {
+		writeReport(cmd, report)
+		return control.Configuration{}, exitError{exitFailed, fmt.Errorf("configuration refused: %w", err)}
+	}
+	compiled, err := compile(cfg)
+	if err != nil {
+		return control.Configuration{}, exitError{exitFailed, fmt.Errorf("configuration refused: %w", err)}
+	}
+	return compiled.Explainable(), nil
+}
+
+// explanation shows what becomes of a machine.
+func (p *printer) explanation(x control.Explanation) {
+	for i, w := range x.Walks {
+		if i > 0 {
+			p.printf("\n")
+		}
+		p.printf("%s\n", p.paint(bold, map[string]string{"firmware": "When the firmware asks", "ipxe": "When iPXE has reported"}[w.Stage]))
+		for _, s := range w.Steps {
+			mark, why := p.paint(green, "✓"), "matches"
+			switch s.Truth {
+			case "false":
+				mark, why = "✗", s.Failed+" does not fit"
+			case "unknown":
+				mark, why = "?", s.Failed+" is not known yet"
+			}
+			p.printf("  %s %s  %s: %s\n", mark, s.Rule, or(s.At), why)
+		}
+		switch w.Action {
+		case boot.Probe.String():
+			p.printf("  → iPXE is loaded, and asked\n")
+		case boot.Ignore.String():
+			if w.Rule == "" {
+				p.printf("  → ignored: no rule matches\n")
+				break
+			}
+			p.printf("  → ignored\n")
+		case boot.Local.String():
+			p.printf("  → boots its own disk\n")
+		default:
+			p.printf("  → boots %s\n", w.Boot)
+		}
+		if w.Error != "" {
+			p.printf("  %s\n", p.paint(red, w.Error))
+		}
+		for _, o := range w.Offers {
+			p.printf("  %-9s is offered: %s %s\n", o.Stage, o.Offer, o.File)
+			if o.Loader != "" {
+				p.printf("            which is %s\n", o.Loader)
+			}
+			if o.Error != "" {
+				p.printf("            %s\n", p.paint(red, o.Error))
+			}
+		}
+		for _, part := range [...][2]string{{"kernel", w.Kernel}, {"initrd", strings.Join(w.Initrd, " ")}, {"cmdline", w.Cmdline}} {
+			if part[1] != "" {
+				p.printf("  %-8s %s\n", part[0], part[1])
+			}
+		}
+		if w.Script != "" {
+			p.printf("\n%s", w.Script)
+		}
+	}
+}

@@ -1,0 +1,168 @@
+package control
+
+import (
+	"fmt"
+
+	"github.com/pixiecore/pixiecore/booters"
+	"github.com/pixiecore/pixiecore/booters/boot"
+	"github.com/pixiecore/pixiecore/booters/loaders"
+	"github.com/pixiecore/pixiecore/config"
+	"github.com/pixiecore/pixiecore/protocols/bootfiles"
+	"github.com/pixiecore/pixiecore/protocols/dhcp4"
+)
+
+// A Configuration is one that is served, or that could be.
+type Configuration struct {
+	Gen     uint64 // 0: it is not served
+	Config  *config.Config
+	Table   *booters.Table
+	Loaders *loaders.Set
+}
+
+// An Explanation is what becomes of one machine, and why.
+type Explanation struct {
+	Machine    Question `json:"machine"`
+	Generation uint64   `json:"generation,omitempty"` // 0: of a file that is not served
+	Walks      []Walk   `json:"walks"`                // over the rules: when the firmware asks, and when iPXE has reported
+}
+
+// A Walk is one way over the rules.
+type Walk struct {
+	Stage  string `json:"stage"` // "firmware" or "ipxe"
+	Steps  []Step `json:"steps"` // the rules that were looked at, in order
+	Action string `json:"action"`
+	Rule   string `json:"rule,omitempty"` // that decided; empty where none did
+	At     string `json:"at,omitempty"`
+	Boot   string `json:"boot,omitempty"`
+	Error  string `json:"error,omitempty"`
+
+	// Offers are the answers to the firmware's requests.
+	Offers []Offer `json:"offers,omitempty"`
+	// Kernel, Initrd and Cmdline are what the configuration says, and Script is
+	// what iPXE is given. Both only where iPXE has reported.
+	Kernel  string   `json:"kernel,omitempty"`
+	Initrd  []string `json:"initrd,omitempty"`
+	Cmdline string   `json:"cmdline,omitempty"`
+	Script  string   `json:"script,omitempty"`
+}
+
+// A Step is one rule on a Walk.
+type Step struct {
+	Rule   string `json:"rule"`
+	At     string `json:"at,omitempty"`
+	Truth  string `json:"truth"`            // "true", "false" or "unknown"
+	Failed string `json:"failed,omitempty"` // the first condition that keeps it from being true
+}
+
+// An Offer is what one kind of program on the machine is answered.
+type Offer struct {
+	Stage  string `json:"stage"` // dhcp4.Stage: "rom", "http-boot", "ipxe"
+	Offer  string `json:"offer"` // dhcp4.Offering: "loader", "script", "nothing"
+	File   string `json:"file,omitempty"`
+	Loader string `json:"loader,omitempty"` // the file that is served under that name
+	Error  string `json:"error,omitempty"`  // why it is not
+}
+
+// Placeholders of what is made anew for each boot.
+const (
+	sampleBase  = "http://SERVER"
+	sampleToken = "TOKEN"
+)
+
+// Explain says what c makes of the machine. The error is about q.
+func Explain(c Configuration, q Question) (Explanation, error) {
+	x := Explanation{Machine: q, Generation: c.Gen}
+	early, late := q, q
+	early.Early = true
+	m, err := early.Machine()
+	if err != nil {
+		return x, err
+	}
+	first := walk(c, "firmware", m)
+	for _, s := range []dhcp4.Stage{dhcp4.StageROM, dhcp4.StageHTTPBoot, dhcp4.StageIPXE} {
+		if s != dhcp4.StageHTTPBoot || m.Firmware != boot.FirmwareX86PC {
+			first.Offers = append(first.Offers, offer(c, m, s, action(first.Action)))
+		}
+	}
+	x.Walks = append(x.Walks, first)
+	if q.Early || first.Action == boot.Ignore.String() {
+		return x, nil
+	}
+	if m, err = late.Machine(); err != nil {
+		return x, err
+	}
+	x.Walks = append(x.Walks, walk(c, "ipxe", m))
+	return x, nil
+}
+
+func action(word string) boot.Action {
+	for _, a := range []boot.Action{boot.Boot, boot.Local, boot.Probe} {
+		if a.String() == word {
+			return a
+		}
+	}
+	return boot.Ignore
+}
+
+func walk(c Configuration, stage string, m boot.Machine) Walk {
+	trace := c.Table.Explain(m)
+	v := trace.Verdict
+	w := Walk{Stage: stage, Steps: []Step{}, Action: v.Action.String(), Rule: v.Rule, At: v.Pos, Boot: v.Boot}
+	for _, s := range trace.Steps {
+		w.Steps = append(w.Steps, Step{Rule: s.Rule, At: s.Pos, Truth: s.Truth.String(), Failed: s.Failed})
+	}
+	err := trace.Err
+	if m.Probed && err == nil {
+		w.Script, err = script(v, m)
+		w.source(c.Config.Rules)
+	}
+	if err != nil {
+		w.Error = err.Error()
+	}
+	return w
+}
+
+// script is what iPXE is given.
+func script(v boot.Verdict, m boot.Machine) (string, error) {
+	switch v.Action {
+	case boot.Boot:
+		return bootfiles.Boot(sampleBase, v.Spec, m.MAC, "")
+	case boot.Local:
+		return bootfiles.LocalDisk(m.Firmware), nil
+	default:
+		return bootfiles.Leave("the server does not boot this machine"), nil
+	}
+}
+
+// source tells what the configuration says, of which the script holds sealed IDs.
+func (w *Walk) source(rules []booters.Rule) {
+	for _, r := range rules {
+		if r.Name == w.Rule && r.Action.Spec != nil && w.Action == boot.Boot.String() {
+			w.Kernel, w.Cmdline = string(r.Action.Spec.Kernel), r.Action.Spec.Cmdline
+			for _, i := range r.Action.Spec.Initrd {
+				w.Initrd = append(w.Initrd, string(i))
+			}
+		}
+	}
+}
+
+// offer is what DHCP answers a program on the machine.
+func offer(c Configuration, m boot.Machine, s dhcp4.Stage, a boot.Action) Offer {
+	o := dhcp4.Strategy(dhcp4.Client{Machine: m, Stage: s}, a)
+	x := Offer{Stage: s.String(), Offer: o.String()}
+	switch o {
+	case dhcp4.OfferScript:
+		x.File = bootfiles.ScriptURL(sampleBase, sampleToken)
+	case dhcp4.OfferLoader, dhcp4.OfferLoaderByHTTP:
+		x.File = bootfiles.LoaderPath(sampleToken, m.Firmware)
+		if o == dhcp4.OfferLoaderByHTTP {
+			x.File = sampleBase + "/" + x.File
+		}
+		l, ok := c.Loaders.Get(m.Firmware)
+		if !ok {
+			x.Error = fmt.Sprintf("there is no loader for %s, so the machine gets no answer", m.Firmware)
+		}
+		x.Loader = l.Path
+	}
+	return x
+}

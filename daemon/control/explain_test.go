@@ -1,0 +1,205 @@
+package control
+
+import (
+	"bytes"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/pixiecore/pixiecore/booters"
+	"github.com/pixiecore/pixiecore/booters/boot"
+	"github.com/pixiecore/pixiecore/booters/loaders"
+	"github.com/pixiecore/pixiecore/config"
+	"github.com/pixiecore/pixiecore/protocols/events"
+)
+
+// compile makes a configuration of src, with a loader for BIOS machines only.
+func compile(t testing.TB, src string) Configuration {
+	t.Helper()
+	cfg, report := config.Parse("pixiecore.hcl", []byte(src))
+	if err := report.Err(); err != nil {
+		t.Fatal(err)
+	}
+	seal, err := booters.NewSealer(bytes.Repeat([]byte("k"), 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	table, err := booters.NewTable(seal, booters.NewSources(), cfg.Inventory, cfg.Rules)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bios := filepath.Join(t.TempDir(), "undionly.kpxe")
+	if err := os.WriteFile(bios, bytes.Repeat([]byte("undionly"), 1000), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	set, _, err := loaders.Load(map[boot.Firmware]string{boot.FirmwareX86PC: bios}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Configuration{Gen: 7, Config: cfg, Table: table, Loaders: set}
+}
+
+const lab = `
+listener "http" {}
+boot "linux" {
+  kernel  = "/srv/linux"
+  initrd  = ["/srv/initrd"]
+  cmdline = "quiet"
+}
+rule "printers" {
+  match { mac = "00:80:77:*" }
+  ignore = true
+}
+rule "serial" {
+  match {
+    mac    = "52:54:00:*"
+    serial = "S1"
+  }
+  local = true
+}
+rule "x64" {
+  match { arch = "x64" }
+  boot = boot.linux
+}
+`
+
+func TestExplain(t *testing.T) {
+	c := compile(t, lab)
+	for _, tc := range []struct {
+		name string
+		q    Question
+		want []Walk // but for offers and scripts
+	}{
+		{"ignored at once", Question{MAC: "00:80:77:00:00:01"}, []Walk{
+			{Stage: "firmware", Action: "ignore", Rule: "printers", At: "pixiecore.hcl:8", Steps: []Step{{"printers", "pixiecore.hcl:8", "true", ""}}},
+		}},
+		{"a serial number that decides", Question{MAC: "52:54:00:00:00:01", Firmware: "efi64", Facts: map[string]string{"serial": "S1"}}, []Walk{
+			{Stage: "firmware", Action: "probe", Rule: "serial", At: "pixiecore.hcl:12", Steps: []Step{
+				{"printers", "pixiecore.hcl:8", "false", "mac"}, {"serial", "pixiecore.hcl:12", "unknown", "serial"}, {"x64", "pixiecore.hcl:19", "true", ""},
+			}},
+			{Stage: "ipxe", Action: "local", Rule: "serial", At: "pixiecore.hcl:12", Steps: []Step{
+				{"printers", "pixiecore.hcl:8", "false", "mac"}, {"serial", "pixiecore.hcl:12", "true", ""},
+			}},
+		}},
+		{"a CPU of which nothing is known yet", Question{MAC: "52:55:00:00:00:01", Arch: "x64", Early: true}, []Walk{
+			{Stage: "firmware", Action: "probe", Rule: "x64", At: "pixiecore.hcl:19", Steps: []Step{
+				{"printers", "pixiecore.hcl:8", "false", "mac"}, {"serial", "pixiecore.hcl:12", "false", "mac"}, {"x64", "pixiecore.hcl:19", "unknown", "arch"},
+			}},
+		}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			got, err := Explain(c, tc.q)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tc.want, got.Walks, cmpopts.IgnoreFields(Walk{}, "Offers", "Script")); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestExplainTellsWhatTheMachineIsGiven(t *testing.T) {
+	c := compile(t, lab)
+	got, err := Explain(c, Question{MAC: "52:55:00:00:00:01", Arch: "x64"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, _ := c.Loaders.Get(boot.FirmwareX86PC)
+	want := []Offer{
+		{Stage: "rom", Offer: "loader", File: "TOKEN/undionly.kpxe", Loader: l.Path},
+		{Stage: "ipxe", Offer: "script", File: "http://SERVER/_/ipxe?token=TOKEN"},
+	}
+	if diff := cmp.Diff(want, got.Walks[0].Offers); diff != "" {
+		t.Error(diff)
+	}
+	w := got.Walks[1]
+	if w.Boot != "linux" || w.Kernel != "/srv/linux" || w.Cmdline != "quiet" || !cmp.Equal(w.Initrd, []string{"/srv/initrd"}) ||
+		!strings.Contains(w.Script, "kernel --name kernel http://SERVER/_/file?name=") || !strings.HasSuffix(w.Script, "boot kernel initrd=initrd0 quiet\n") {
+		t.Errorf("got %+v", w)
+	}
+	// A platform without a loader gets no answer, and that is said.
+	got, err = Explain(c, Question{MAC: "52:55:00:00:00:01", Firmware: "efi64"})
+	if err != nil || got.Walks[0].Offers[0].Error != "there is no loader for efi64, so the machine gets no answer" {
+		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
+func TestAQuestionThatCannotBe(t *testing.T) {
+	for _, tc := range []struct {
+		q    Question
+		want string
+	}{
+		{Question{MAC: "52:54"}, "not an address"},
+		{Question{MAC: "52:54:00:00:00:01", Firmware: "uefi"}, "several are called so"},
+		{Question{MAC: "52:54:00:00:00:01", Firmware: "efi64", Arch: "arm64"}, "no machine with firmware efi64 has it; it is one of [x64]"},
+		{Question{MAC: "52:54:00:00:00:01", Arch: "x65"}, `architecture "x65"`},
+		{Question{MAC: "52:54:00:00:00:01", Facts: map[string]string{"colour": "red"}}, `fact "colour"`},
+		{Question{MAC: "52:54:00:00:00:01", Facts: map[string]string{"subnet": "here"}}, `subnet "here"`},
+		{Question{MAC: "52:54:00:00:00:01", Facts: map[string]string{"relay": "here"}}, `relay "here"`},
+	} {
+		if _, err := tc.q.Machine(); err == nil || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%+v: got %v, want %q", tc.q, err, tc.want)
+		}
+	}
+}
+
+func TestAskIsWhatTheDaemonKnows(t *testing.T) {
+	mac, _ := net.ParseMAC("52:54:00:00:00:01")
+	for _, tc := range []struct {
+		name  string
+		facts events.Facts
+		early bool
+	}{
+		{"DHCP only", events.Facts{Arch: "ia32", Firmware: "bios", UUID: "4c4c4544-0042-3510-8053-b4c04f463433"}, true},
+		{"a CPU that iPXE has seen", events.Facts{Arch: "x64", Firmware: "bios"}, false},
+		{"a serial number", events.Facts{Arch: "x64", Firmware: "efi64", Serial: "S1"}, false},
+	} {
+		if q := Ask(events.Machine{MAC: [6]byte(mac), Facts: tc.facts}); q.Early != tc.early || q.MAC != mac.String() {
+			t.Errorf("%s: got %+v", tc.name, q)
+		}
+	}
+}
+
+func TestCompare(t *testing.T) {
+	machines := []Question{{MAC: "52:54:00:00:00:01", Firmware: "efi64"}, {MAC: "00:80:77:00:00:01"}, {MAC: "52:55:00:00:00:01", Arch: "x64"}}
+	for _, tc := range []struct {
+		name, old, new string
+		want           []Change
+	}{
+		{"nothing", "", "", []Change{}},
+		{"a comment", "rule \"x64\"", "# for machines of 64 bits\nrule \"x64\"", []Change{}},
+		{"a kernel", "/srv/linux", "/srv/linux-2", []Change{
+			{"rule", "x64", "boots linux", "boots linux, with other settings"},
+			{"machine", "52:54:00:00:00:01", `boots linux by rule "x64"`, `boots linux by rule "x64", with other settings`},
+			{"machine", "52:55:00:00:00:01", `boots linux by rule "x64"`, `boots linux by rule "x64", with other settings`},
+		}},
+		{"a match", `"00:80:77:*"`, `"00:80:78:*"`, []Change{
+			{"rule", "printers", "is ignored", "is ignored, with other settings"},
+			{"machine", "00:80:77:00:00:01", `is ignored by rule "printers"`, "is ignored"},
+		}},
+		{"a rule's name", `rule "printers"`, `rule "paper"`, []Change{
+			{"rule", "paper", "", "is ignored"}, {"rule", "printers", "is ignored", ""},
+			{"machine", "00:80:77:00:00:01", `is ignored by rule "printers"`, `is ignored by rule "paper"`},
+		}},
+		{"a listener", `listener "http" {}`, "listener \"http\" {}\nlistener \"status\" {}", []Change{{"listener", "status 127.0.0.1:8067", "", "is served"}}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			old := compile(t, lab)
+			next := compile(t, strings.Replace(lab, tc.old, tc.new, 1))
+			next.Loaders = old.Loaders
+			if diff := cmp.Diff(tc.want, Compare(Draw(old, machines), Draw(next, machines))); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+	a, b := Element{Name: "a"}, Element{Name: "b"}
+	if !reordered([]Element{a, b}, []Element{b, a}) || reordered([]Element{a, b}, []Element{b}) || reordered([]Element{a, b}, []Element{a, {Name: "c"}, b}) {
+		t.Error("the order of rules")
+	}
+}
