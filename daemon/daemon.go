@@ -25,6 +25,7 @@ import (
 	"github.com/pixiecore/pixiecore/daemon/status"
 	"github.com/pixiecore/pixiecore/protocols/dhcp4"
 	"github.com/pixiecore/pixiecore/protocols/events"
+	"github.com/pixiecore/pixiecore/protocols/facts"
 	"github.com/pixiecore/pixiecore/protocols/netio"
 	"github.com/pixiecore/pixiecore/systemd"
 )
@@ -79,6 +80,7 @@ type Daemon struct {
 
 	interfaces *netio.Interfaces
 	chains     *dhcp4.Chains
+	facts      *facts.Table // outlives generations and listeners, like a boot under way
 
 	poll       time.Duration // between two looks at the files without an event
 	fileEvents func() (*fsnotify.Watcher, error)
@@ -111,7 +113,7 @@ func New(o Options) (*Daemon, error) {
 	d := &Daemon{
 		opts: o, log: o.Log, level: zap.NewAtomicLevel(),
 		sources: booters.NewSources(), swap: &booters.Swapper{}, events: events.New(), started: time.Now(),
-		interfaces: netio.NewInterfaces(), chains: &dhcp4.Chains{}, poll: pollEvery, fileEvents: fsnotify.NewWatcher,
+		interfaces: netio.NewInterfaces(), chains: &dhcp4.Chains{}, facts: facts.New(), poll: pollEvery, fileEvents: fsnotify.NewWatcher,
 	}
 	files := reading{}
 	cfg, report := d.load(files)

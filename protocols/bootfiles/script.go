@@ -150,9 +150,9 @@ const (
 	screenPause = 15
 )
 
-// facts are the settings that iPXE reports, beside the CPU. The keys are those
+// reports are the settings that iPXE reports, beside the CPU. The keys are those
 // of the query.
-var facts = [...][2]string{
+var reports = [...][2]string{
 	{"platform", "${platform}"}, {"buildarch", "${buildarch}"}, {"ip", "${netX/ip}"}, {"uuid", "${uuid}"},
 	{"serial", "${serial:uristring}"}, {"manufacturer", "${manufacturer:uristring}"},
 	{"product", "${product:uristring}"}, {"asset", "${asset:uristring}"}, {"hostname", "${hostname:uristring}"},
@@ -216,7 +216,7 @@ func Stub(base string, m Machine) string {
 	s.line("cpuid --ext 29 && set cpu x64 ||")
 	s.line(":report")
 	q := m.query() + "&facts=1&cpu=${cpu}"
-	for _, f := range facts {
+	for _, f := range reports {
 		q += "&" + f[0] + "=" + f[1]
 	}
 	s.chain(base + ScriptPath + "?" + q)

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/pixiecore/pixiecore/booters/boot"
+	"github.com/pixiecore/pixiecore/protocols/facts"
 )
 
 // Names of the scripts in the tree.
@@ -99,6 +100,20 @@ type File struct {
 type Tree struct {
 	Source boot.Source
 	Tokens boot.TokenKey
+	Facts  *facts.Table // what machines said in DHCP; nil: nothing is known of any
+}
+
+// Machine is the machine that the token names, with what it said in DHCP. Where
+// that is forgotten, the token still tells the transport.
+func (t Tree) Machine(token boot.Token) boot.Machine {
+	m := token.Machine()
+	if m.Facts = t.Facts.Of(m.MAC); m.Facts == nil {
+		m.Facts = &boot.Facts{Known: boot.FactTransport, Transport: boot.TransportPXE}
+		if p, _ := token.Type.Platform(); p.HTTP {
+			m.Facts.Transport = boot.TransportHTTP
+		}
+	}
+	return m
 }
 
 // Open looks name up, with or without a leading slash. base is
@@ -116,7 +131,7 @@ func (t Tree) Open(ctx context.Context, name, base string) (File, error) {
 	if err != nil {
 		return File{}, fmt.Errorf("%q: %w", name, boot.ErrNotFound)
 	}
-	m := token.Machine()
+	m := t.Machine(token)
 	f := File{Name: strings.TrimLeft(file, "/"), Machine: m, Gen: snap.Gen}
 	if f.Name != loaderName(m.Firmware) && f.Name != AutoexecScript {
 		return File{}, fmt.Errorf("%q: %w", name, boot.ErrNotFound)

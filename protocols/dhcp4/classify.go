@@ -41,15 +41,6 @@ type Client struct {
 	UUID []byte
 }
 
-// uuid is the UUID as people write it, empty where the ROM sent none.
-func (c Client) uuid() string {
-	if c.UUID == nil {
-		return ""
-	}
-	u := c.UUID[1:]
-	return fmt.Sprintf("%x-%x-%x-%x-%x", u[:4], u[4:6], u[6:8], u[8:10], u[10:])
-}
-
 // Errors of Classify. All mean that the request gets no answer.
 var (
 	errNotRequest  = errors.New("not a BOOTREQUEST from Ethernet hardware")
@@ -69,8 +60,8 @@ var optionIPXE = dhcpv4.GenericOptionCode(175)
 
 const ipxeFeatureHTTP = 19
 
-// Classify says who sent req and at which stage of its boot it is. It fails
-// for a request that is none of ours, saying why.
+// Classify says who sent req, at which stage of its boot it is, and what it tells
+// of the machine. It fails for a request that is none of ours, saying why.
 func Classify(req *dhcpv4.DHCPv4) (Client, error) {
 	if req.OpCode != dhcpv4.OpcodeBootRequest || len(req.ClientHWAddr) != 6 {
 		return Client{}, errNotRequest
@@ -114,6 +105,11 @@ func Classify(req *dhcpv4.DHCPv4) (Client, error) {
 	case http || p.HTTP:
 		c.Stage = StageHTTPBoot
 	}
+	transport := boot.TransportPXE
+	if http || p.HTTP {
+		transport = boot.TransportHTTP
+	}
+	c.Machine.Facts = said(req, c.Stage, transport)
 	return c, nil
 }
 

@@ -22,6 +22,7 @@ import (
 	"github.com/pixiecore/pixiecore/booters/boot"
 	"github.com/pixiecore/pixiecore/protocols/bootfiles"
 	"github.com/pixiecore/pixiecore/protocols/events"
+	"github.com/pixiecore/pixiecore/protocols/facts"
 	"github.com/pixiecore/pixiecore/protocols/netio"
 	"github.com/pixiecore/pixiecore/protocols/pxeclient"
 )
@@ -30,7 +31,7 @@ var update = flag.Bool("update", false, "write testdata/*.golden anew")
 
 var (
 	mac  = net.HardwareAddr{0x52, 0x54, 0, 0x12, 0x34, 0x56}
-	uuid = [16]byte{0x4c, 0x4c, 0x45, 0x44, 0, 0x42, 0x35, 0x10, 0x80, 0x53, 0xb4, 0xc0, 0x4f, 0x46, 0x34, 0x33}
+	uuid = [16]byte{0x44, 0x45, 0x4c, 0x4c, 0x42, 0, 0x10, 0x35, 0x80, 0x53, 0xb4, 0xc0, 0x4f, 0x46, 0x34, 0x33} // as it is sent
 	xid  = [4]byte{1, 2, 3, 4}
 	us   = netip.MustParseAddr("192.0.2.1")
 )
@@ -105,7 +106,7 @@ func TestClassifyKnowsEveryFirmware(t *testing.T) {
 			if diff := cmp.Diff(wants[p.Name], got); diff != "" {
 				t.Errorf("-want +got\n%s", diff)
 			}
-			if got, want := c.uuid(), "4c4c4544-0042-3510-8053-b4c04f463433"; got != want {
+			if got, want := c.Machine.Facts.UUID, "4c4c4544-0042-3510-8053-b4c04f463433"; got != want {
 				t.Errorf("uuid: got %s, want %s", got, want)
 			}
 		})
@@ -322,7 +323,7 @@ func (b booter) Current() *boot.Snapshot {
 	}}
 }
 
-// server is one whose Conn is not used.
+// server is one whose Conn is neither read nor written.
 func server(t testing.TB, role Role, b booter) *Server {
 	t.Helper()
 	tokens, err := boot.NewTokenKey(bytes.Repeat([]byte{7}, 32))
@@ -331,7 +332,7 @@ func server(t testing.TB, role Role, b booter) *Server {
 	}
 	return &Server{
 		Role: role, Source: b, Tokens: tokens, Interfaces: netio.NewInterfaces(), Settings: set(Settings{}),
-		Chains: &Chains{}, Events: events.New(), Log: zap.NewNop(),
+		Conn: boundTo("0.0.0.0:67"), Chains: &Chains{}, Facts: facts.New(), Events: events.New(), Log: zap.NewNop(),
 	}
 }
 
@@ -487,6 +488,7 @@ func FuzzAnswer(f *testing.F) {
 		f.Add(p.Discover(mac, xid, uuid).ToBytes(), true)
 	}
 	f.Add(discover(f, "efi-x64", option(82, []byte{1, 1, 1}), option(61, []byte{1, 2})).ToBytes(), false)
+	f.Add(discover(f, "efi-x64", giaddr("127.9.0.1"), option(82, []byte("\x01\x03a\x1bb\x02\x02\x00\x06\x05\x04\x7f\x09\x00\x00")), option(77, []byte("\x02a\x07\x01b"))).ToBytes(), false)
 	lo := loopback(f)
 	all := booter{"*": {Action: boot.Boot, Spec: &boot.Spec{Kernel: "k"}}}
 	servers := map[bool]*Server{false: server(f, ProxyDHCP, all), true: server(f, BootServer, all)}
@@ -499,6 +501,12 @@ func FuzzAnswer(f *testing.F) {
 			return
 		}
 		s.record(a)
+		heard := a.client.Machine.Facts
+		for _, text := range []string{heard.UUID, heard.VendorClass, heard.UserClass, heard.CircuitID, heard.RemoteID} {
+			if text != facts.Text(text) {
+				t.Errorf("a fact that is not fit to be shown: %q", text)
+			}
+		}
 		req, err := dhcpv4.FromBytes(packet)
 		if err != nil {
 			t.Fatalf("answered what does not parse: %v", err)

@@ -10,6 +10,10 @@
 // and tested as a table: Classify says who asks, Strategy what kind of answer
 // that machine can use, Offer and Ack write it, destination addresses it.
 //
+// What the request tells of the machine beside (relay, circuit, classes, UUID:
+// boot.Facts) goes to package facts, from which all servers of the daemon take
+// it for the rest of the boot.
+//
 // # Decisions
 //
 // Only machines that announce themselves as PXEClient or HTTPClient and name
@@ -28,6 +32,10 @@
 // "local" on UEFI is a boot menu whose only entry is type 0, which the
 // firmware takes as "go on to the next boot option": no loader is sent, so it
 // works under Secure Boot too. Everywhere else iPXE does it.
+//
+// Where a machine is, is told by its relay: option 82's link selection, else
+// giaddr. Without a relay it is the link of the interface that the request came
+// in by. The address that the machine is leased is not waited for.
 //
 // The file name stands in the BOOTP field, because U-Boot and old ROMs read
 // nothing else, and some read option 67 without its length. Only what is longer

@@ -3,9 +3,21 @@ package dhcp4
 import (
 	"context"
 	"io"
+	"net/netip"
 
 	"github.com/pixiecore/pixiecore/booters/boot"
+	"github.com/pixiecore/pixiecore/protocols/netio"
 )
+
+// bound is a Conn that only has an address.
+type bound struct {
+	netio.Conn
+	addr netip.AddrPort
+}
+
+func boundTo(addr string) netio.Conn { return bound{addr: netip.MustParseAddrPort(addr)} }
+
+func (b bound) LocalAddr() netip.AddrPort { return b.addr }
 
 // decider answers by MAC, or for all machines under "*".
 type decider struct{ by booter }

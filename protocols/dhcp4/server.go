@@ -15,6 +15,7 @@ import (
 	"github.com/pixiecore/pixiecore/booters/boot"
 	"github.com/pixiecore/pixiecore/protocols/bootfiles"
 	"github.com/pixiecore/pixiecore/protocols/events"
+	"github.com/pixiecore/pixiecore/protocols/facts"
 	"github.com/pixiecore/pixiecore/protocols/netio"
 )
 
@@ -68,6 +69,7 @@ type Server struct {
 	Tokens     boot.TokenKey
 	Interfaces *netio.Interfaces
 	Chains     *Chains
+	Facts      *facts.Table // remembers them for the other servers; nil: nothing is remembered
 	Events     *events.Log
 	Log        *zap.Logger
 }
@@ -178,15 +180,15 @@ func (s *Server) handle(ctx context.Context, d netio.Datagram) (answer, error) {
 		return a, err
 	}
 
-	s.Events.SetFacts([6]byte(a.client.Machine.MAC), events.Facts{
-		Arch: a.client.Machine.Arch.Name(), Firmware: a.client.Machine.Firmware.String(), UUID: a.client.uuid(),
-	})
+	m := &a.client.Machine
+	arrived(m.Facts, s.Role, s.listener(set), iface, d.Peer.Addr())
+	m.Facts = s.Facts.Heard([6]byte(m.MAC), m.Facts, time.Now())
+	s.Events.SetFacts([6]byte(m.MAC), events.Facts{Arch: m.Arch.Name(), Firmware: m.Firmware.String(), UUID: m.Facts.UUID})
 	snap := s.Source.Current() // once: one request, one generation
 	a.gen = snap.Gen
 	ctx, cancel := context.WithTimeout(ctx, decideTimeout)
 	defer cancel()
-	m := a.client.Machine
-	if a.verdict, err = boot.Decide(ctx, snap.Booter, m); err != nil {
+	if a.verdict, err = boot.Decide(ctx, snap.Booter, *m); err != nil {
 		return a, errOperator{err}
 	}
 	a.offering = Strategy(a.client, a.verdict.Action)
@@ -272,6 +274,15 @@ func (s *Server) address(set Settings, req *dhcpv4.DHCPv4, d netio.Datagram, ifa
 		return a, nil
 	}
 	return netip.Addr{}, fmt.Errorf("interface %s has no IPv4 address to answer from: give it one, or set advertise in the listener", iface.Name)
+}
+
+// listener is the address that the operator gave this listener.
+func (s *Server) listener(set Settings) netip.AddrPort {
+	a := s.Conn.LocalAddr()
+	if set.Address.IsValid() {
+		return netip.AddrPortFrom(set.Address, a.Port())
+	}
+	return a
 }
 
 func (s Settings) tftp(addr netip.Addr) netip.Addr {

@@ -21,6 +21,7 @@ import (
 	"github.com/pixiecore/pixiecore/booters/boot"
 	"github.com/pixiecore/pixiecore/protocols/bootfiles"
 	"github.com/pixiecore/pixiecore/protocols/events"
+	"github.com/pixiecore/pixiecore/protocols/facts"
 )
 
 // Time limits and bounds of a connection.
@@ -130,12 +131,17 @@ func (s *Server) machine(q url.Values) (m boot.Machine, id bootfiles.Machine, er
 		if err != nil {
 			return m, id, errRequest{http.StatusBadRequest, "unknown token"}
 		}
-		id.Token, m = t, token.Machine()
+		id.Token, m = t, s.Tree.Machine(token)
 	} else {
 		if id.MAC, err = net.ParseMAC(q.Get("mac")); err != nil || len(id.MAC) != 6 {
 			return m, id, errRequest{http.StatusBadRequest, "missing or invalid mac"}
 		}
-		m.MAC = id.MAC
+		m.MAC, m.Facts = id.MAC, s.Tree.Facts.Of(id.MAC)
+		if m.Facts == nil {
+			// Another DHCP server sent the machine here: all that is known of
+			// its boot is that iPXE does it.
+			m.Facts = &boot.Facts{Known: boot.FactIPXE, IPXE: true}
+		}
 		switch id.Arch = q.Get("arch"); id.Arch {
 		case "0", "1": // the original's numbers: IA32 under a BIOS, or X64 under a UEFI
 			if id.Arch == "1" {
@@ -151,11 +157,38 @@ func (s *Server) machine(q url.Values) (m boot.Machine, id bootfiles.Machine, er
 			return m, id, errRequest{http.StatusBadRequest, "missing or invalid arch"}
 		}
 	}
-	m.Probed = q.Get("facts") == "1"
-	if m.Probed && m.Firmware == boot.FirmwareX86PC && q.Get("cpu") == "x64" {
-		m.Arch = boot.ArchX64
+	if m.Probed = q.Get("facts") == "1"; m.Probed {
+		m.Facts = reported(q, m.Facts)
+		if m.Firmware == boot.FirmwareX86PC && q.Get("cpu") == "x64" {
+			m.Arch = boot.ArchX64
+		}
 	}
 	return m, id, nil
+}
+
+// reported adds what iPXE says in the query to what is known from DHCP. What it
+// has no word for is a fact that the machine does not have.
+func reported(q url.Values, dhcp *boot.Facts) *boot.Facts {
+	f := *dhcp
+	for _, said := range [...]struct {
+		fact boot.Fact
+		to   *string
+		key  string
+	}{
+		{boot.FactSerial, &f.Serial, "serial"}, {boot.FactManufacturer, &f.Manufacturer, "manufacturer"}, {boot.FactProduct, &f.Product, "product"},
+		{boot.FactAsset, &f.Asset, "asset"}, {boot.FactHostname, &f.Hostname, "hostname"},
+	} {
+		if text := facts.Text(q.Get(said.key)); text != "" {
+			f.Known |= said.fact
+			*said.to = text
+		}
+	}
+	// The UUID of the DHCP request stands, so that a boot has one.
+	if uuid, err := boot.ParseUUID(q.Get("uuid")); err == nil && !f.Knows(boot.FactUUID) {
+		f.Known |= boot.FactUUID
+		f.UUID = uuid
+	}
+	return &f
 }
 
 // platform is what iPXE's settings platform and buildarch say.

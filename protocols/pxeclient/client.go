@@ -14,6 +14,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 
@@ -57,7 +58,7 @@ type Client struct {
 	Profile Profile
 	Program *Profile // the iPXE that it loads; nil: what Profile.Becomes names
 	MAC     net.HardwareAddr
-	UUID    [16]byte
+	UUID    [16]byte // in the order in which it is written
 	// Facts are further settings of iPXE by name: serial, manufacturer,
 	// product, asset, hostname.
 	Facts map[string]string
@@ -342,6 +343,15 @@ func (m *machine) dhcp(ctx context.Context, s settings) error {
 	return nil
 }
 
+// onWire is a UUID as DHCP carries it: the first three fields little-endian, as
+// in SMBIOS (RFC 4578 §2.3).
+func onWire(u [16]byte) [16]byte {
+	slices.Reverse(u[0:4])
+	slices.Reverse(u[4:6])
+	slices.Reverse(u[6:8])
+	return u
+}
+
 // discover broadcasts until an acceptable offer has come, waits for better ones
 // a little longer, and chooses.
 func (m *machine) discover(ctx context.Context, p Profile) (*dhcpv4.DHCPv4, error) {
@@ -349,7 +359,7 @@ func (m *machine) discover(ctx context.Context, p Profile) (*dhcpv4.DHCPv4, erro
 	if !m.Server.IsValid() {
 		to = netip.AddrPortFrom(netip.AddrFrom4([4]byte{255, 255, 255, 255}), m.Ports.Server)
 	}
-	d := p.Discover(m.MAC, newXID(), m.UUID)
+	d := p.Discover(m.MAC, newXID(), onWire(m.UUID))
 	m.step(Step{Kind: StepDiscover, Packet: d}, nil)
 
 	var offers []*dhcpv4.DHCPv4
@@ -400,7 +410,7 @@ func (m *machine) askBootServer(ctx context.Context, p Profile, offer *dhcpv4.DH
 		return nil, err
 	}
 	to := netip.AddrPortFrom(who, m.Ports.BootServer)
-	d := p.BootServerRequest(m.MAC, newXID(), m.UUID, m.Address, offer)
+	d := p.BootServerRequest(m.MAC, newXID(), onWire(m.UUID), m.Address, offer)
 	for range resendRequest {
 		if err := m.send(ctx, d, to); err != nil {
 			return nil, err
