@@ -389,9 +389,10 @@ func (d *Daemon) reloadIf(steady func() bool) (*config.Report, error) {
 	}
 	old := d.compiled()
 	gen := d.commit(n)
-	d.log.Info("configuration reloaded", zap.Uint64("gen", gen), zap.Duration("took", time.Since(start)), zap.Strings("changes", changes(old, n.Compiled)))
+	d.log.Info("configuration reloaded", zap.Uint64("gen", gen), zap.Duration("took", time.Since(start)))
 	d.notified(systemd.Ready(d.statusLine()))
 	d.keep(files)
+	d.logChanges(gen, old, c)
 	return report, nil
 }
 
@@ -497,37 +498,6 @@ func (d *Daemon) compiled() *Compiled {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.current
-}
-
-// changes says rule by rule how the new generation differs.
-func changes(old, new *Compiled) []string {
-	describe := func(r booters.Rule) string {
-		if r.Action.Do == boot.Boot && r.Action.Boot != "" {
-			return "boots " + r.Action.Boot
-		}
-		return map[boot.Action]string{boot.Boot: "boots", boot.Local: "boots the local disk", boot.Ignore: "ignores"}[r.Action.Do]
-	}
-	was := map[string]booters.Rule{}
-	for _, r := range old.Config.Rules {
-		was[r.Name] = r
-	}
-	var all []string
-	for _, r := range new.Config.Rules {
-		o, ok := was[r.Name]
-		delete(was, r.Name)
-		switch {
-		case !ok:
-			all = append(all, fmt.Sprintf("rule %s is new and %s", r.Name, describe(r)))
-		case describe(o) != describe(r):
-			all = append(all, fmt.Sprintf("rule %s now %s (was: %s)", r.Name, describe(r), describe(o)))
-		}
-	}
-	for _, r := range old.Config.Rules {
-		if _, gone := was[r.Name]; gone {
-			all = append(all, fmt.Sprintf("rule %s is gone (was: %s)", r.Name, describe(r)))
-		}
-	}
-	return all
 }
 
 // statusLine is the one line for systemctl status.

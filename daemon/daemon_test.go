@@ -237,25 +237,6 @@ func TestNamesOutliveARestart(t *testing.T) {
 	}
 }
 
-func TestChangesAreSaidRuleByRule(t *testing.T) {
-	rule := func(name string, do boot.Action, what string) booters.Rule {
-		return booters.Rule{Name: name, Action: booters.Action{Do: do, Boot: what}}
-	}
-	old := &Compiled{Config: &config.Config{Rules: []booters.Rule{
-		rule("lab", boot.Boot, "inventory"), rule("printers", boot.Ignore, ""), rule("old", boot.Local, ""), rule("same", boot.Boot, "x"),
-	}}}
-	new := &Compiled{Config: &config.Config{Rules: []booters.Rule{
-		rule("lab", boot.Boot, "debian"), rule("printers", boot.Local, ""), rule("same", boot.Boot, "x"), rule("rack", boot.Boot, "x"),
-	}}}
-	want := []string{
-		"rule lab now boots debian (was: boots inventory)", "rule printers now boots the local disk (was: ignores)",
-		"rule rack is new and boots x", "rule old is gone (was: boots the local disk)",
-	}
-	if diff := cmp.Diff(want, changes(old, new)); diff != "" {
-		t.Errorf("-want +got\n%s", diff)
-	}
-}
-
 func TestMissingLoadersThatMatter(t *testing.T) {
 	match := func(m booters.Match, do boot.Action) *Compiled {
 		return &Compiled{Config: &config.Config{Rules: []booters.Rule{{Match: m, Action: booters.Action{Do: do}}}}}

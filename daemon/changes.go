@@ -1,0 +1,98 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"reflect"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/pixiecore/pixiecore/booters"
+	"github.com/pixiecore/pixiecore/daemon/control"
+	"github.com/pixiecore/pixiecore/protocols/events"
+)
+
+const (
+	// lately is how long ago a machine was heard of that a reload is said to
+	// concern.
+	lately = 7 * 24 * time.Hour
+	// maxChanges and maxNamed bound the lines and the machines in the log.
+	maxChanges = 50
+	maxNamed   = 10
+)
+
+// logChanges says what the generation does otherwise than the one before it. It
+// comes after the commit, so that its cost (a thousand machines take a
+// millisecond) is nobody's wait.
+func (d *Daemon) logChanges(gen uint64, old, new *Compiled) {
+	said := changes(old, new)
+	if more := len(said) - maxChanges; more > 0 {
+		said = append(said[:maxChanges], fmt.Sprintf("and %d more: `pixiecore plan` tells all before a reload", more))
+	}
+	for _, s := range said {
+		d.log.Info("generation differs", zap.Uint64("gen", gen), zap.String("change", s))
+	}
+	macs, seen := affected(old.Table, new.Table, d.events.Machines(), time.Now())
+	if len(macs) > 0 {
+		named := macs[:min(len(macs), maxNamed)]
+		d.log.Info("machines differ", zap.Uint64("gen", gen), zap.Stringers("mac", named),
+			zap.String("change", fmt.Sprintf("%d of %d machines seen this week would boot something else", len(macs), seen)))
+	}
+}
+
+// changes says, listener by listener, loader by loader and rule by rule, how a
+// configuration differs from the one before it: what `pixiecore plan` would
+// have said.
+func changes(old, new *Compiled) []string {
+	var all []string
+	for _, c := range control.Compare(control.Draw(old.Explainable(), nil), control.Draw(new.Explainable(), nil)) {
+		switch {
+		case c.Old == "":
+			all = append(all, fmt.Sprintf("%s %s is new and %s", c.What, c.Name, c.New))
+		case c.New == "":
+			all = append(all, fmt.Sprintf("%s %s is gone (it %s)", c.What, c.Name, c.Old))
+		default:
+			all = append(all, fmt.Sprintf("%s %s now %s (it %s)", c.What, c.Name, c.New, c.Old))
+		}
+	}
+	return all
+}
+
+// affected are those of the machines, as far as they are known, that the two
+// tables do not let boot the same. seen is the number of machines that were
+// heard of lately.
+func affected(old, new *booters.Table, machines []events.Machine, now time.Time) (macs []net.HardwareAddr, seen int) {
+	for _, known := range machines {
+		if now.Sub(last(known)) > lately {
+			continue
+		}
+		m, err := control.Ask(known).Machine()
+		if err != nil {
+			continue // it has said nothing of its platform
+		}
+		seen++
+		was, _ := old.Decide(context.Background(), m) // a table's error is nil
+		is, _ := new.Decide(context.Background(), m)
+		// IDs are made of the sources and the key alone, so that equal ones are
+		// of the same files.
+		if was.Action != is.Action || was.Boot != is.Boot || !reflect.DeepEqual(was.Spec, is.Spec) {
+			macs = append(macs, m.MAC)
+		}
+	}
+	return macs, seen
+}
+
+// last is when a machine was last heard of.
+func last(m events.Machine) time.Time {
+	var at time.Time
+	for _, e := range m.Events {
+		for _, t := range []time.Time{e.Time, e.Last} {
+			if t.After(at) {
+				at = t
+			}
+		}
+	}
+	return at
+}
