@@ -262,7 +262,7 @@ func TestProbe(t *testing.T) {
 			if diff := cmp.Diff(tt.want, got); diff != "" || (err != nil) != tt.err {
 				t.Errorf("(-want +got)\n%s%v", diff, err)
 			}
-			if want := `rule "circuit" asks for circuit_id, which only a DHCP request to this server tells, and none of this machine is remembered: start the machine again`; tt.err && err.Error() != want {
+			if want := `rule "circuit" asks for circuit_id, which this server learns from DHCP, and no such request of this machine is remembered: start it again, and see that its DHCP requests come here`; tt.err && err.Error() != want {
 				t.Errorf("got %q\nwant %q", err, want)
 			}
 		})

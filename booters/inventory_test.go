@@ -58,9 +58,10 @@ func TestANilInventoryIsEmpty(t *testing.T) {
 
 const manyMachines = 100_000
 
-// manyEntries have one MAC and one label each, and one of two a UUID.
-func manyEntries() []Entry {
-	entries := make([]Entry, manyMachines)
+// manyEntries are n machines, of which each has one MAC and a label of its own,
+// and one of two a UUID.
+func manyEntries(n int) []Entry {
+	entries := make([]Entry, n)
 	for i := range entries {
 		entries[i] = Entry{
 			Name: fmt.Sprint("m", i), MACs: []net.HardwareAddr{hwOf(0x525400000000 + uint64(i))},
@@ -86,7 +87,7 @@ func oneOf(i int, byUUID bool) boot.Machine {
 }
 
 func BenchmarkNewInventory(b *testing.B) {
-	entries := manyEntries()
+	entries := manyEntries(manyMachines)
 	for b.Loop() {
 		if _, err := NewInventory(entries); err != nil {
 			b.Fatal(err)
@@ -95,7 +96,7 @@ func BenchmarkNewInventory(b *testing.B) {
 }
 
 func BenchmarkLookup(b *testing.B) {
-	inv := inventory(b, manyEntries()...)
+	inv := inventory(b, manyEntries(manyMachines)...)
 	for _, byUUID := range []bool{false, true} {
 		b.Run(fmt.Sprintf("uuid=%t", byUUID), func(b *testing.B) {
 			machines := make([]boot.Machine, 1<<12)
@@ -114,9 +115,9 @@ func BenchmarkLookup(b *testing.B) {
 	}
 }
 
-// rulesEach makes a rule for each of the many machines.
-func rulesEach(match func(i int) Match) []Rule {
-	rules := make([]Rule, manyMachines)
+// rulesEach makes a rule for each of n machines.
+func rulesEach(n int, match func(i int) Match) []Rule {
+	rules := make([]Rule, n)
 	for i := range rules {
 		rules[i] = Rule{Name: fmt.Sprint("rule ", i), Match: match(i), Action: Action{Do: boot.Boot, Spec: &boot.Spec{Kernel: "/srv/linux"}}}
 	}
@@ -134,15 +135,19 @@ var byInventory = map[string]func(i int) Match{
 // A table with a rule for each of many machines finds it at once, and allocates
 // nothing.
 func TestRulesByInventoryAreIndexed(t *testing.T) {
-	inv := inventory(t, manyEntries()...)
+	const n = 1000
+	inv := inventory(t, manyEntries(n)...)
 	for name, match := range byInventory {
-		tab, err := NewTable(sealer(t), NewSources(), inv, rulesEach(match))
+		tab, err := NewTable(sealer(t), NewSources(), inv, rulesEach(n, match))
 		if err != nil {
 			t.Fatal(err)
 		}
+		if got := len(tab.index.rests); got != 0 {
+			t.Errorf("%s: %d rules are walked for every machine", name, got)
+		}
 		for _, byUUID := range []bool{false, true} {
-			m, ctx := oneOf(77_776, byUUID), t.Context()
-			if got := decide(t, tab, m).Rule; got != "rule 77776" {
+			m, ctx := oneOf(776, byUUID), t.Context()
+			if got := decide(t, tab, m).Rule; got != "rule 776" {
 				t.Errorf("%s: got %q", name, got)
 			}
 			if n := testing.AllocsPerRun(100, func() { tab.Decide(ctx, m) }); n != 0 {
@@ -153,9 +158,9 @@ func TestRulesByInventoryAreIndexed(t *testing.T) {
 }
 
 func BenchmarkDecideByInventory(b *testing.B) {
-	inv := inventory(b, manyEntries()...)
+	inv := inventory(b, manyEntries(manyMachines)...)
 	for name, match := range byInventory {
-		tab, err := NewTable(sealer(b), NewSources(), inv, rulesEach(match))
+		tab, err := NewTable(sealer(b), NewSources(), inv, rulesEach(manyMachines, match))
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -176,8 +176,8 @@ func (t *Table) probe(i int) boot.Verdict {
 func (t *Table) forgotten(i int, m *boot.Machine) (boot.Verdict, error) {
 	r := &t.rules[i]
 	return boot.Verdict{Action: boot.Ignore, Rule: r.Name, Pos: r.Pos},
-		fmt.Errorf("rule %q asks for %s, which only a DHCP request to this server tells, and none of this machine is remembered: start the machine again",
-			r.Name, m.Facts.Unknown(r.Match.Needs()&boot.DHCPFacts))
+		fmt.Errorf("rule %q asks for %s, which this server learns from DHCP, and no such request of this machine is remembered: start it again, and see that its DHCP requests come here",
+			r.Name, m.Facts.Unknown(r.Match.Needs()&boot.DHCPFacts&^boot.FactUUID))
 }
 
 // A Trace is how a Table came to its verdict.

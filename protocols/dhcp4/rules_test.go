@@ -197,7 +197,7 @@ func TestARestartWithinABoot(t *testing.T) {
 	}
 	token, _, _ := strings.Cut(file, "/")
 	direct := bootfiles.ScriptURL("http://127.0.0.1:80", token)
-	want := `pixiecore: no script for this machine: rule "rack" asks for circuit_id, which only a DHCP request to this server tells, and none of this machine is remembered: start the machine again`
+	want := `pixiecore: no script for this machine: rule "rack" asks for circuit_id, which this server learns from DHCP, and no such request of this machine is remembered: start it again, and see that its DHCP requests come here`
 	if got := s.script(direct, url.Values{}); got != want {
 		t.Errorf("a script without DHCP:\ngot  %q\nwant %q", got, want)
 	}

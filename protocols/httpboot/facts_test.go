@@ -1,0 +1,62 @@
+package httpboot
+
+import (
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/pixiecore/pixiecore/booters/boot"
+	"github.com/pixiecore/pixiecore/protocols/facts"
+)
+
+// What a machine said in DHCP stands, and what iPXE reports is added to it.
+func TestReportedFacts(t *testing.T) {
+	const a, b = "4c4c4544-0042-3510-8053-b4c04f463433", "4c4c4544-0042-3510-8053-b4c04f463434"
+	heard := facts.New()
+	heard.Heard([6]byte(mac), &boot.Facts{Known: boot.FactUUID | boot.FactCircuitID, UUID: a, CircuitID: "sw1/0/7"}, time.Now())
+	type want struct {
+		Known, UUID, CircuitID, Serial string
+		IPXE                           bool
+	}
+	for _, tc := range []struct {
+		name   string
+		heard  *facts.Table
+		token  bool
+		report string
+		want   want
+	}{
+		{"nothing", heard, true, "", want{"uuid, circuit_id", a, "sw1/0/7", "", false}},
+		{"a serial number", heard, true, "serial=%20X1%0a%1b", want{"uuid, circuit_id, serial", a, "sw1/0/7", "X1", false}},
+		{"one that does not print", heard, true, "serial=%1b%07", want{"uuid, circuit_id", a, "sw1/0/7", "", false}},
+		{"another UUID", heard, true, "uuid=" + b, want{"uuid, circuit_id", a, "sw1/0/7", "", false}},
+		{"without DHCP", nil, true, "uuid=" + b, want{"transport, uuid", b, "", "", false}},
+		{"a UUID that is none", nil, true, "uuid=hello", want{"transport", "", "", "", false}},
+		{"sent by another DHCP server", nil, false, "serial=X1", want{"ipxe, serial", "", "", "X1", true}},
+		{"under its MAC alone", heard, false, "", want{"uuid, circuit_id", a, "sw1/0/7", "", false}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := newServer(t, booter{verdict: byArch})
+			s.Tree.Facts = tc.heard
+			q, err := url.ParseQuery("facts=1&platform=efi&buildarch=x86_64&mac=" + url.QueryEscape(mac.String()) + "&" + tc.report)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if tc.token {
+				q.Set("token", s.token(7))
+			}
+			m, _, err := s.machine(q)
+			if err != nil {
+				t.Fatal(err)
+			}
+			f := m.Facts
+			if diff := cmp.Diff(tc.want, want{f.Known.String(), f.UUID, f.CircuitID, f.Serial, f.IPXE}); diff != "" {
+				t.Errorf("-want +got\n%s", diff)
+			}
+		})
+	}
+	if f := heard.Of(mac); f.Known != boot.FactUUID|boot.FactCircuitID {
+		t.Errorf("what is remembered was modified: %+v", f)
+	}
+}
