@@ -23,7 +23,9 @@
 //
 // Everything that can be refused is refused by NewTable: sources are checked
 // and sealed, command lines executed as far as they can be. What is left to do
-// for a machine cannot fail.
+// for a machine cannot fail, unless its Spec depends on the machine
+// (Action.Render): then it is made, checked and sealed when the machine's script
+// is, and a decision stays a lookup.
 //
 // A MAC glob is a value under a mask, so a table of rules is searched like a
 // routing table: one hash lookup for each distinct mask, of which real files

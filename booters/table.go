@@ -28,6 +28,10 @@ type Action struct {
 	// IDs: absolute paths or http(s) URLs, as are the arguments of ID and URL
 	// in its Cmdline.
 	Spec *boot.Spec
+	// Render makes a Spec of sources for each machine, when it is to boot. If it
+	// is set, Spec is only shown to people. The Entry is nil for a stranger. The
+	// error is a sentence for the machine's screen.
+	Render func(boot.Machine, *Entry) (*boot.Spec, error)
 }
 
 // A Table decides by ordered rules, of which the first that matches wins. It
@@ -72,7 +76,7 @@ func NewTable(seal *Sealer, src *Sources, inv *Inventory, rules []Rule) (*Table,
 			}
 			errs = append(errs, err)
 		}
-		t.verdicts[i] = boot.Verdict{Action: r.Action.Do, Spec: spec, Rule: r.Name, Pos: r.Pos, Boot: r.Action.Boot}
+		t.verdicts[i] = boot.Verdict{Action: r.Action.Do, Spec: spec, Render: t.renderer(&r.Action), Rule: r.Name, Pos: r.Pos, Boot: r.Action.Boot}
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
@@ -89,9 +93,27 @@ func (t *Table) prepare(r *Rule) (*boot.Spec, error) {
 	case boot.Ignore, boot.Local:
 		return nil, nil
 	case boot.Boot:
+		if a.Render != nil {
+			return nil, nil
+		}
 		return prepareSpec(a.Spec, []string{"ID", "URL"}, t.issue)
 	default:
 		return nil, fmt.Errorf("the outcome cannot be %q", a.Do)
+	}
+}
+
+// renderer is Verdict.Render for an action that has one: what it makes is
+// prepared like what lies ready.
+func (t *Table) renderer(a *Action) func(boot.Machine) (*boot.Spec, error) {
+	if a.Do != boot.Boot || a.Render == nil {
+		return nil
+	}
+	return func(m boot.Machine) (*boot.Spec, error) {
+		spec, err := a.Render(m, t.inv.Lookup(m))
+		if err != nil {
+			return nil, err
+		}
+		return prepareSpec(spec, []string{"ID", "URL"}, t.issue)
 	}
 }
 
@@ -241,7 +263,10 @@ func (t *Table) BootSpec(m boot.Machine) (*boot.Spec, error) {
 // BootSpecContext is BootSpec.
 func (t *Table) BootSpecContext(ctx context.Context, m boot.Machine) (*boot.Spec, error) {
 	v, err := t.Decide(ctx, m)
-	return v.Spec, err
+	if err != nil {
+		return nil, err
+	}
+	return v.SpecFor(m)
 }
 
 // ReadBootFile opens the source that id was sealed from, of this table or of

@@ -1,8 +1,10 @@
 package booters
 
 import (
+	"context"
 	"errors"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -249,5 +251,45 @@ func TestNewTableSaysAllThatIsWrong(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, strings.Split(err.Error(), "\n")); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+// TestRender holds that a Spec which depends on the machine is made when it is
+// asked for, and sealed like any other.
+func TestRender(t *testing.T) {
+	inv, err := NewInventory([]Entry{{Name: "db1", MACs: []net.HardwareAddr{mac("52:54:00:aa:00:01")}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	made := 0
+	rules := []Rule{{Name: "all", Action: Action{Do: boot.Boot, Boot: "debian", Render: func(m boot.Machine, e *Entry) (*boot.Spec, error) {
+		made++
+		if e == nil {
+			return nil, errors.New("it has no name")
+		}
+		return &boot.Spec{Kernel: boot.ID("/srv/" + e.Name + "/linux"), Cmdline: "hostname=" + e.Name}, nil
+	}}}}
+	seal, err := NewSealer(make([]byte, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tab, err := NewTable(seal, NewSources(), inv, rules)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db1 := boot.Machine{MAC: mac("52:54:00:aa:00:01")}
+	v, err := tab.Decide(context.Background(), db1)
+	if err != nil || v.Action != boot.Boot || v.Boot != "debian" || made != 0 {
+		t.Errorf("%+v, %v, made %d times; want a verdict and nothing made", v, err, made)
+	}
+	spec, err := v.SpecFor(db1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if source, err := seal.Open(spec.Kernel); source != "/srv/db1/linux" || spec.Cmdline != "hostname=db1" {
+		t.Errorf("kernel %q (%v), cmdline %q", source, err, spec.Cmdline)
+	}
+	if _, err := tab.BootSpec(boot.Machine{MAC: mac("52:54:00:aa:00:02")}); err == nil || err.Error() != "it has no name" {
+		t.Errorf("of a stranger: %v", err)
 	}
 }

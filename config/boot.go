@@ -39,7 +39,8 @@ type bootBlock struct {
 	// settings are those that are its own and those that it takes over.
 	settings map[string]*setting
 	cmdline  []*setting // the pieces of the command line
-	spec     boot.Spec  // of sources: absolute paths and URLs
+	recipe   recipe
+	spec     boot.Spec // of sources; where it hangs on the machine, as it is written
 }
 
 // A setting is an attribute and where its names are looked up.
@@ -95,7 +96,9 @@ func (d *decoder) decodeBoots() {
 	}
 	for _, family := range d.families {
 		for _, key := range slices.Sorted(maps.Keys(family.boots)) {
-			d.spec(family.boots[key])
+			b := family.boots[key]
+			d.prepare(b)
+			b.spec = b.recipe.written()
 		}
 	}
 }
@@ -153,44 +156,94 @@ func (d *decoder) inherit(b *bootBlock, path []string) {
 	b.state = done
 }
 
-// spec makes what a boot boots of its settings.
-func (d *decoder) spec(b *bootBlock) {
-	if script := b.settings["script"]; script != nil {
-		b.spec.IpxeScript = script.script(script.Attribute)
+// prepare makes the recipe of a boot of its settings.
+func (d *decoder) prepare(b *bootBlock) {
+	r := &b.recipe
+	r.name = b.name
+	if s := b.settings["script"]; s != nil {
+		r.script = s.checked(s.phrase("script", s.Expr, "a text, best as <<-EOT … EOT", nil), script)
+		if r.script != nil && r.script.members != nil {
+			s.scriptStart(s.Expr)
+		}
 		beside := slices.Clone(b.cmdline)
 		for _, name := range slices.Sorted(maps.Keys(b.settings)) {
 			if name != "script" {
 				beside = append(beside, b.settings[name])
 			}
 		}
-		for _, s := range beside {
-			b.errorf(s.NameRange, sumScriptAlone, "A script does everything itself, so %s beside it has no effect. Leave one of the two out.", s.Name).other = script.NameRange
+		for _, other := range beside {
+			b.errorf(other.NameRange, sumScriptAlone, "A script does everything itself, so %s beside it has no effect. Leave one of the two out.", other.Name).other = s.NameRange
 		}
 		return
 	}
 	if s := b.settings["kernel"]; s != nil && s.unpinned(s.Expr) {
-		if t, ok := s.text(s.Attribute, "a path or a URL in quotes"); ok {
-			b.spec.Kernel = boot.ID(s.source("kernel", t))
-		}
+		r.kernel = s.checked(s.phrase("kernel", s.Expr, "a path or a URL in quotes", pathMembers), source)
 	}
 	if s := b.settings["initrd"]; s != nil && s.unpinned(s.Expr) {
-		all, _ := s.texts(s.Attribute, "paths or URLs in quotes")
-		for _, t := range all {
-			b.spec.Initrd = append(b.spec.Initrd, boot.ID(s.source("initrd", t)))
-		}
+		r.initrd = s.initrds()
 	}
-	var line []string
 	for _, s := range b.cmdline {
-		if t, ok := s.text(s.Attribute, "a text in quotes"); ok {
-			line = append(line, s.cmdline(t))
+		p := s.phrase(s.Name, s.Expr, "a text in quotes", nil)
+		if p != nil && p.members != nil && !p.pieces() {
+			p = nil
 		}
+		r.cmdline = append(r.cmdline, s.checked(p, cmdline))
 	}
-	b.spec.Cmdline = strings.Join(line, " ")
 	if s := b.settings["message"]; s != nil {
-		if t, ok := s.text(s.Attribute, "a text in quotes"); ok {
-			b.spec.Message = t.s
+		r.message = s.phrase("message", s.Expr, "a text in quotes", nil)
+	}
+}
+
+// scriptStart checks the beginning of a script that hangs on the machine.
+func (s *scope) scriptStart(e hclsyntax.Expression) {
+	t, ok := e.(*hclsyntax.TemplateExpr)
+	if !ok {
+		return
+	}
+	if first, ok := t.Parts[0].(*hclsyntax.LiteralValueExpr); ok && first.Val.Type() == cty.String {
+		if _, _, refused := script("", first.Val.AsString()); refused != nil {
+			s.errorf(e.Range(), refused.summary, "%s", refused.detail)
 		}
 	}
+}
+
+// initrds is the value of initrd, of which each element may hang on the
+// machine.
+func (s *setting) initrds() (all []*phrase) {
+	const want = "paths or URLs in quotes"
+	list, isList := s.Expr.(*hclsyntax.TupleConsExpr)
+	switch {
+	case isList:
+		for _, e := range list.Exprs {
+			all = append(all, s.checked(s.phrase("initrd", e, want, pathMembers), source))
+		}
+	case len(membersOf(s.Expr)) > 0:
+		all = append(all, s.checked(s.phrase("initrd", s.Expr, "a path or a URL in quotes, or a list of them that is written out", pathMembers), source))
+	default:
+		texts, _ := s.texts(s.Attribute, want)
+		for _, t := range texts {
+			all = append(all, s.checked(&phrase{scope: s.scope, name: "initrd", s: t.s, e: s.Expr}, source))
+		}
+	}
+	return all
+}
+
+// checked is a phrase that check does not refuse; what hangs on the machine is
+// checked when it asks.
+func (s *scope) checked(p *phrase, check checker) *phrase {
+	if p == nil || p.members != nil {
+		return p
+	}
+	value, files, refused := check(p.dir, p.s)
+	if refused != nil {
+		s.errorf(p.e.Range(), refused.summary, "%s", refused.detail)
+		return nil
+	}
+	for _, path := range files {
+		s.named = append(s.named, namedFile{path, p.e.Range()})
+	}
+	p.s = value
+	return p
 }
 
 // unpinned refuses sources with a digest: { url = …, sha256 = … }.
@@ -231,47 +284,53 @@ func identifier(name string) string {
 	}, name)
 }
 
-func (s *scope) script(a *hclsyntax.Attribute) string {
-	t, ok := s.text(a, "a text, best as <<-EOT … EOT")
-	if !ok {
-		return ""
-	}
+// A checker makes a text into what booters takes, with the local files that it
+// names, or says why it cannot. dir is what relative paths are joined to.
+type checker func(dir, s string) (value string, files []string, refused *refusal)
+
+// A refusal is why a text cannot be used.
+type refusal struct {
+	summary summary
+	detail  string
+}
+
+func refuse(s summary, format string, args ...any) (string, []string, *refusal) {
+	return "", nil, &refusal{s, fmt.Sprintf(format, args...)}
+}
+
+// script is a checker.
+func script(_, s string) (string, []string, *refusal) {
 	// iPXE's script_probe: the magic, and white space behind it.
 	const magic = "#!ipxe"
-	rest, found := strings.CutPrefix(t.s, magic)
-	if !found || strings.TrimLeftFunc(rest, unicode.IsSpace) == rest && rest != "" {
-		s.errorf(t.at, sumScript, "iPXE takes a text for a script only if %s stands alone on its first line, without anything before it. Begin the script with that line.", magic)
-	} else if len(t.s) > maxScript {
-		s.errorf(t.at, sumTooLarge, "A script can have %d bytes, and this one has %d. Move a part of it into a file that it chains to.", maxScript, len(t.s))
+	rest, found := strings.CutPrefix(s, magic)
+	switch {
+	case !found || strings.TrimLeftFunc(rest, unicode.IsSpace) == rest && rest != "":
+		return refuse(sumScript, "iPXE takes a text for a script only if %s stands alone on its first line, without anything before it. Begin the script with that line.", magic)
+	case len(s) > maxScript:
+		return refuse(sumTooLarge, "A script can have %d bytes, and this one has %d. Move a part of it into a file that it chains to.", maxScript, len(s))
 	}
-	return t.s
+	return s, nil, nil
 }
 
 var scheme = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*://|^(?i:https?):`)
 
-// source makes a path absolute and leaves a URL as it is.
-func (s *scope) source(name string, t text) string {
+// source is a checker: it makes a path absolute and leaves a URL as it is.
+func source(dir, s string) (string, []string, *refusal) {
 	switch {
-	case t.s == "":
-		s.errorf(t.at, sumEmpty, "%s is empty. Write the path or URL of a file.", name)
-	case len(t.s) > maxSource:
-		s.errorf(t.at, sumTooLarge, "A path or URL can have %d bytes, and this one has %d. Use a shorter one.", maxSource, len(t.s))
-	case scheme.MatchString(t.s):
-		if why := checkURL(t.s); why != "" {
-			s.errorf(t.at, sumURL, "The URL of %s %s. Write http://HOST/PATH or https://HOST/PATH, or the path of a local file.", name, why)
+	case s == "":
+		return refuse(sumEmpty, "The name of a file is empty. Write its path or URL.")
+	case len(s) > maxSource:
+		return refuse(sumTooLarge, "A path or URL can have %d bytes, and this one has %d. Use a shorter one.", maxSource, len(s))
+	case strings.Contains(s, noPath):
+		return refuse(sumPathFact, "What a machine says of itself cannot choose a file. A path can have machine.%s.", strings.Join(pathMembers, ", machine."))
+	case scheme.MatchString(s):
+		if why := checkURL(s); why != "" {
+			return refuse(sumURL, "The URL %s. Write http://HOST/PATH or https://HOST/PATH, or the path of a local file.", why)
 		}
-		return t.s
-	default:
-		return s.path(t)
+		return s, nil, nil
 	}
-	return ""
-}
-
-// path makes a path absolute and remembers it.
-func (s *scope) path(t text) string {
-	p := resolve(s.dir, t.s)
-	s.named = append(s.named, namedFile{p, t.at})
-	return p
+	path := resolve(dir, s)
+	return path, []string{path}, nil
 }
 
 // checkURL says what is wrong with the URL of a boot file. A URL may hold a
@@ -293,34 +352,40 @@ func checkURL(s string) string {
 	return ""
 }
 
-// cmdline checks a command line and makes the paths in its markers absolute.
-func (s *scope) cmdline(t text) string {
+// cmdline is a checker: it makes the paths in the markers of a command line
+// absolute.
+func cmdline(dir, s string) (string, []string, *refusal) {
 	switch {
-	case len(t.s) > maxCmdline:
-		s.errorf(t.at, sumTooLarge, "A command line can have %d bytes, and this one has %d. Kernels cut it even earlier: move settings into a file.", maxCmdline, len(t.s))
-		return ""
-	case strings.ContainsFunc(t.s, func(r rune) bool { return r != '\t' && unicode.IsControl(r) }):
-		s.errorf(t.at, sumOneLine, "A kernel's command line has one line and no control characters. Write it in quotes, on one line.")
-		return ""
+	case len(s) > maxCmdline:
+		return refuse(sumTooLarge, "A command line can have %d bytes, and this one has %d. Kernels cut it even earlier: move settings into a file.", maxCmdline, len(s))
+	case strings.ContainsFunc(s, func(r rune) bool { return r != '\t' && unicode.IsControl(r) }):
+		return refuse(sumOneLine, "A kernel's command line has one line and no control characters. Write it in quotes, on one line.")
 	}
 	var line strings.Builder
-	for rest := t.s; ; {
+	var files []string
+	for rest := s; ; {
 		before, marker, found := strings.Cut(rest, "{{")
+		if strings.Contains(before, brace) {
+			before = fmt.Sprintf("{{ %q }}", strings.ReplaceAll(before, brace, "{"))
+		}
 		line.WriteString(before)
 		if !found {
-			break
+			return line.String(), files, nil
 		}
 		inner, behind, closed := strings.Cut(marker, "}}")
 		fn, quoted, _ := strings.Cut(strings.TrimSpace(inner), " ")
 		arg, err := strconv.Unquote(strings.TrimSpace(quoted))
 		if !closed || err != nil || fn != "ID" && fn != "URL" {
-			s.errorf(t.at, sumTemplate, "In a command line, {{ begins {{ ID \"…\" }} or {{ URL \"…\" }}, the address at which a machine fetches the file of that path or URL. Write one of these; inside of quotes, as {{ ID \\\"…\\\" }}.")
-			return ""
+			return refuse(sumTemplate, "In a command line, {{ begins {{ ID \"…\" }} or {{ URL \"…\" }}, the address at which a machine fetches the file of that path or URL. Write one of these; inside of quotes, as {{ ID \\\"…\\\" }}.")
 		}
-		fmt.Fprintf(&line, "{{ %s %q }}", fn, s.source("a file in cmdline", text{arg, t.at}))
+		file, local, refused := source(dir, arg)
+		if refused != nil {
+			return "", nil, refused
+		}
+		files = append(files, local...)
+		fmt.Fprintf(&line, "{{ %s %q }}", fn, file)
 		rest = behind
 	}
-	return line.String()
 }
 
 func (d *decoder) ipxe(b *hclsyntax.Block) {
@@ -347,7 +412,9 @@ func (d *decoder) ipxe(b *hclsyntax.Block) {
 		case scheme.MatchString(t.s):
 			s.errorf(t.at, sumURL, "A loader is read when the file is loaded, from this host. Download it, and write its path.")
 		default:
-			d.cfg.Loaders[firmwares[name]] = s.path(t)
+			path := resolve(s.dir, t.s)
+			d.cfg.Loaders[firmwares[name]] = path
+			d.named = append(d.named, namedFile{path, t.at})
 		}
 	}
 }

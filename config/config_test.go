@@ -162,6 +162,9 @@ func dump(t *testing.T, cfg *Config) string {
 		}
 		b.WriteString(matchText(r.Match))
 		fmt.Fprintf(&b, ": %s %s\n", r.Action.Do, r.Action.Boot)
+		if r.Action.Render != nil {
+			b.WriteString("\tfor each machine:\n")
+		}
 		if s := r.Action.Spec; s != nil {
 			fmt.Fprintf(&b, "\tkernel %s\n\tinitrd %v\n\tcmdline %q\n\tmessage %q\n\tscript %q\n", s.Kernel, s.Initrd, s.Cmdline, s.Message, s.IpxeScript)
 		}

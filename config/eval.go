@@ -91,7 +91,7 @@ var roots = map[string]struct {
 }{
 	"local":   {rootLocal, "local.* are the values of locals blocks, which a template file has not: pass what it needs as an argument."},
 	"each":    {rootEach, "each.key and each.value are those of one instance. Write for_each = … into the block, and use them there."},
-	"machine": {rootMachine, "machine.* is known when a machine boots, not when the file is loaded. It can stand in when, in a match block."},
+	"machine": {rootMachine, "machine.* is known when a machine boots, not when the file is loaded. It can stand in cmdline, message, script, kernel and initrd of a boot, and in when."},
 	"boot":    {rootBoot, "A reference to a boot can stand only in a rule, as boot = boot.NAME, or as extends = boot.NAME in a boot."},
 }
 
@@ -145,17 +145,7 @@ func (v *vetter) Enter(n hclsyntax.Node) hcl.Diagnostics {
 	case *hclsyntax.ScopeTraversalExpr:
 		v.reference(n)
 	case *hclsyntax.FunctionCallExpr:
-		if !slices.Contains(functionNames, n.Name) {
-			v.ok = false
-			v.errorf(n.NameRange, sumFunction, "There is no function %q.%s", n.Name, didYouMean(n.Name, functionNames))
-		}
-		if n.Name == "contains" && len(n.Args) == 2 {
-			if list, ok := n.Args[0].(*hclsyntax.TupleConsExpr); ok {
-				for _, e := range list.Exprs {
-					v.compared(n.Args[1], e)
-				}
-			}
-		}
+		v.call(n)
 	case *hclsyntax.BinaryOpExpr:
 		if n.Op == hclsyntax.OpEqual || n.Op == hclsyntax.OpNotEqual {
 			v.compared(n.LHS, n.RHS)
@@ -258,6 +248,25 @@ func (v *vetter) member(e *hclsyntax.ScopeTraversalExpr, root string, names []st
 	}
 	return name, true
 }
+
+func (v *vetter) call(n *hclsyntax.FunctionCallExpr) {
+	switch {
+	case !slices.Contains(functionNames, n.Name):
+		v.ok = false
+		v.errorf(n.NameRange, sumFunction, "There is no function %q.%s", n.Name, didYouMean(n.Name, functionNames))
+	case slices.Contains(readers, n.Name) && len(n.Args) > 0 && len(membersOf(n.Args[0])) > 0:
+		v.refuse(n.Args[0], "What %s reads must be known when the file is loaded, and machine.* is not. Give templatefile values of the machine instead, { NAME = machine.name }.", n.Name)
+	case n.Name == "contains" && len(n.Args) == 2:
+		if list, ok := n.Args[0].(*hclsyntax.TupleConsExpr); ok {
+			for _, e := range list.Exprs {
+				v.compared(n.Args[1], e)
+			}
+		}
+	}
+}
+
+// readers are the functions that read something outside of the file.
+var readers = []string{"env", "file", "fileexists", "templatefile"}
 
 // compared refuses the comparison of a fact, which can be one of a few words,
 // with a word that is none of them.

@@ -321,8 +321,11 @@ func (k *disk) template(path string, vars cty.Value) (cty.Value, error) {
 	if err != nil {
 		return cty.UnknownVal(cty.String), function.NewArgError(0, err)
 	}
-	if t := vars.Type(); vars.IsNull() || !vars.IsKnown() || !t.IsObjectType() && !t.IsMapType() {
+	if t := vars.Type(); vars.IsNull() || t != cty.DynamicPseudoType && !t.IsObjectType() && !t.IsMapType() {
 		return cty.UnknownVal(cty.String), function.NewArgErrorf(1, "the values for a template are an object: { NAME = … }")
+	}
+	if !vars.IsKnown() { // they hang on the machine
+		return cty.UnknownVal(cty.String), nil
 	}
 	ctx := &hcl.EvalContext{Variables: vars.AsValueMap(), Functions: pure}
 	for _, t := range e.Variables() {
@@ -370,10 +373,15 @@ func (k *disk) parseTemplate(path string) (hclsyntax.Expression, error) {
 
 // inTemplate is the first of the problems in a template file.
 func inTemplate(path string, diags hcl.Diagnostics) error {
-	first := diags[slices.IndexFunc(diags, func(d *hcl.Diagnostic) bool { return d.Severity == hcl.DiagError })]
-	line := 1
-	if first.Subject != nil {
-		line = first.Subject.Start.Line
+	diag := firstError(diags)
+	at := hcl.Range{Filename: path, Start: hcl.InitialPos}
+	if diag.Subject != nil {
+		at = *diag.Subject
 	}
-	return fmt.Errorf("%s:%d: %s; %s", filepath.Base(path), line, first.Summary, strings.TrimSuffix(first.Detail, ".")) // hcl writes a full stop behind it
+	return fmt.Errorf("%s: %s; %s", pos(at), diag.Summary, strings.TrimSuffix(diag.Detail, ".")) // hcl writes a full stop behind it
+}
+
+// firstError is the first of diags that is one; there must be one.
+func firstError(diags hcl.Diagnostics) *hcl.Diagnostic {
+	return diags[slices.IndexFunc(diags, func(d *hcl.Diagnostic) bool { return d.Severity == hcl.DiagError })]
 }

@@ -53,6 +53,7 @@ const (
 	sumScript        summary = "script is no iPXE script"
 	sumOneLine       summary = "command line of several lines"
 	sumTemplate      summary = "unusable template in command line"
+	sumPathFact      summary = "fact that cannot choose files"
 	sumUnusedBoot    summary = "boot is never used"
 
 	// Machines.

@@ -36,20 +36,20 @@ boot "empty-marker" {
   kernel  = "/srv/linux"
   cmdline = "a={{ ID \"\" }}"
 }
-# want: 2:1 error: boot without kernel or script | Write kernel = "…"
-# want: 3:1 error: boot without kernel or script | neither a kernel nor a script
-# want: 5:3 error: setting beside a script | kernel beside it has no effect
-# want: 7:3 error: setting beside a script | message beside it has no effect
-# want: 9:28 error: script is no iPXE script | Begin the script with that line
-# want: 10:30 error: script is no iPXE script | without anything before it
-# want: 11:32 error: script is no iPXE script | stands alone on its first line
-# want: 14:13 error: command line of several lines | on one line
-# want: 18:23 error: unusable URL | begins with ftp://, which is not fetched
-# want: 20:12 error: unusable URL | names no host
-# want: 21:13 error: unusable URL | names no host
-# want: 21:42 error: unusable URL | cannot be read
-# want: 21:66 error: unusable URL | link-local
-# want: 25:13 error: unusable template in command line | {{ ID "…" }}
-# want: 29:13 error: unusable template in command line | Write one of these
-# want: 33:13 error: unusable template in command line | {{ URL "…" }}
-# want: 37:13 error: empty value | a file in cmdline is empty
+# want: 2:1 error: boot without kernel or script | The boot has neither a kernel nor a script. Write kernel = "…", the path or URL of one.
+# want: 3:1 error: boot without kernel or script | The boot has neither a kernel nor a script. Write kernel = "…", the path or URL of one.
+# want: 5:3 error: setting beside a script | A script does everything itself, so kernel beside it has no effect. Leave one of the two out.
+# want: 7:3 error: setting beside a script | A script does everything itself, so message beside it has no effect. Leave one of the two out.
+# want: 9:28 error: script is no iPXE script | iPXE takes a text for a script only if #!ipxe stands alone on its first line, without anything before it.
+# want: 10:30 error: script is no iPXE script | iPXE takes a text for a script only if #!ipxe stands alone on its first line, without anything before it.
+# want: 11:32 error: script is no iPXE script | iPXE takes a text for a script only if #!ipxe stands alone on its first line, without anything before it.
+# want: 14:13 error: command line of several lines | A kernel's command line has one line and no control characters. Write it in quotes, on one line.
+# want: 18:23 error: unusable URL | The URL begins with ftp://, which is not fetched. Write http://HOST/PATH or https://HOST/PATH, or the path of
+# want: 20:12 error: unusable URL | The URL names no host. Write http://HOST/PATH or https://HOST/PATH, or the path of a local file.
+# want: 21:13 error: unusable URL | The URL names no host. Write http://HOST/PATH or https://HOST/PATH, or the path of a local file.
+# want: 21:42 error: unusable URL | The URL cannot be read. Write http://HOST/PATH or https://HOST/PATH, or the path of a local file.
+# want: 21:66 error: unusable URL | The URL has a link-local host, where clouds keep credentials. Write http://HOST/PATH or https://HOST/PATH, or
+# want: 25:13 error: unusable template in command line | In a command line, {{ begins {{ ID "…" }} or {{ URL "…" }}, the address at which a machine fetches the file
+# want: 29:13 error: unusable template in command line | In a command line, {{ begins {{ ID "…" }} or {{ URL "…" }}, the address at which a machine fetches the file
+# want: 33:13 error: unusable template in command line | In a command line, {{ begins {{ ID "…" }} or {{ URL "…" }}, the address at which a machine fetches the file
+# want: 37:13 error: empty value | The name of a file is empty. Write its path or URL.

@@ -28,7 +28,10 @@ rule "r" {
   match { machine = ["db1", "db9"] }
   local = true
 }
-boot "a" { kernel = "/srv/${machine.name}" }
+boot "a" {
+  kernel = "/srv/linux"
+  extends = machine.name
+}
 # want: 3:9 error: name used twice | There are two machine blocks "db1". Rename one of them. The first one stands at machines.hcl:2.
 # want: 4:45 error: name used twice | The MAC address 52:54:00:aa:00:01 is of "db2". It is also of machine "db1", at machines.hcl:2.
 # want: 5:1 error: machine without MAC and UUID | A machine is known by its MAC addresses or its UUID. Write mac = "…" or uuid = "…".
@@ -50,4 +53,4 @@ boot "a" { kernel = "/srv/${machine.name}" }
 # want: 22:26 error: name used twice | The UUID 4c4c4544-0042-3510-8053-b4c04f463433 is of "uuid3". It is also of machine "uuid", at machines.hcl:20.
 # want: 23:9 error: name used twice | There are two machines "db1". Rename one of them. It is also of machine "db1", at machines.hcl:2. This is so
 # want: 25:14 error: name used twice | The MAC address 52:54:00:aa:00:06 is of "b". It is also of machine "a", at machines.hcl:25. This is so where
-# want: 31:29 error: unknown variable | machine.* is known when a machine boots, not when the file is loaded. It can stand in when, in a match block.
+# want: 33:13 error: unknown variable | machine.* is known when a machine boots, not when the file is loaded. It can stand in cmdline, message,

@@ -115,6 +115,6 @@ rule "probe" {
 # want: 71:44 error: unknown variable | Say which of its members is meant, like machine.arch.
 # want: 73:9 error: wrong number of labels | The any block takes no label: write any { … }.
 # want: 74:33 error: unsupported attribute | Can't access attributes on a primitive-typed value (string).
-# want: 80:17 error: unknown variable | machine.* is known when a machine boots, not when the file is loaded. It can stand in when, in a match block.
+# want: 80:17 error: unknown variable | machine.* is known when a machine boots, not when the file is loaded. It can stand in cmdline, message,
 # want: 84:3 error: every machine would load iPXE | Whether this rule matches is known from inside of iPXE only, so every machine of the network would have to
 # want: 85:11 error: wrong kind of value | probe is a number. Write true or false, without quotes.

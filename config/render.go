@@ -1,0 +1,285 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/convert"
+
+	"github.com/pixiecore/pixiecore/booters"
+	"github.com/pixiecore/pixiecore/booters/boot"
+)
+
+// A recipe is what a boot boots, as far as it is known when the file is loaded.
+type recipe struct {
+	name                    string // of the boot
+	kernel, message, script *phrase
+	initrd, cmdline         []*phrase
+}
+
+// A phrase is the value of a setting, or of an element of its list. What hangs
+// on the machine is left as an expression.
+type phrase struct {
+	*scope
+	name    string // of the setting
+	s       string // the value, unless members is set
+	e       hclsyntax.Expression
+	members []string // of machine, that e refers to
+	parts   []part   // of a command line
+}
+
+// A part of a command line is what stands between two borders of ${…}.
+type part struct {
+	e     hclsyntax.Expression
+	quote bool // whether a machine's own words are in it, in which {{ is text
+	path  bool // whether it may stand in the path of a file
+}
+
+// pathMembers are what of a machine may choose a file: names that the operator
+// gave it, and its platform, which is one of a few words.
+var pathMembers = []string{"name", "arch", "firmware", "labels"}
+
+// ownWords are what a machine, or a relay, says in any words that it likes.
+var ownWords = []string{"vendor_class", "user_class", "circuit_id", "remote_id", "serial", "manufacturer", "product", "asset", "hostname"}
+
+// phrase evaluates a setting in which machine may stand: all of its members, or
+// those of only. It is nil for a value with an error.
+func (s *scope) phrase(name string, e hclsyntax.Expression, want string, only []string) *phrase {
+	if !s.vet(e, s.has()|rootMachine) {
+		return nil
+	}
+	p := &phrase{scope: s, name: name, e: e}
+	members := membersOf(e)
+	if len(members) == 0 {
+		t, ok := s.textOf(e, name, want)
+		if p.s = t.s; !ok {
+			return nil
+		}
+		return p
+	}
+	if only != nil && !s.vetPath(name, e, only) {
+		return nil
+	}
+	ctx := s.ctx.NewChild()
+	ctx.Variables = map[string]cty.Value{"machine": unknownMachine}
+	v, ok := s.partly(e, ctx)
+	switch {
+	case !ok:
+		return nil
+	case v.IsKnown() || v.Type() != cty.String && v.Type() != cty.DynamicPseudoType:
+		t, ok := s.asText(v, e.Range(), name, want)
+		if p.s = t.s; !ok {
+			return nil
+		}
+		return p // it does not hang on machine after all
+	}
+	p.members = members
+	return p
+}
+
+// vetPath refuses members of machine that may not choose a file.
+func (s *scope) vetPath(name string, e hclsyntax.Expression, only []string) bool {
+	ok := true
+	for _, t := range e.Variables() {
+		member, at, isMember := step(t, 1)
+		if t.RootName() != "machine" || !isMember || slices.Contains(only, member) {
+			continue
+		}
+		ok = false
+		s.errorf(at, sumPathFact, "machine.%s cannot choose which file is %s: a machine may say what it likes of itself. A path can have machine.%s.",
+			member, name, strings.Join(only, ", machine."))
+	}
+	return ok
+}
+
+// pieces splits a command line at its ${…}, to tell a marker {{ … }} that the
+// file has from one that a machine says.
+func (p *phrase) pieces() bool {
+	exprs := []hclsyntax.Expression{p.e}
+	if t, ok := p.e.(*hclsyntax.TemplateExpr); ok {
+		exprs = t.Parts
+	}
+	var line strings.Builder
+	for _, e := range exprs {
+		members := membersOf(e)
+		own := func(m string) bool { return slices.Contains(ownWords, m) }
+		forPath := func(m string) bool { return slices.Contains(pathMembers, m) }
+		one := part{e: e, quote: slices.ContainsFunc(members, own), path: !slices.ContainsFunc(members, func(m string) bool { return !forPath(m) })}
+		p.parts = append(p.parts, one)
+		switch {
+		case one.quote && strings.Contains(string(e.Range().SliceBytes(p.sources[e.Range().Filename])), "{{"):
+			p.errorf(e.Range(), sumTemplate, "A {{ … }} has no meaning beside what a machine says of itself in one expression. Write it outside of the ${…}.")
+			return false
+		case !one.path:
+			line.WriteString(noPath)
+		case len(members) > 0:
+			line.WriteString("x")
+		default:
+			v, ok := p.evaluate(e, p.ctx)
+			if v, err := convert.Convert(v, cty.String); ok && err == nil && !v.IsNull() {
+				line.WriteString(v.AsString())
+			}
+		}
+	}
+	_, _, refused := cmdline(p.dir, line.String())
+	if refused != nil {
+		p.errorf(p.e.Range(), refused.summary, "%s", refused.detail)
+	}
+	return refused == nil
+}
+
+// noPath stands where a part of a command line will be that may be in no path,
+// and brace where a machine says "{". Both are noncharacters, of which Unicode
+// (§23.7) says that no text has them.
+const (
+	noPath = "\ufdd0"
+	brace  = "\ufdd1"
+)
+
+// text is the value for one machine.
+func (p *phrase) text(m boot.Machine, e *booters.Entry) (string, error) {
+	if p.members == nil {
+		return p.s, nil
+	}
+	if p.parts == nil {
+		return p.say(p.e, m, e)
+	}
+	var line strings.Builder
+	for _, one := range p.parts {
+		s, err := p.say(one.e, m, e)
+		if err != nil {
+			return "", err
+		}
+		if one.quote {
+			s = strings.NewReplacer("{", brace, noPath, "", brace, "").Replace(s)
+		}
+		line.WriteString(s)
+	}
+	return line.String(), nil
+}
+
+// say evaluates an expression for one machine. What the machine does not have
+// is left out of machine, so that try can find it missing.
+func (p *phrase) say(expr hclsyntax.Expression, m boot.Machine, e *booters.Entry) (string, error) {
+	missing := ""
+	members := membersOf(expr)
+	v, diags := expr.Value(withMachine(p.ctx, members, func(name string) cty.Value {
+		v := memberOf(name, m, e)
+		if !v.IsKnown() || v.Type() == cty.String && v.AsString() == "" {
+			missing = fmt.Sprintf("this machine has said nothing that could be machine.%s", name)
+			return cty.NilVal
+		}
+		return v
+	}))
+	if diags.HasErrors() {
+		if missing == "" {
+			missing = missingLabel(expr, m, e)
+		}
+		if missing == "" {
+			diag := firstError(diags)
+			missing = fmt.Sprintf("%s, %s: %s", diag.Summary, pos(expr.Range()), diag.Detail)
+		}
+		return "", errors.New(missing)
+	}
+	v, err := convert.Convert(v, cty.String)
+	if err != nil || v.IsNull() || !v.IsKnown() {
+		return "", errors.New("it is no text for this machine")
+	}
+	return v.AsString(), nil
+}
+
+// missingLabel says which label of those in an expression the machine has not.
+func missingLabel(expr hclsyntax.Expression, m boot.Machine, e *booters.Entry) string {
+	for _, t := range expr.Variables() {
+		member, _, _ := step(t, 1)
+		label, _, ok := step(t, 2)
+		if t.RootName() != "machine" || member != "labels" || !ok {
+			continue
+		}
+		if e == nil {
+			return fmt.Sprintf("the machine is in no machine block, so it has no label %q", label)
+		}
+		if _, ok := e.Labels[label]; !ok {
+			return fmt.Sprintf("the machine %s has no label %q", e.Name, label)
+		}
+	}
+	return ""
+}
+
+// constant reports whether nothing hangs on the machine.
+func (r *recipe) constant() bool {
+	for _, p := range slices.Concat([]*phrase{r.kernel, r.message, r.script}, r.initrd, r.cmdline) {
+		if p != nil && p.members != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// spec is what one machine boots. The errors say all that is missing.
+func (r *recipe) spec(m boot.Machine, e *booters.Entry) (*boot.Spec, error) {
+	var errs []error
+	// fill makes the value of a phrase, and checks it as a constant is.
+	fill := func(p *phrase, check checker) string {
+		if p == nil {
+			return ""
+		}
+		s, err := p.text(m, e)
+		if err == nil && p.members != nil {
+			var refused *refusal
+			if s, _, refused = check(p.dir, s); refused != nil {
+				err = errors.New(refused.detail)
+			}
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("boot %s: %s: %w", r.name, p.name, err))
+		}
+		return s
+	}
+	spec := &boot.Spec{
+		Kernel:     boot.ID(fill(r.kernel, source)),
+		Message:    fill(r.message, func(_, s string) (string, []string, *refusal) { return s, nil, nil }),
+		IpxeScript: fill(r.script, script),
+	}
+	for _, p := range r.initrd {
+		spec.Initrd = append(spec.Initrd, boot.ID(fill(p, source)))
+	}
+	line := make([]string, len(r.cmdline))
+	for i, p := range r.cmdline {
+		line[i] = fill(p, cmdline)
+	}
+	spec.Cmdline = strings.Join(line, " ")
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return spec, nil
+}
+
+// written is the spec as it stands in the file, for people: an expression that
+// hangs on the machine is shown as it is written.
+func (r *recipe) written() boot.Spec {
+	show := func(p *phrase) string {
+		switch {
+		case p == nil:
+			return ""
+		case p.members == nil:
+			return p.s
+		}
+		at := p.e.Range()
+		return string(at.SliceBytes(p.sources[at.Filename]))
+	}
+	spec := boot.Spec{Kernel: boot.ID(show(r.kernel)), Message: show(r.message), IpxeScript: show(r.script)}
+	for _, p := range r.initrd {
+		spec.Initrd = append(spec.Initrd, boot.ID(show(p)))
+	}
+	var line []string
+	for _, p := range r.cmdline {
+		line = append(line, show(p))
+	}
+	spec.Cmdline = strings.Join(line, " ")
+	return spec
+}

@@ -1,0 +1,155 @@
+package config
+
+import (
+	"context"
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/pixiecore/pixiecore/booters"
+	"github.com/pixiecore/pixiecore/booters/boot"
+)
+
+// render decides about a machine as the daemon does, and returns what it boots,
+// with IDs that have been opened again.
+func render(t *testing.T, src string, m boot.Machine) (*boot.Spec, error) {
+	t.Helper()
+	cfg, report := Parse("/etc/pixiecore.hcl", []byte(src))
+	if cfg == nil {
+		t.Fatalf("%v: %v", report.Err(), report.Problems()[0].Detail)
+	}
+	seal, err := booters.NewSealer(make([]byte, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	table, err := booters.NewTable(seal, booters.NewSources(), cfg.Inventory, cfg.Rules)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := table.Decide(context.Background(), m)
+	if err != nil || v.Action != boot.Boot || v.Spec != nil {
+		t.Fatalf("%+v, %v; want a boot that is made for each machine", v, err)
+	}
+	spec, err := v.SpecFor(m)
+	if err != nil {
+		return nil, err
+	}
+	open := func(id boot.ID) string {
+		if id == "" {
+			return ""
+		}
+		source, err := seal.Open(id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return source
+	}
+	spec.Kernel = boot.ID(open(spec.Kernel))
+	for i, id := range spec.Initrd {
+		spec.Initrd[i] = boot.ID(open(id))
+	}
+	for _, quoted := range strings.Split(spec.Cmdline, `{{ ID "`)[1:] {
+		id, _, _ := strings.Cut(quoted, `" }}`)
+		spec.Cmdline = strings.Replace(spec.Cmdline, `{{ ID "`+id+`" }}`, "<"+open(boot.ID(id))+">", 1)
+	}
+	return spec, nil
+}
+
+const inventory = `listener "http" {}
+machine "db1" {
+  mac    = "52:54:00:aa:00:01"
+  labels = { role = "db" }
+}
+rule "all" { boot = boot.a }
+`
+
+func machine(t *testing.T, mac string, facts boot.Facts) boot.Machine {
+	t.Helper()
+	hw, err := net.ParseMAC(mac)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return boot.Machine{MAC: hw, Arch: boot.ArchX64, Firmware: boot.FirmwareEFI64, Probed: true, Facts: &facts}
+}
+
+// TestRender holds what is made for a machine when it asks.
+func TestRender(t *testing.T) {
+	const db1, stranger = "52:54:00:aa:00:01", "52:54:00:aa:00:09"
+	serial := boot.Facts{Known: boot.FactSerial, Serial: "X7"}
+	for _, tt := range []struct {
+		name, boot, mac string
+		facts           boot.Facts
+		want            boot.Spec
+	}{
+		{"paths", `kernel = "${machine.labels.role}/${machine.arch}/linux"
+initrd = ["initrd", "http://192.0.2.1/${machine.firmware}"]`, db1, boot.Facts{},
+			boot.Spec{Kernel: "/etc/db/x64/linux", Initrd: []boot.ID{"/etc/initrd", "http://192.0.2.1/efi64"}}},
+		{"the inventory's name", `kernel = "/k"
+message = "on ${machine.name}"`, db1, boot.Facts{}, boot.Spec{Kernel: "/k", Message: "on db1"}},
+		{"a stranger's name", `kernel = "/k"
+message = "on ${machine.name}"`, stranger, boot.Facts{}, boot.Spec{Kernel: "/k", Message: "on 52-54-00-aa-00-09"}},
+		{"a marker", `kernel = "/k"
+cmdline = "s=${machine.serial} u={{ URL \"img/${machine.name}\" }} $${net0/mac}"`, db1, serial,
+			boot.Spec{Kernel: "/k", Cmdline: "s=X7 u=</etc/img/db1> ${net0/mac}"}},
+		{"a fact that may be missing", `kernel = "/k"
+cmdline = "s=${try(machine.serial, "none")} r=${try(machine.labels.rack, "none")}"`, db1, boot.Facts{}, boot.Spec{Kernel: "/k", Cmdline: "s=none r=none"}},
+		{"what a machine says is no marker", `kernel = "/k"
+cmdline = "s=${machine.serial} t={${machine.asset}"`, db1,
+			boot.Facts{Known: boot.FactSerial | boot.FactAsset, Serial: `{{ URL "/etc/shadow" }}`, Asset: `{ URL "/etc/shadow" }}`},
+			boot.Spec{Kernel: "/k", Cmdline: `{{ "s={{ URL \"/etc/shadow\" }} t={{ URL \"/etc/shadow\" }}" }}`}},
+		{"a script", `script = "#!ipxe\necho ${machine.mac} ${machine.serial}\n"`, db1, serial,
+			boot.Spec{IpxeScript: "#!ipxe\necho 52:54:00:aa:00:01 X7\n"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := render(t, inventory+"boot \"a\" {\n"+tt.boot+"\n}\n", machine(t, tt.mac, tt.facts))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(&tt.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestRenderMissing holds what the machine's screen says when something is
+// missing: never an empty text.
+func TestRenderMissing(t *testing.T) {
+	const db1, stranger = "52:54:00:aa:00:01", "52:54:00:aa:00:09"
+	for _, tt := range []struct{ boot, mac, want string }{
+		{"kernel = \"/k\"\ncmdline = \"s=${machine.serial}\"", db1, "boot a: cmdline: this machine has said nothing that could be machine.serial"},
+		{"kernel = \"/k\"\nmessage = \"s=${upper(machine.hostname)}\"", db1, "boot a: message: this machine has said nothing that could be machine.hostname"},
+		{"kernel = \"/${machine.labels.rack}\"", db1, `boot a: kernel: the machine db1 has no label "rack"`},
+		{"kernel = \"/${machine.labels.rack}\"", stranger, `boot a: kernel: the machine is in no machine block, so it has no label "rack"`},
+		{"kernel = { arm64 = \"/a\" }[machine.arch]", db1, "boot a: kernel: Invalid index, pixiecore.hcl:8: "},
+		{"kernel = \"ftp://${machine.name}/\"", db1, "begins with ftp://"},
+		{"script = format(\"%s\", machine.name)", db1, "Begin the script with that line"},
+		{"kernel = \"/k\"\ncmdline = machine.arch == \"x64\" ? \"a\\nb\" : \"\"", db1, "on one line"},
+	} {
+		_, err := render(t, inventory+"boot \"a\" {\n"+tt.boot+"\n}\n", machine(t, tt.mac, boot.Facts{}))
+		if err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: %v, want %q", tt.boot, err, tt.want)
+		}
+	}
+}
+
+// TestRenderTemplateFile holds that a template is rendered from memory.
+func TestRenderTemplateFile(t *testing.T) {
+	file := t.TempDir() + "/pixiecore.hcl"
+	write(t, file, inventory+"boot \"a\" {\n  kernel = \"/k\"\n  message = templatefile(\"motd\", { name = machine.name })\n}\n")
+	write(t, strings.Replace(file, "pixiecore.hcl", "motd", 1), "Hello ${upper(name)}.")
+	cfg, report := Load(file)
+	if cfg == nil {
+		t.Fatalf("%v: %v", report.Err(), report.Problems()[0].Detail)
+	}
+	write(t, strings.Replace(file, "pixiecore.hcl", "motd", 1), "changed")
+	m := machine(t, "52:54:00:aa:00:01", boot.Facts{})
+	for range 2 {
+		spec, err := cfg.Rules[0].Action.Render(m, cfg.Inventory.Lookup(m))
+		if err != nil || spec.Message != "Hello DB1." {
+			t.Errorf("%+v, %v", spec, err)
+		}
+	}
+}
