@@ -33,10 +33,6 @@ func Compile(cfg *config.Config, seal *booters.Sealer, sources *booters.Sources)
 	return &Compiled{Config: cfg, Table: table, Loaders: set, Missing: missing}, nil
 }
 
-func (c *Compiled) snapshot() boot.Snapshot {
-	return boot.Snapshot{Booter: c.Table, Loaders: c.Loaders.Bytes()}
-}
-
 // MissingNeeded are the platforms without a loader that matter: see needed.
 func (c *Compiled) MissingNeeded() []loaders.Missing {
 	needed := c.needed()

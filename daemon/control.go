@@ -1,6 +1,13 @@
 package daemon
 
 import (
+	"fmt"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/pixiecore/pixiecore/booters"
 	"github.com/pixiecore/pixiecore/config"
 	"github.com/pixiecore/pixiecore/daemon/control"
 	"github.com/pixiecore/pixiecore/daemon/status"
@@ -33,8 +40,34 @@ func (o operator) Reload() (*config.Report, error) { return o.d.reload() }
 func (o operator) Running() control.Configuration {
 	gen, c := o.d.swap.Current().Gen, o.d.compiled()
 	x := c.Explainable()
-	x.Gen = gen
+	x.Gen, x.Holds = gen, o.d.hold.list()
 	return x
+}
+
+// Hold implements control.Daemon.
+func (o operator) Hold(rule, reason string) error {
+	rules := o.d.compiled().Config.Rules
+	if rule != "" && !slices.ContainsFunc(rules, func(r booters.Rule) bool { return r.Name == rule }) {
+		return fmt.Errorf("there is no rule %q in the configuration that is served; `pixiecore status` lists them", rule)
+	}
+	if err := o.d.hold.set(rule, reason, time.Now()); err != nil {
+		return err
+	}
+	o.d.log.Warn("on hold", zap.String("rule", rule), zap.String("reason", reason))
+	return nil
+}
+
+// Resume implements control.Daemon.
+func (o operator) Resume(rule string) error {
+	was, err := o.d.hold.resume(rule)
+	if err != nil {
+		return err
+	}
+	if rule != "" && !was {
+		return fmt.Errorf("rule %q is not on hold", rule)
+	}
+	o.d.log.Info("resumed", zap.String("rule", rule))
+	return nil
 }
 
 // Explainable is c as package control explains and compares it.

@@ -98,6 +98,7 @@ type Daemon struct {
 	files      []string    // that were read at the last attempt, or are missing
 	loaded     time.Time
 	lastReload status.Reload
+	hold       *hold
 	standin    string // why current is not what the file says; empty: it is, or was
 }
 
@@ -141,6 +142,7 @@ func New(o Options) (*Daemon, error) {
 		d.lastReload = status.Reload{Time: d.started, Error: bad.Error(), Problems: report.Problems()}
 		d.log.Error("configuration refused at the start", zap.String("running", d.standin), zap.Error(bad))
 	}
+	d.hold = loadHold(d.opts.StateDir, d.log)
 	if err := d.bindControl(); err != nil {
 		return nil, err
 	}
@@ -467,7 +469,7 @@ func (d *Daemon) commit(n *next) (gen uint64) {
 	d.level.SetLevel(zapLevel(c.Config.Log.Level))
 	d.setFormat(c.Config.Log)
 	tell(n.listeners, c.Config.Listeners)
-	gen = d.swap.Publish(c.snapshot())
+	gen = d.swap.Publish(d.hold.over(c))
 	d.mu.Lock()
 	if d.current != nil {
 		d.standin = ""

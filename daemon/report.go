@@ -13,7 +13,7 @@ func (d *Daemon) report() status.Report {
 	d.mu.Unlock()
 	r := status.Report{
 		Version: d.opts.Version, Started: d.started, Generation: gen, Loaded: loaded,
-		Files: c.Config.Files, Standin: standin, Machines: d.events.Machines(),
+		Files: c.Config.Files, Standin: standin, Holds: d.hold.list(), Machines: d.events.Machines(),
 	}
 	if !last.Time.IsZero() {
 		r.LastReload = &last

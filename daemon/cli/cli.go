@@ -76,7 +76,7 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.AddCommand(
-		serveCommand(), reloadCommand(), statusCommand(), explainCommand(), planCommand(),
+		serveCommand(), reloadCommand(), statusCommand(), explainCommand(), planCommand(), holdCommand(), resumeCommand(),
 		checkCommand(), fmtCommand(), bootCommand(), versionCommand(),
 	)
 

@@ -166,14 +166,17 @@ func (p *printer) explanation(x control.Explanation) {
 			p.printf("  %s %s  %s: %s\n", mark, s.Rule, or(s.At), why)
 		}
 		switch w.Action {
+		case boot.Ignore.String():
+			why := ""
+			switch {
+			case w.Held != "":
+				why = ": " + w.Held
+			case w.Rule == "":
+				why = ": no rule matches"
+			}
+			p.printf("  → ignored%s\n", why)
 		case boot.Probe.String():
 			p.printf("  → iPXE is loaded, and asked\n")
-		case boot.Ignore.String():
-			if w.Rule == "" {
-				p.printf("  → ignored: no rule matches\n")
-				break
-			}
-			p.printf("  → ignored\n")
 		case boot.Local.String():
 			p.printf("  → boots its own disk\n")
 		default:

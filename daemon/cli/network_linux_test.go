@@ -332,6 +332,50 @@ func TestASavedEditChangesTheNextBootAndABrokenOneDoesNot(t *testing.T) {
 	boots("mended")
 }
 
+// What is on hold is not answered, also by the daemon's successor.
+func TestHold(t *testing.T) {
+	l := newLab(t, rules)
+	pixiecore := func(args ...string) string {
+		t.Helper()
+		cmd := command("pixiecore", append(args, "--control", filepath.Dir(l.config)+"/control.sock")...)
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v: %v: %s", args, err, out)
+		}
+		return string(out)
+	}
+	answered := func(mac string, want bool) {
+		t.Helper()
+		if b := l.boot("undionly", mac); (b.Outcome.Action == pxeclient.ActionBoot) != want {
+			t.Errorf("%s: got %+v, %s; want an answer: %t", mac, b.Outcome, b.Err, want)
+		}
+	}
+	const byCPU, other = "52:54:00:00:02:01", "52:54:00:00:03:01"
+	pixiecore("hold", "by-cpu", "--reason", "the image is broken")
+	answered(byCPU, false)
+	answered(other, true)
+	if got := pixiecore("status", byCPU); !strings.Contains(got, `ignored`) || !strings.Contains(got, `rule "by-cpu" is on hold: the image is broken`) {
+		t.Errorf("status of a machine that is on hold:\n%s", got)
+	}
+	if got := pixiecore("explain", "--live", byCPU); !strings.Contains(got, `ignored: rule "by-cpu" is on hold: the image is broken`) {
+		t.Errorf("explain of a machine that is on hold:\n%s", got)
+	}
+	pixiecore("hold")
+	answered(other, false)
+
+	if err := l.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	l.cmd.Wait()
+	l.start()
+	answered(other, false)
+	pixiecore("resume", "by-cpu")
+	answered(byCPU, false)
+	pixiecore("resume")
+	answered(byCPU, true)
+	answered(other, true)
+}
+
 // Listeners on one address answer broadcasts on its interface, and nowhere else.
 func TestListenersOnOneAddress(t *testing.T) {
 	one, two := netlab.New(t), netlab.New(t)

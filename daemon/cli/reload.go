@@ -49,3 +49,12 @@ The exit status is 0 when the configuration was applied, 1 when it was refused
 	clientFlag(cmd, &socket)
 	return cmd
 }
+
+// answered marks an error of a Client: the daemon says no, or cannot be asked.
+func answered(err error) error {
+	var no control.Refusal
+	if errors.As(err, &no) {
+		return exitError{exitNo, err}
+	}
+	return failed(err)
+}

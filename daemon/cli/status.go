@@ -92,6 +92,9 @@ func (p *printer) status(r status.Report, now time.Time) {
 		from = " from " + strings.Join(r.Files, ", ")
 	}
 	p.printf("generation %d, loaded %s ago%s\n", r.Generation, ago(r.Loaded, now), from)
+	for _, h := range r.Holds {
+		p.printf("%s, for %s\n", p.paint(red, h.Why()), ago(h.Since, now))
+	}
 	if r.Standin != "" {
 		p.printf("%s %s\n", p.paint(red, "in place of the file:"), r.Standin)
 	}

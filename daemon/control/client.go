@@ -25,6 +25,12 @@ const maxAnswer = 64 << 20
 // socket.
 var ErrNoDaemon = errors.New("no daemon answers")
 
+// A Refusal is the error of a daemon that could do what it is asked, and does
+// not: its sentence.
+type Refusal string
+
+func (r Refusal) Error() string { return string(r) }
+
 // A Client speaks to the daemon behind one socket. It may be used by many
 // goroutines.
 type Client struct {
@@ -74,6 +80,20 @@ func (c *Client) Reload(ctx context.Context, width int, color bool) (Verdict, er
 	return v, c.do(ctx, http.MethodPost, "/v1/reload", q, nil, &v)
 }
 
+// Hold keeps the machines of a rule unanswered, or all machines for "". It
+// returns all that is on hold then.
+func (c *Client) Hold(ctx context.Context, rule, reason string) ([]status.Hold, error) {
+	var holds []status.Hold
+	return holds, c.do(ctx, http.MethodPost, "/v1/hold", url.Values{"rule": {rule}, "reason": {reason}}, nil, &holds)
+}
+
+// Resume ends the hold of a rule, or every one for "". It returns all that is
+// still on hold.
+func (c *Client) Resume(ctx context.Context, rule string) ([]status.Hold, error) {
+	var holds []status.Hold
+	return holds, c.do(ctx, http.MethodPost, "/v1/resume", url.Values{"rule": {rule}}, nil, &holds)
+}
+
 func (c *Client) do(ctx context.Context, method, path string, query url.Values, body, into any) error {
 	var sent io.Reader
 	if body != nil {
@@ -97,6 +117,9 @@ func (c *Client) do(ctx context.Context, method, path string, query url.Values, 
 		var no refused
 		if err := answer.Decode(&no); err != nil || no.Error == "" {
 			return fmt.Errorf("control socket %q: %s: is the daemon of another version?", c.path, resp.Status)
+		}
+		if resp.StatusCode == http.StatusConflict {
+			return Refusal(no.Error)
 		}
 		return errors.New(no.Error)
 	}

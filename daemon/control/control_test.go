@@ -39,9 +39,29 @@ func TestMain(m *testing.M) {
 type fake struct {
 	src     string
 	running Configuration
+	held    map[string]string
 }
 
-func (f fake) Status() status.Report { return status.Report{Version: "test", Generation: 7} }
+func (f fake) Status() status.Report {
+	r := status.Report{Version: "test", Generation: 7}
+	for rule, reason := range f.held {
+		r.Holds = append(r.Holds, status.Hold{Rule: rule, Reason: reason})
+	}
+	return r
+}
+
+func (f fake) Hold(rule, reason string) error {
+	if rule != "all" {
+		return errors.New("there is no such rule")
+	}
+	f.held[rule] = reason
+	return nil
+}
+
+func (f fake) Resume(rule string) error {
+	delete(f.held, rule)
+	return nil
+}
 
 func (f fake) Running() Configuration { return f.running }
 
@@ -252,6 +272,21 @@ func TestTheDaemonIsAskedAboutWhatItServes(t *testing.T) {
 	}
 }
 
+func TestHoldAndResume(t *testing.T) {
+	client := NewClient(serve(t, fake{held: map[string]string{}}))
+	got, err := client.Hold(t.Context(), "all", "new kernel\n\x1b[2J"+strings.Repeat("é", maxReason))
+	if err != nil || len(got) != 1 || !strings.HasPrefix(got[0].Why(), `rule "all" is on hold: new kernel  [2Jé`) || len(got[0].Reason) > maxReason {
+		t.Errorf("got %q, %v", got, err)
+	}
+	var no Refusal
+	if _, err := client.Hold(t.Context(), "none", ""); !errors.As(err, &no) || err.Error() != "there is no such rule" {
+		t.Errorf("got %v", err)
+	}
+	if got, err := client.Resume(t.Context(), "all"); err != nil || len(got) != 0 {
+		t.Errorf("got %q, %v", got, err)
+	}
+}
+
 func TestNobodyAnswers(t *testing.T) {
 	dir := t.TempDir()
 	dead := filepath.Join(dir, "dead.sock")
@@ -273,12 +308,12 @@ func TestNobodyAnswers(t *testing.T) {
 
 // Whatever comes over the socket is answered, and with JSON or an error of HTTP.
 func FuzzHandler(f *testing.F) {
-	for _, target := range []string{"/v1/status", "/v1/explain", "/v1/picture", "/v1/reload?width=80&color=true", "/v1/reload?width=-1", "/v1/reload?width=%zz", "/../../etc"} {
+	for _, target := range []string{"/v1/status", "/v1/explain", "/v1/picture", "/v1/hold?rule=all&reason=x", "/v1/resume", "/v1/reload?width=80&color=true", "/v1/reload?width=-1", "/v1/reload?width=%zz", "/../../etc"} {
 		f.Add("POST", target, []byte("width=9"))
 		f.Add("GET", target, []byte(nil))
 	}
 	f.Add("POST", "/v1/explain", []byte(`{"mac":"52:54:00:00:00:01","firmware":"efi64","facts":{"serial":"S1","subnet":"192.0.2.0/24"}}`))
-	h := (&Server{Daemon: fake{src: bad, running: compile(f, lab)}, Log: zap.NewNop()}).Handler()
+	h := (&Server{Daemon: fake{src: bad, running: compile(f, lab), held: map[string]string{}}, Log: zap.NewNop()}).Handler()
 	f.Fuzz(func(t *testing.T, method, target string, body []byte) {
 		r, err := http.NewRequestWithContext(context.WithValue(t.Context(), peerKey{}, peer{}), method, "http://control"+target, bytes.NewReader(body))
 		if err != nil {

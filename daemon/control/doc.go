@@ -7,6 +7,8 @@
 //
 //	POST /v1/reload   read the configuration again, and say how that went
 //	GET  /v1/status   the document of the status listener
+//	POST /v1/hold     answer nobody, or not the machines of one rule
+//	POST /v1/resume   answer them again
 //	POST /v1/explain  what becomes of one machine (a Question), and why
 //	GET  /v1/picture  what is served, to be compared with a file (a Picture)
 //

@@ -7,6 +7,7 @@ import (
 	"github.com/pixiecore/pixiecore/booters/boot"
 	"github.com/pixiecore/pixiecore/booters/loaders"
 	"github.com/pixiecore/pixiecore/config"
+	"github.com/pixiecore/pixiecore/daemon/status"
 	"github.com/pixiecore/pixiecore/protocols/bootfiles"
 	"github.com/pixiecore/pixiecore/protocols/dhcp4"
 )
@@ -17,6 +18,7 @@ type Configuration struct {
 	Config  *config.Config
 	Table   *booters.Table
 	Loaders *loaders.Set
+	Holds   []status.Hold // what is on hold beside
 }
 
 // An Explanation is what becomes of one machine, and why.
@@ -34,6 +36,7 @@ type Walk struct {
 	Rule   string `json:"rule,omitempty"` // that decided; empty where none did
 	At     string `json:"at,omitempty"`
 	Boot   string `json:"boot,omitempty"`
+	Held   string `json:"held,omitempty"` // why the machine is not answered although a rule says so
 	Error  string `json:"error,omitempty"`
 
 	// Offers are the answers to the firmware's requests.
@@ -111,6 +114,12 @@ func walk(c Configuration, stage string, m boot.Machine) Walk {
 	for _, s := range trace.Steps {
 		w.Steps = append(w.Steps, Step{Rule: s.Rule, At: s.Pos, Truth: s.Truth.String(), Failed: s.Failed})
 	}
+	for _, h := range c.Holds {
+		if h.Rule == "" || h.Rule == v.Rule {
+			w.Action, w.Held = boot.Ignore.String(), h.Why()
+			return w
+		}
+	}
 	err := trace.Err
 	if m.Probed && err == nil {
 		w.Script, err = script(v, m)
@@ -126,11 +135,7 @@ func walk(c Configuration, stage string, m boot.Machine) Walk {
 func script(v boot.Verdict, m boot.Machine) (string, error) {
 	switch v.Action {
 	case boot.Boot:
-		spec, err := v.SpecFor(m)
-		if err != nil {
-			return "", err
-		}
-		return bootfiles.Boot(sampleBase, spec, m.MAC, "")
+		return bootfiles.Boot(sampleBase, v.Spec, m.MAC, "")
 	case boot.Local:
 		return bootfiles.LocalDisk(m.Firmware), nil
 	default:

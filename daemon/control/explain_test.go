@@ -15,6 +15,7 @@ import (
 	"github.com/pixiecore/pixiecore/booters/boot"
 	"github.com/pixiecore/pixiecore/booters/loaders"
 	"github.com/pixiecore/pixiecore/config"
+	"github.com/pixiecore/pixiecore/daemon/status"
 	"github.com/pixiecore/pixiecore/protocols/events"
 )
 
@@ -127,6 +128,17 @@ func TestExplainTellsWhatTheMachineIsGiven(t *testing.T) {
 	got, err = Explain(c, Question{MAC: "52:55:00:00:00:01", Firmware: "efi64"})
 	if err != nil || got.Walks[0].Offers[0].Error != "there is no loader for efi64, so the machine gets no answer" {
 		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
+func TestExplainTellsOfAHold(t *testing.T) {
+	c := compile(t, lab)
+	for _, h := range []status.Hold{{}, {Rule: "x64"}} {
+		c.Holds = []status.Hold{{Rule: "another"}, h}
+		got, err := Explain(c, Question{MAC: "52:55:00:00:00:01", Firmware: "efi64"})
+		if err != nil || len(got.Walks) != 1 || got.Walks[0].Action != "ignore" || got.Walks[0].Held != h.Why() || got.Walks[0].Offers[0].Offer != "nothing" {
+			t.Errorf("%+v: got %+v, %v", h, got.Walks, err)
+		}
 	}
 }
 

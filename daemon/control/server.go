@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"go.uber.org/zap"
 
@@ -41,6 +42,11 @@ type Daemon interface {
 	Reload() (*config.Report, error)
 	// Running is the configuration that is served.
 	Running() Configuration
+	// Hold keeps the machines of a rule unanswered, or all machines for "". The
+	// error says that there is no such rule, or that it cannot be kept in mind.
+	Hold(rule, reason string) error
+	// Resume ends the hold of a rule, or every one for "".
+	Resume(rule string) error
 }
 
 // A Verdict is how a reload went.
@@ -118,6 +124,12 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) { s.answer(w, s.Daemon.Status()) })
 	mux.HandleFunc("POST /v1/reload", s.reload)
 	mux.HandleFunc("POST /v1/explain", s.explain)
+	mux.HandleFunc("POST /v1/hold", func(w http.ResponseWriter, r *http.Request) {
+		s.held(w, s.Daemon.Hold(r.FormValue("rule"), clean(r.FormValue("reason"))))
+	})
+	mux.HandleFunc("POST /v1/resume", func(w http.ResponseWriter, r *http.Request) {
+		s.held(w, s.Daemon.Resume(r.FormValue("rule")))
+	})
 	mux.HandleFunc("GET /v1/picture", func(w http.ResponseWriter, _ *http.Request) {
 		asked := []Question{}
 		for _, m := range s.Daemon.Status().Machines {
@@ -156,6 +168,29 @@ func (s *Server) reload(w http.ResponseWriter, r *http.Request) {
 	report.WriteText(&text, width, r.FormValue("color") == "true")
 	v.Text = text.String()
 	s.answer(w, v)
+}
+
+// held answers with what is on hold now.
+func (s *Server) held(w http.ResponseWriter, err error) {
+	if err != nil {
+		refuse(w, http.StatusConflict, err)
+		return
+	}
+	s.answer(w, append([]status.Hold{}, s.Daemon.Status().Holds...))
+}
+
+// maxReason bounds the reason of a hold, in bytes: it goes to the screens of
+// machines.
+const maxReason = 200
+
+// clean makes a reason one printable line.
+func clean(reason string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(reason[:min(len(reason), maxReason)], ""))
 }
 
 func (s *Server) explain(w http.ResponseWriter, r *http.Request) {

@@ -18,6 +18,7 @@ package status
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net"
 	"net/http"
 	"time"
@@ -40,6 +41,7 @@ type Report struct {
 	Listeners      []string         `json:"listeners"`
 	Rules          []Rule           `json:"rules"`
 	Loaders        []Loader         `json:"loaders"`
+	Holds          []Hold           `json:"holds,omitempty"`
 	MissingLoaders []string         `json:"missing_loaders,omitempty"` // a sentence each
 	Machines       []events.Machine `json:"machines"`                  // the one heard of last comes first
 }
@@ -58,6 +60,25 @@ type Rule struct {
 	At     string `json:"at,omitempty"` // "pixiecore.hcl:12"
 	Action string `json:"action"`
 	Boot   string `json:"boot,omitempty"`
+}
+
+// A Hold is what the daemon does not answer until it is told to resume.
+type Hold struct {
+	Rule   string    `json:"rule,omitempty"` // empty: everything
+	Since  time.Time `json:"since"`
+	Reason string    `json:"reason,omitempty"` // the operator's
+}
+
+// Why says it in a clause.
+func (h Hold) Why() string {
+	what := "the daemon is on hold"
+	if h.Rule != "" {
+		what = fmt.Sprintf("rule %q is on hold", h.Rule)
+	}
+	if h.Reason != "" {
+		what += ": " + h.Reason
+	}
+	return what
 }
 
 // A Loader is a network boot program that is served.

@@ -145,6 +145,9 @@ func (t Tree) Open(ctx context.Context, name, base string) (File, error) {
 	}
 	f.Rule = v.Rule
 	if v.Action == boot.Ignore {
+		if v.Reason != "" {
+			return File{}, fmt.Errorf("%w: %s", ErrRefused, v.Reason)
+		}
 		return File{}, fmt.Errorf("%w: the configuration ignores %s now", ErrRefused, m.MAC)
 	}
 

@@ -316,6 +316,6 @@ func (s *Server) logUnanswered(d netio.Datagram, a answer, err error) {
 	}
 	s.Log.Debug("request not answered", append(a.fields(), zap.Error(err))...)
 	if errors.Is(err, errIgnored) {
-		s.Events.Add([6]byte(a.client.Machine.MAC), events.Event{Kind: events.Ignored, Rule: a.verdict.Rule, Gen: a.gen})
+		s.Events.Add([6]byte(a.client.Machine.MAC), events.Event{Kind: events.Ignored, Rule: a.verdict.Rule, Gen: a.gen, Detail: a.verdict.Reason})
 	}
 }

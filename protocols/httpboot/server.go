@@ -240,10 +240,7 @@ func (s *Server) script(w http.ResponseWriter, r *http.Request) {
 		if m.Firmware == boot.FirmwareX86PC && q.Get("cpu") == "unknown" {
 			notice = "this iPXE cannot ask the CPU, so the machine counts as ia32"
 		}
-		var spec *boot.Spec
-		if spec, err = v.SpecFor(m); err == nil {
-			body, err = bootfiles.Boot(base(r), spec, m.MAC, notice)
-		}
+		body, err = bootfiles.Boot(base(r), v.Spec, m.MAC, notice)
 	case v.Action == boot.Local:
 		body, kind = bootfiles.LocalDisk(m.Firmware), events.Local
 	default:
@@ -263,6 +260,9 @@ func (s *Server) script(w http.ResponseWriter, r *http.Request) {
 // ignored says on the machine's screen why it is sent away.
 func ignored(m boot.Machine, v boot.Verdict) string {
 	who := fmt.Sprintf("%s (%s, %s)", m.MAC, m.Arch.Name(), m.Firmware)
+	if v.Reason != "" {
+		return who + " is not booted: " + v.Reason
+	}
 	if v.Rule != "" {
 		return fmt.Sprintf("the rule %q ignores %s", v.Rule, who)
 	}

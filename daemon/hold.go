@@ -1,0 +1,146 @@
+package daemon
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/pixiecore/pixiecore/booters"
+	"github.com/pixiecore/pixiecore/booters/boot"
+	"github.com/pixiecore/pixiecore/daemon/status"
+)
+
+const (
+	holdFile = "hold.json" // in the state directory
+	maxHolds = 1000
+)
+
+// A hold is what the daemon was told not to answer. It outlives reloads, and
+// restarts where there is a state directory.
+type hold struct {
+	path string // empty: it ends with the process
+
+	changing sync.Mutex // held by whoever changes holds
+	holds    atomic.Pointer[[]status.Hold]
+}
+
+// loadHold reads what was held when the daemon stopped. Where that cannot be
+// read, everything is held: a hold is set by somebody who wants quiet, and the
+// one who can see why it has gone can also resume.
+func loadHold(stateDir string, log *zap.Logger) *hold {
+	h := &hold{}
+	var holds []status.Hold
+	if stateDir != "" {
+		h.path = filepath.Join(stateDir, holdFile)
+		b, err := os.ReadFile(h.path)
+		if err == nil {
+			err = json.Unmarshal(b, &holds)
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			holds = []status.Hold{{Since: time.Now(), Reason: fmt.Sprintf("what was on hold cannot be read: %v", err)}}
+		}
+	}
+	for _, one := range holds {
+		log.Warn("on hold", zap.String("rule", one.Rule), zap.Time("since", one.Since), zap.String("reason", one.Reason))
+	}
+	h.holds.Store(&holds)
+	return h
+}
+
+// list is what is on hold. It must not be modified.
+func (h *hold) list() []status.Hold { return *h.holds.Load() }
+
+// set puts a rule on hold, or everything for "". What is on hold already gets
+// the new reason. It is durable when set returns nil.
+func (h *hold) set(rule, reason string, now time.Time) error {
+	h.changing.Lock()
+	defer h.changing.Unlock()
+	holds := slices.DeleteFunc(slices.Clone(h.list()), func(o status.Hold) bool { return o.Rule == rule })
+	if len(holds) >= maxHolds {
+		return fmt.Errorf("%d rules are on hold, and that is the most; hold everything instead", maxHolds)
+	}
+	return h.store(append(holds, status.Hold{Rule: rule, Since: now, Reason: reason}))
+}
+
+// resume ends the hold of a rule, or every one for "", and reports whether
+// there was any.
+func (h *hold) resume(rule string) (bool, error) {
+	h.changing.Lock()
+	defer h.changing.Unlock()
+	old := h.list()
+	holds := slices.DeleteFunc(slices.Clone(old), func(o status.Hold) bool { return rule == "" || o.Rule == rule })
+	if len(holds) == len(old) {
+		return false, nil
+	}
+	return true, h.store(holds)
+}
+
+// store writes first and publishes then, so that what is in force is what a
+// restart finds.
+func (h *hold) store(holds []status.Hold) error {
+	if h.path != "" {
+		if err := writeHolds(h.path, holds); err != nil {
+			return fmt.Errorf("state: %w", err)
+		}
+	}
+	h.holds.Store(&holds)
+	return nil
+}
+
+// writeHolds replaces the file as a whole.
+func writeHolds(path string, holds []status.Hold) error {
+	b, err := json.MarshalIndent(holds, "", "  ")
+	if err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), "."+holdFile+".*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name()) // unless it has been renamed
+	_, err = f.Write(append(b, '\n'))
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(f.Name(), path); err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close()) // the name, too
+}
+
+// over is the snapshot of c, under the hold.
+func (h *hold) over(c *Compiled) boot.Snapshot {
+	return boot.Snapshot{Booter: heldTable{c.Table, h}, Loaders: c.Loaders.Bytes()}
+}
+
+// A heldTable decides like its table, and ignores machines whose rule is on
+// hold. Files of boots that have begun are served all the same.
+type heldTable struct {
+	*booters.Table
+	hold *hold
+}
+
+// Decide implements boot.Decider.
+func (t heldTable) Decide(ctx context.Context, m boot.Machine) (boot.Verdict, error) {
+	v, err := t.Table.Decide(ctx, m)
+	for _, one := range t.hold.list() {
+		if one.Rule == "" || one.Rule == v.Rule {
+			return boot.Verdict{Action: boot.Ignore, Rule: v.Rule, Pos: v.Pos, Reason: one.Why()}, nil
+		}
+	}
+	return v, err
+}
