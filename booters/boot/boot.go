@@ -121,11 +121,24 @@ func (a Action) String() string {
 // A Verdict is what a Booter decides for one machine.
 type Verdict struct {
 	Action Action
-	Spec   *Spec  // for Boot; never nil then
+	Spec   *Spec // for Boot, unless Render makes it
+	// Render makes the Spec of a Boot that depends on more of the machine than
+	// the decision did. It is called when the Spec is needed, not before: what it
+	// costs, and what it may find missing, is no matter of DHCP.
+	Render func(Machine) (*Spec, error)
 	Rule   string // the rule's name; empty where no rule decided
 	Pos    string // where the rule stands, "pixiecore.hcl:12"; may be empty
 	Boot   string // the boot block's name; may be empty
 	Reason string // for Ignore: why, where it is not the rule itself that says so
+}
+
+// SpecFor is what the machine boots that the Verdict is on; nil unless Action is
+// Boot.
+func (v Verdict) SpecFor(m Machine) (*Spec, error) {
+	if v.Render != nil {
+		return v.Render(m)
+	}
+	return v.Spec, nil
 }
 
 // Decide asks b about m. A Booter that is no Decider ignores a machine by a

@@ -135,7 +135,11 @@ func walk(c Configuration, stage string, m boot.Machine) Walk {
 func script(v boot.Verdict, m boot.Machine) (string, error) {
 	switch v.Action {
 	case boot.Boot:
-		return bootfiles.Boot(sampleBase, v.Spec, m.MAC, "")
+		spec, err := v.SpecFor(m)
+		if err != nil {
+			return "", err
+		}
+		return bootfiles.Boot(sampleBase, spec, m.MAC, "")
 	case boot.Local:
 		return bootfiles.LocalDisk(m.Firmware), nil
 	default:

@@ -240,7 +240,10 @@ func (s *Server) script(w http.ResponseWriter, r *http.Request) {
 		if m.Firmware == boot.FirmwareX86PC && q.Get("cpu") == "unknown" {
 			notice = "this iPXE cannot ask the CPU, so the machine counts as ia32"
 		}
-		body, err = bootfiles.Boot(base(r), v.Spec, m.MAC, notice)
+		var spec *boot.Spec
+		if spec, err = v.SpecFor(m); err == nil {
+			body, err = bootfiles.Boot(base(r), spec, m.MAC, notice)
+		}
 	case v.Action == boot.Local:
 		body, kind = bootfiles.LocalDisk(m.Firmware), events.Local
 	default:
