@@ -1,8 +1,12 @@
 package booters
 
 import (
+	"cmp"
+	"fmt"
 	"iter"
+	"maps"
 	"slices"
+	"strconv"
 
 	"github.com/pixiecore/pixiecore/booters/boot"
 )
@@ -11,11 +15,12 @@ import (
 // matches every machine that they match: index of the hidden rule → index of
 // the first rule that hides it. A rule that only several earlier ones hide
 // together is not found, for there would be no one to point at; neither is one
-// whose condition no machine can meet, nor one behind a rule that asks more than
-// MACs and platform.
+// whose condition no machine can meet, nor one behind a rule with Not, Any or
+// When. Texts are compared as they are written: that "sw1/*" covers "sw1/7" is
+// not seen.
 func Hidden(rules []Rule) map[int]int {
 	hidden := make(map[int]int)
-	v := &visible{rules: rules, in: make([]classSet, len(rules))}
+	v := &visible{rules: rules, in: make([]classSet, len(rules)), asks: make([][]condition, len(rules)), byValue: make(map[asked][]int)}
 	occurring := occurringClasses()
 	for i := range rules {
 		r := &rules[i]
@@ -23,11 +28,12 @@ func Hidden(rules []Rule) map[int]int {
 		if v.in[i] == (classSet{}) {
 			continue
 		}
+		v.asks[i] = r.Match.conditions()
 		if j := v.hider(i); j != none {
 			hidden[i] = j
 			continue // whatever it would hide, j hides as well
 		}
-		if r.Match.rests() == 0 {
+		if len(r.Match.Not) == 0 && len(r.Match.Any) == 0 && r.Match.When == nil {
 			v.add(i)
 		}
 	}
@@ -37,10 +43,53 @@ func Hidden(rules []Rule) map[int]int {
 // visible holds the rules that have been found to be reachable, so that those
 // which cover a given pattern are found without walking them all.
 type visible struct {
-	rules  []Rule
-	in     []classSet // by rule
-	anyMAC []int      // rules without MACs
-	masks  []maskRules
+	rules []Rule
+	in    []classSet    // by rule
+	asks  [][]condition // by rule
+
+	anyMAC  []int           // rules without MACs and conditions
+	byValue map[asked][]int // rules without MACs: a value of one of their conditions → rules, ascending
+	masks   []maskRules
+}
+
+// A condition is what a Match asks of one thing, beyond MACs and platform.
+type condition struct {
+	of     string   // "machine", "label role"
+	values []string // of which one is enough
+}
+
+// asked is one value of a condition.
+type asked struct{ of, value string }
+
+// conditions are those of m that can be compared with another Match's.
+func (m *Match) conditions() (all []condition) {
+	add := func(of string, values []string) {
+		if len(values) > 0 {
+			all = append(all, condition{of, values})
+		}
+	}
+	add("machine", m.Machines)
+	for _, key := range slices.Sorted(maps.Keys(m.Labels)) {
+		add("label "+key, []string{m.Labels[key]})
+	}
+	for i := range textConditions {
+		c := &textConditions[i]
+		add(c.name, texts(c.globs(m)))
+	}
+	add("subnet", texts(m.Subnets))
+	add("relay", texts(m.Relays))
+	add("transport", m.Transports)
+	if m.IPXE != nil {
+		add("ipxe", []string{strconv.FormatBool(*m.IPXE)})
+	}
+	return all
+}
+
+func texts[T fmt.Stringer](values []T) (all []string) {
+	for _, v := range values {
+		all = append(all, v.String())
+	}
+	return all
 }
 
 // maskRules are the rules with patterns of one mask: value → rules, ascending.
@@ -50,8 +99,18 @@ type maskRules struct {
 }
 
 func (v *visible) add(i int) {
-	if len(v.rules[i].Match.MACs) == 0 {
+	switch {
+	case len(v.rules[i].Match.MACs) > 0:
+	case len(v.asks[i]) == 0:
 		v.anyMAC = append(v.anyMAC, i)
+	default:
+		c := slices.MinFunc(v.asks[i], func(a, b condition) int { return cmp.Compare(v.crowd(a), v.crowd(b)) })
+		for _, value := range c.values {
+			key := asked{c.of, value}
+			if list := v.byValue[key]; len(list) == 0 || list[len(list)-1] != i {
+				v.byValue[key] = append(list, i)
+			}
+		}
 	}
 	for _, p := range v.rules[i].Match.MACs {
 		k := slices.IndexFunc(v.masks, func(m maskRules) bool { return m.mask == p.mask })
@@ -66,6 +125,14 @@ func (v *visible) add(i int) {
 	}
 }
 
+// crowd is how many rules stand under a value of the condition already.
+func (v *visible) crowd(c condition) (most int) {
+	for _, value := range c.values {
+		most = max(most, len(v.byValue[asked{c.of, value}]))
+	}
+	return most
+}
+
 // hider is the first rule that covers rule i, or none.
 func (v *visible) hider(i int) int {
 	best := none
@@ -73,6 +140,18 @@ func (v *visible) hider(i int) int {
 		if v.coversClasses(j, i) {
 			best = j
 			break
+		}
+	}
+	for _, c := range v.asks[i] {
+		// What covers the condition has all of its values, so also the first.
+		for _, j := range v.byValue[asked{c.of, c.values[0]}] {
+			if best != none && j >= best {
+				break
+			}
+			if v.coversClasses(j, i) && v.coversConditions(j, i) {
+				best = j
+				break
+			}
 		}
 	}
 	macs := v.rules[i].Match.MACs
@@ -96,7 +175,7 @@ func (v *visible) hider(i int) int {
 			if best != none && j >= best {
 				break
 			}
-			if v.coversClasses(j, i) && v.coversMACs(j, macs) {
+			if v.coversClasses(j, i) && v.coversConditions(j, i) && v.coversMACs(j, macs) {
 				best = j
 				break
 			}
@@ -107,6 +186,20 @@ func (v *visible) hider(i int) int {
 
 func (v *visible) coversClasses(j, i int) bool {
 	return v.in[i].without(v.in[j]) == (classSet{})
+}
+
+// coversConditions reports whether whatever meets the conditions of rule i meets
+// those of rule j.
+func (v *visible) coversConditions(j, i int) bool {
+	for _, want := range v.asks[j] {
+		covered := slices.ContainsFunc(v.asks[i], func(c condition) bool {
+			return c.of == want.of && !slices.ContainsFunc(c.values, func(value string) bool { return !slices.Contains(want.values, value) })
+		})
+		if !covered {
+			return false
+		}
+	}
+	return true
 }
 
 func (v *visible) coversMACs(j int, macs []MACPattern) bool {
