@@ -68,7 +68,8 @@ func New() *Table {
 // Heard takes what a machine said at the time of now, which must not be
 // modified afterwards, and returns the facts to go by: those of the boot that
 // the request belongs to. A request that cannot tell all of boot.DHCPFacts but
-// the UUID, as one on the boot server's port, replaces none that could.
+// the UUID, as one on the boot server's port, replaces none that could, and is
+// replaced by any that can.
 func (t *Table) Heard(mac [6]byte, said *boot.Facts, now time.Time) *boot.Facts {
 	if t == nil {
 		return said
@@ -86,9 +87,9 @@ func (t *Table) Heard(mac [6]byte, said *boot.Facts, now time.Time) *boot.Facts 
 		}
 		t.machines[mac] = t.recent.PushFront(&entry{mac: mac, at: now, facts: said})
 		return said
-	case e.facts.Knows(whole) && !said.Knows(whole):
-		return e.facts
-	case said.IPXE && !e.facts.IPXE && now.Sub(e.at) < SameBoot:
+	case !e.facts.Knows(whole) && said.Knows(whole):
+	case e.facts.Knows(whole) && !said.Knows(whole),
+		said.IPXE && !e.facts.IPXE && now.Sub(e.at) < SameBoot:
 		return e.facts
 	}
 	e.at, e.facts = now, said

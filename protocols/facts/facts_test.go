@@ -39,6 +39,7 @@ func TestABootIsWhatItsFirstRequestSays(t *testing.T) {
 		{"another boot", []request{{0, ipxe}, {time.Minute, rom}}, "rom"},
 		{"the boot server's port tells less", []request{{0, rom}, {time.Second, said("4011", false, some)}}, "rom"},
 		{"which is better than nothing", []request{{0, said("4011", false, some)}}, "4011"},
+		{"and brought back by iPXE after a restart", []request{{0, said("4011", false, some)}, {time.Minute, ipxe}}, "ipxe"},
 		{"until the whole is told", []request{{0, said("4011", false, some)}, {time.Minute, rom}}, "rom"},
 		{"a request without UUID is whole", []request{{0, rom}, {time.Minute, said("no-uuid", false, boot.DHCPFacts&^boot.FactUUID)}}, "no-uuid"},
 	} {
