@@ -123,7 +123,13 @@ func walk(c Configuration, stage string, m boot.Machine) Walk {
 	err := trace.Err
 	if m.Probed && err == nil {
 		w.Script, err = script(v, m)
-		w.source(c.Config.Rules)
+		if spec := c.sources(v.Rule, m); spec != nil {
+			// The script holds sealed IDs of these.
+			w.Kernel, w.Cmdline = string(spec.Kernel), spec.Cmdline
+			for _, i := range spec.Initrd {
+				w.Initrd = append(w.Initrd, string(i))
+			}
+		}
 	}
 	if err != nil {
 		w.Error = err.Error()
@@ -147,16 +153,20 @@ func script(v boot.Verdict, m boot.Machine) (string, error) {
 	}
 }
 
-// source tells what the configuration says, of which the script holds sealed IDs.
-func (w *Walk) source(rules []booters.Rule) {
-	for _, r := range rules {
-		if r.Name == w.Rule && r.Action.Spec != nil && w.Action == boot.Boot.String() {
-			w.Kernel, w.Cmdline = string(r.Action.Spec.Kernel), r.Action.Spec.Cmdline
-			for _, i := range r.Action.Spec.Initrd {
-				w.Initrd = append(w.Initrd, string(i))
-			}
+// sources is what the rule boots the machine with, before anything is sealed;
+// nil where it boots nothing, or what it boots cannot be rendered.
+func (c Configuration) sources(rule string, m boot.Machine) *boot.Spec {
+	for _, r := range c.Config.Rules {
+		switch {
+		case r.Name != rule:
+		case r.Action.Render == nil:
+			return r.Action.Spec
+		default:
+			spec, _ := r.Action.Render(m, c.Config.Inventory.Lookup(m)) // the error is the script's
+			return spec
 		}
 	}
+	return nil
 }
 
 // offer is what DHCP answers a program on the machine.

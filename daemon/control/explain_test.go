@@ -131,6 +131,21 @@ func TestExplainTellsWhatTheMachineIsGiven(t *testing.T) {
 	}
 }
 
+// What depends on the machine is told for this machine.
+func TestExplainAndPlanRender(t *testing.T) {
+	const of = "cmdline = \"host=${machine.name}\""
+	q := Question{MAC: "52:55:00:00:00:01", Arch: "x64"}
+	old, c := compile(t, lab), compile(t, strings.Replace(lab, `cmdline = "quiet"`, of, 1))
+	got, err := Explain(c, q)
+	if w := got.Walks[1]; err != nil || w.Cmdline != "host=52-55-00-00-00-01" || !strings.HasSuffix(w.Script, " host=52-55-00-00-00-01\n") {
+		t.Errorf("got %+v, %v", w, err)
+	}
+	changes := Compare(Draw(old, []Question{q}), Draw(c, []Question{q}))
+	if last := changes[len(changes)-1]; last.What != "machine" || last.Name != q.MAC {
+		t.Errorf("got %+v", changes)
+	}
+}
+
 func TestExplainTellsOfAHold(t *testing.T) {
 	c := compile(t, lab)
 	for _, h := range []status.Hold{{}, {Rule: "x64"}} {

@@ -47,10 +47,6 @@ func Draw(c Configuration, machines []Question) Picture {
 	for _, r := range c.Config.Rules {
 		p.Rules = append(p.Rules, Element{Name: r.Name, Does: does(r.Action.Do, r.Action.Boot, ""), Digest: digest(describe(r.Match), spec(r.Action.Spec))})
 	}
-	sources := make(map[string]*boot.Spec)
-	for _, r := range c.Config.Rules {
-		sources[r.Name] = r.Action.Spec
-	}
 	for _, q := range machines {
 		e := Element{Name: q.MAC}
 		m, err := q.Machine()
@@ -60,7 +56,7 @@ func Draw(c Configuration, machines []Question) Picture {
 			continue
 		}
 		v := c.Table.Explain(m).Verdict
-		e.Does, e.Digest = does(v.Action, v.Boot, v.Rule), digest(spec(sources[v.Rule]))
+		e.Does, e.Digest = does(v.Action, v.Boot, v.Rule), digest(spec(c.sources(v.Rule, m)))
 		p.Machines = append(p.Machines, e)
 	}
 	return p
