@@ -4,12 +4,13 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"reflect"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/pixiecore/pixiecore/booters"
+	"github.com/pixiecore/pixiecore/booters/boot"
 	"github.com/pixiecore/pixiecore/daemon/control"
 	"github.com/pixiecore/pixiecore/protocols/events"
 )
@@ -34,7 +35,7 @@ func (d *Daemon) logChanges(gen uint64, old, new *Compiled) {
 	for _, s := range said {
 		d.log.Info("generation differs", zap.Uint64("gen", gen), zap.String("change", s))
 	}
-	macs, seen := affected(old.Table, new.Table, d.events.Machines(), time.Now())
+	macs, seen := affected(old.Table, new.Table, d.machines(time.Now()))
 	if len(macs) > 0 {
 		named := macs[:min(len(macs), maxNamed)]
 		d.log.Info("machines differ", zap.Uint64("gen", gen), zap.Stringers("mac", named),
@@ -60,28 +61,52 @@ func changes(old, new *Compiled) []string {
 	return all
 }
 
-// affected are those of the machines, as far as they are known, that the two
-// tables do not let boot the same. seen is the number of machines that were
-// heard of lately.
-func affected(old, new *booters.Table, machines []events.Machine, now time.Time) (macs []net.HardwareAddr, seen int) {
-	for _, known := range machines {
-		if now.Sub(last(known)) > lately {
-			continue
-		}
-		m, err := control.Ask(known).Machine()
-		if err != nil {
-			continue // it has said nothing of its platform
-		}
-		seen++
-		was, _ := old.Decide(context.Background(), m) // a table's error is nil
-		is, _ := new.Decide(context.Background(), m)
-		// IDs are made of the sources and the key alone, so that equal ones are
-		// of the same files.
-		if was.Action != is.Action || was.Boot != is.Boot || !reflect.DeepEqual(was.Spec, is.Spec) {
+// affected are the MAC addresses of those machines that the two tables do not
+// let boot the same.
+func affected(old, new *booters.Table, machines []boot.Machine) (macs []net.HardwareAddr, seen int) {
+	for _, m := range machines {
+		if outcome(old, m) != outcome(new, m) {
 			macs = append(macs, m.MAC)
 		}
 	}
-	return macs, seen
+	return macs, len(machines)
+}
+
+// outcome tells what a machine boots apart. IDs in a Spec are made of the
+// sources and the key alone, so that equal ones are of the same files.
+func outcome(t *booters.Table, m boot.Machine) string {
+	v, _ := t.Decide(context.Background(), m) // a table's error is nil
+	spec, err := v.SpecFor(m)
+	if spec == nil {
+		spec = &boot.Spec{}
+	}
+	return fmt.Sprintf("%v %q %+q %v", v.Action, v.Boot, *spec, err)
+}
+
+// machines are those heard of lately, as far as they are known.
+func (d *Daemon) machines(now time.Time) []boot.Machine {
+	var all []boot.Machine
+	for _, seen := range slices.Backward(d.events.Machines()) { // asking for facts makes them the last ones
+		if now.Sub(last(seen)) > lately {
+			continue
+		}
+		m, err := control.Ask(seen).Machine()
+		if err != nil {
+			continue // it has said nothing of its platform
+		}
+		if heard := d.facts.Of(m.MAC); heard != nil {
+			both, told := *heard, m.Facts
+			both.Known |= told.Known
+			both.Serial, both.Manufacturer, both.Product, both.Asset, both.Hostname = told.Serial, told.Manufacturer, told.Product, told.Asset, told.Hostname
+			if told.Knows(boot.FactUUID) {
+				both.UUID = told.UUID
+			}
+			m.Facts = &both
+		}
+		all = append(all, m)
+	}
+	slices.Reverse(all)
+	return all
 }
 
 // last is when a machine was last heard of.

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/pixiecore/pixiecore/booters/boot"
 	"github.com/pixiecore/pixiecore/protocols/events"
 )
 
@@ -41,6 +42,10 @@ rule "old" {
   match { mac = "02:02:*" }
   local = true
 }
+rule "rack" {
+  match { circuit_id = "rack7" }
+  boot = boot.inventory
+}
 rule "x64" {
   match { arch = "x64" }
   boot = boot.inventory
@@ -48,6 +53,7 @@ rule "x64" {
 `
 	after := strings.NewReplacer(
 		"mac = \"52:54:00:*\" }\n  boot = boot.inventory", "mac = \"52:54:00:*\" }\n  boot = boot.debian",
+		"\"rack7\" }\n  boot = boot.inventory", "\"rack7\" }\n  boot = boot.debian",
 		"\"old\"", "\"new\"",
 	).Replace(before)
 	path := filepath.Join(t.TempDir(), "pixiecore.hcl")
@@ -61,19 +67,20 @@ rule "x64" {
 	defer d.Close()
 
 	now := time.Now()
+	d.facts.Heard(events.MAC{6, 0, 0, 0, 0, 7}, &boot.Facts{Known: boot.DHCPFacts &^ boot.FactUUID, CircuitID: "rack7"}, now)
 	for i, m := range []struct {
-		mac      events.MAC
-		facts    events.Facts
-		age      time.Duration
-		kind     events.Kind
-		concerns bool
+		mac   events.MAC
+		facts events.Facts
+		age   time.Duration
+		kind  events.Kind
 	}{
-		{events.MAC{0x52, 0x54, 0, 0, 0, 1}, events.Facts{Arch: "x64", Firmware: "efi64"}, time.Hour, events.Offered, true},
-		{events.MAC{0x52, 0x54, 0, 0, 0, 2}, events.Facts{Arch: "ia32", Firmware: "bios", Serial: "1"}, 6 * 24 * time.Hour, events.Script, true},
-		{events.MAC{0x52, 0x54, 0, 0, 0, 3}, events.Facts{Arch: "x64", Firmware: "efi64"}, 8 * 24 * time.Hour, events.Offered, false},
-		{events.MAC{2, 1, 0, 0, 0, 1}, events.Facts{Arch: "x64", Firmware: "efi64"}, time.Hour, events.Offered, false},
-		{events.MAC{2, 2, 0, 0, 0, 1}, events.Facts{Arch: "x64", Firmware: "efi64"}, time.Hour, events.Local, false},
-		{events.MAC{6, 0, 0, 0, 0, 1}, events.Facts{Arch: "x64", Firmware: "bios"}, time.Hour, events.Script, false},
+		{events.MAC{0x52, 0x54, 0, 0, 0, 1}, events.Facts{Arch: "x64", Firmware: "efi64"}, time.Hour, events.Offered},
+		{events.MAC{0x52, 0x54, 0, 0, 0, 2}, events.Facts{Arch: "ia32", Firmware: "bios", Serial: "1"}, 6 * 24 * time.Hour, events.Script},
+		{events.MAC{0x52, 0x54, 0, 0, 0, 3}, events.Facts{Arch: "x64", Firmware: "efi64"}, 8 * 24 * time.Hour, events.Offered},
+		{events.MAC{2, 1, 0, 0, 0, 1}, events.Facts{Arch: "x64", Firmware: "efi64"}, time.Hour, events.Offered},
+		{events.MAC{2, 2, 0, 0, 0, 1}, events.Facts{Arch: "x64", Firmware: "efi64"}, time.Hour, events.Local},
+		{events.MAC{6, 0, 0, 0, 0, 7}, events.Facts{Arch: "x64", Firmware: "efi64", UUID: "4c4c4544-0042-3510-8053-b4c04f463433"}, time.Hour, events.Offered},
+		{events.MAC{6, 0, 0, 0, 0, 1}, events.Facts{Arch: "x64", Firmware: "bios"}, time.Hour, events.Script},
 	} {
 		d.events.SetFacts(m.mac, m.facts)
 		d.events.Add(m.mac, events.Event{Kind: m.kind, Time: now.Add(-m.age), Detail: fmt.Sprint(i)})
@@ -84,8 +91,9 @@ rule "x64" {
 	want := []string{
 		"rule lab now boots debian (it boots inventory)",
 		"rule new is new and boots its own disk",
+		"rule rack now boots debian (it boots inventory)",
 		"rule old is gone (it boots its own disk)",
-		"2 of 5 machines seen this week would boot something else",
+		"3 of 6 machines seen this week would boot something else",
 	}
 	var got []string
 	for _, e := range logged.All() {
@@ -108,7 +116,7 @@ rule "x64" {
 	for _, e := range logged.FilterMessage("machines differ").All() {
 		got = append(got, e.ContextMap()["change"].(string))
 	}
-	if diff := cmp.Diff([]string{"2 of 5 machines seen this week would boot something else"}, got); diff != "" {
+	if diff := cmp.Diff([]string{"1 of 6 machines seen this week would boot something else"}, got); diff != "" {
 		t.Errorf("another kernel: -want +got\n%s", diff)
 	}
 }

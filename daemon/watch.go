@@ -222,12 +222,21 @@ func directories(files []string) []string {
 // there is nil.
 type stamp []os.FileInfo
 
+// stampOf stamps files, and those that patterns among the paths match.
 func stampOf(files []string) stamp {
-	s := make(stamp, len(files))
-	for i, path := range files {
-		if info, err := os.Stat(path); err == nil {
-			s[i] = info
+	var s stamp
+	for _, path := range files {
+		info, err := os.Stat(path)
+		if err != nil {
+			info = nil
+			matches, _ := filepath.Glob(path) // no pattern, no match
+			for _, m := range matches {
+				if info, err := os.Stat(m); err == nil {
+					s = append(s, info)
+				}
+			}
 		}
+		s = append(s, info)
 	}
 	return s
 }

@@ -380,6 +380,34 @@ func TestAnUnsteadyReadIsForgotten(t *testing.T) {
 	}
 }
 
+// A stamp differs when a file does, also one that a pattern matches by now.
+func TestStamp(t *testing.T) {
+	dir := t.TempDir()
+	must(t, put(dir, "a", "a.hcl"), os.Mkdir(to(dir, "conf.d"), 0o755))
+	files := []string{to(dir, "a.hcl"), to(dir, "none.hcl"), to(dir, "conf.d", "*.hcl")}
+	old := stampOf(files)
+	if !stampOf(files).equal(old) {
+		t.Error("files that nobody touched differ")
+	}
+	for _, tc := range []struct {
+		name string
+		do   func() error
+	}{
+		{"a longer file", func() error { return put(dir, "aa", "a.hcl") }},
+		{"one that appears", func() error { return put(dir, "", "none.hcl") }},
+		{"a match", func() error { return put(dir, "", "conf.d", "b.hcl") }},
+		{"a longer match", func() error { return put(dir, "b", "conf.d", "b.hcl") }},
+		{"one that goes", func() error { return os.Remove(to(dir, "a.hcl")) }},
+	} {
+		must(t, tc.do())
+		now := stampOf(files)
+		if now.equal(old) {
+			t.Errorf("%s: not seen", tc.name)
+		}
+		old = now
+	}
+}
+
 func TestDirectories(t *testing.T) {
 	root, err := filepath.EvalSymlinks(t.TempDir())
 	must(t, err)
