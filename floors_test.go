@@ -40,8 +40,9 @@ var floors = []floor{
 	// The control socket tells the document that the status listener tells.
 	{"daemon/control", []string{"booters/...", "config/...", "protocols/...", "systemd", "daemon/status"}},
 	{"daemon/pixiecore", []string{"daemon/cli"}},
-	// The status document holds machines of protocols/events, which status shows.
-	{"daemon/cli", []string{"daemon/...", "config", "booters", "booters/boot", "protocols/events", "protocols/pxeclient"}},
+	// The status document holds machines of protocols/events, which status shows;
+	// snippet names the loaders as protocols/bootfiles does.
+	{"daemon/cli", []string{"daemon/...", "config", "booters", "booters/boot", "protocols/events", "protocols/bootfiles", "protocols/pxeclient"}},
 	{"daemon", []string{"booters/...", "config/...", "protocols/...", "systemd", "daemon/status", "daemon/control", "daemon/store"}},
 	{"e2e", []string{"protocols/..."}},
 	{".", []string{"daemon", "booters", "booters/boot", "protocols/dhcp6"}},

@@ -76,8 +76,8 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.AddCommand(
-		serveCommand(), reloadCommand(), statusCommand(), explainCommand(), planCommand(), holdCommand(), resumeCommand(),
-		checkCommand(), fmtCommand(), bootCommand(), versionCommand(),
+		serveCommand(), reloadCommand(), statusCommand(), seenCommand(), explainCommand(), planCommand(), holdCommand(), resumeCommand(),
+		checkCommand(), fmtCommand(), snippetCommand(), bootCommand(), versionCommand(),
 	)
 
 	cmd, err := root.ExecuteContextC(ctx)

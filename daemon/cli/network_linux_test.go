@@ -442,3 +442,36 @@ func TestBesideADHCPServerOnTheSameHost(t *testing.T) {
 		t.Errorf("the DHCP server did not get the DISCOVER:\n%s", got)
 	}
 }
+
+// A stranger that has asked is one machine block away from the inventory.
+func TestSeen(t *testing.T) {
+	l := newLab(t, rules+"machine \"known\" {\n  mac = \"52:54:00:00:03:02\"\n}\n")
+	l.boot("undionly", "52:54:00:00:03:01")
+	l.boot("undionly", "52:54:00:00:03:02")
+	seen := func(args ...string) string {
+		t.Helper()
+		out, err := command("pixiecore", append(append([]string{"seen"}, args...), "--control", filepath.Dir(l.config)+"/control.sock")...).CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		return string(out)
+	}
+	if got := seen(); !strings.Contains(got, "52:54:00:00:03:02  known") || !strings.Contains(got, "52:54:00:00:03:01  -") {
+		t.Errorf("seen:\n%s", got)
+	}
+	block := seen("--unknown", "--hcl")
+	if !strings.HasPrefix(block, `machine "m-52-54-00-00-03-01" {`) || strings.Count(block, "machine") != 1 {
+		t.Errorf("seen --unknown --hcl:\n%s", block)
+	}
+	src, err := os.ReadFile(l.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.write(string(src) + block)
+	if out, err := command("pixiecore", "reload", "--control", filepath.Dir(l.config)+"/control.sock").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if got := seen("--unknown", "--hcl"); got != "" {
+		t.Errorf("after the reload:\n%s", got)
+	}
+}

@@ -65,6 +65,12 @@ func (c *Client) Picture(ctx context.Context) (Picture, error) {
 	return p, c.do(ctx, http.MethodGet, "/v1/picture", nil, nil, &p)
 }
 
+// Seen asks for the machines that were seen, the one heard of last first.
+func (c *Client) Seen(ctx context.Context) ([]Seen, error) {
+	var all []Seen
+	return all, c.do(ctx, http.MethodGet, "/v1/seen", nil, nil, &all)
+}
+
 // Explain asks what the configuration that is served makes of a machine.
 func (c *Client) Explain(ctx context.Context, q Question) (Explanation, error) {
 	var x Explanation

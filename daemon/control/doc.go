@@ -10,6 +10,7 @@
 //	POST /v1/hold     answer nobody, or not the machines of one rule
 //	POST /v1/resume   answer them again
 //	POST /v1/explain  what becomes of one machine (a Question), and why
+//	GET  /v1/seen     the machines that asked, with their names of the inventory
 //	GET  /v1/picture  what is served, to be compared with a file (a Picture)
 //
 // # Decisions

@@ -130,6 +130,9 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("POST /v1/resume", func(w http.ResponseWriter, r *http.Request) {
 		s.held(w, s.Daemon.Resume(r.FormValue("rule")))
 	})
+	mux.HandleFunc("GET /v1/seen", func(w http.ResponseWriter, _ *http.Request) {
+		s.answer(w, Recognise(s.Daemon.Running(), s.Daemon.Status().Machines))
+	})
 	mux.HandleFunc("GET /v1/picture", func(w http.ResponseWriter, _ *http.Request) {
 		asked := []Question{}
 		for _, m := range s.Daemon.Status().Machines {

@@ -1,0 +1,96 @@
+package cli
+
+import (
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pixiecore/pixiecore/booters/boot"
+	"github.com/pixiecore/pixiecore/daemon/control"
+)
+
+func seenCommand() *cobra.Command {
+	var (
+		socket                 string
+		unknown, asHCL, asJSON bool
+	)
+	cmd := &cobra.Command{
+		Use:   "seen",
+		Short: "List the machines that have asked, as a start of an inventory",
+		Long: `List the machines that have asked the running daemon since it was started, the
+one heard of last first. With --hcl they are machine blocks for the configuration
+file; with --unknown only those that have none there yet.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			all, err := control.NewClient(socket).Seen(cmd.Context())
+			if err != nil {
+				return failed(err)
+			}
+			if unknown {
+				all = slices.DeleteFunc(all, func(s control.Seen) bool { return s.Name != "" })
+			}
+			if asJSON {
+				return failed(writeJSON(cmd.OutOrStdout(), all))
+			}
+			p := newPrinter(cmd.OutOrStdout())
+			if asHCL {
+				for _, s := range all {
+					p.printf("%s", machineBlock(s))
+				}
+			} else {
+				p.seen(all, time.Now())
+			}
+			return failed(p.err)
+		},
+	}
+	clientFlag(cmd, &socket)
+	cmd.Flags().BoolVar(&unknown, "unknown", false, "only machines that the configuration has no machine block for")
+	cmd.Flags().BoolVar(&asHCL, "hcl", false, "print machine blocks")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.MarkFlagsMutuallyExclusive("hcl", "json")
+	return cmd
+}
+
+// seen shows the machines as a table.
+func (p *printer) seen(all []control.Seen, now time.Time) {
+	var rows [][]string
+	for _, s := range all {
+		f, last := s.Machine.Facts, "-"
+		if n := len(s.Machine.Events); n > 0 {
+			e := s.Machine.Events[n-1]
+			last = ago(e.Time, now)
+			if !e.Last.IsZero() {
+				last = ago(e.Last, now)
+			}
+		}
+		rows = append(rows, []string{
+			net.HardwareAddr(s.Machine.MAC[:]).String(), or(s.Name), or(f.Arch), or(f.Firmware), last,
+			or(strings.TrimSpace(f.Manufacturer + " " + f.Product)), or(f.Serial),
+		})
+	}
+	p.table([]string{"MACHINE", "NAME", "ARCH", "FIRMWARE", "AGO", "MODEL", "SERIAL"}, rows)
+}
+
+// machineBlock is a machine as the configuration names it. What the machine
+// says of itself stands in a comment only, but for a UUID that is one.
+func machineBlock(s control.Seen) string {
+	mac, f := net.HardwareAddr(s.Machine.MAC[:]).String(), s.Machine.Facts
+	name := s.Name
+	if name == "" {
+		// A label begins with a letter.
+		name = "m-" + strings.ReplaceAll(mac, ":", "-")
+	}
+	about := strings.TrimSpace(strings.Join([]string{f.Manufacturer, f.Product, f.Serial, f.Hostname}, " "))
+	if about == "" {
+		about = f.Firmware
+	}
+	uuid, err := boot.ParseUUID(f.UUID)
+	if err != nil {
+		return fmt.Sprintf("machine %q { # %s\n  mac = [%q]\n}\n", name, about, mac)
+	}
+	return fmt.Sprintf("machine %q { # %s\n  mac  = [%q]\n  uuid = %q\n}\n", name, about, mac, uuid)
+}
