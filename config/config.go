@@ -4,7 +4,6 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/netip"
 	"os"
@@ -21,7 +20,7 @@ type Config struct {
 	Inventory *booters.Inventory // the machine blocks; never nil
 	Loaders   Loaders            // the ipxe block: absolute paths of what replaces the built-in loaders
 	Log       Log                // what to log, and how
-	Files     []string           // the files that took part or were looked for, as absolute paths, this one first
+	Files     []string           // the absolute paths that were read, the first of them Load's: see ReadFile
 }
 
 // Loaders maps a firmware to the absolute path of its loader.
@@ -108,7 +107,8 @@ type Log struct {
 // maxFile bounds a file in bytes: fifty thousand rules fit into a fifth of it.
 const maxFile = 16 << 20
 
-// Load reads the file at path. Beyond what Parse reports, it warns of local
+// Load reads the file at path, or all files *.hcl of the directory at path, in
+// lexical order. Beyond what Parse reports, it warns of local
 // files that are named in it and are not there.
 //
 // The Config is nil when Report.Err is not nil. The Report is never nil.
@@ -124,11 +124,16 @@ func LoadFrom(path string, read func(path string) ([]byte, error)) (*Config, *Re
 		r.file(path, sumUnreadable, fmt.Sprintf("%v. Name the file by its absolute path.", err))
 		return nil, r
 	}
+	k := &disk{open: read, getenv: os.LookupEnv}
 	src, err := read(abs)
+	if err != nil && !errors.Is(err, errTooLarge) {
+		// A copy of the files has no directory, but what its pattern was read as.
+		if names, listed := read(filepath.Join(abs, "*.hcl")); errors.Is(err, errDirectory) || listed == nil && len(names) > 0 {
+			d := newDecoder(path, filepath.Join(abs, "*.hcl"), nil, k, r)
+			return d.config(d.folder(abs)...), r
+		}
+	}
 	switch {
-	case errors.Is(err, errDirectory):
-		r.file(path, sumLater, "A configuration of several files in a directory is part of the language, but this version does not have it yet. Name one file.")
-		return nil, r
 	case errors.Is(err, errTooLarge):
 		r.file(path, sumTooLarge, fmt.Sprintf("A configuration file may have %d MiB. Is it the right file?", maxFile>>20))
 		return nil, r
@@ -139,13 +144,7 @@ func LoadFrom(path string, read func(path string) ([]byte, error)) (*Config, *Re
 		r.file(path, sumUnreadable, fmt.Sprintf("%v. The user that pixiecore runs as must be able to read it.", err))
 		return nil, r
 	}
-	cfg, named := parse(path, abs, src, &disk{open: read, getenv: os.LookupEnv}, r)
-	if cfg == nil {
-		return nil, r
-	}
-	warnMissing(named, r)
-	r.sort()
-	return cfg, r
+	return newDecoder(path, abs, src, k, r).config(path), r
 }
 
 // Parse reads src as the file called name, without touching any file. Paths in
@@ -158,36 +157,7 @@ func Parse(name string, src []byte) (*Config, *Report) {
 		r.file(name, sumTooLarge, fmt.Sprintf("A configuration file may have %d MiB. Is it the right file?", maxFile>>20))
 		return nil, r
 	}
-	cfg, _ := parse(name, filepath.Join("/", name), src, &disk{}, r)
-	return cfg, r
-}
-
-var (
-	errDirectory = errors.New("is a directory")
-	errTooLarge  = errors.New("is too large: it has more than 16 MiB")
-)
-
-// ReadFile reads a file of a configuration, which may have 16 MiB.
-func ReadFile(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	switch st, err := f.Stat(); {
-	case err != nil:
-		return nil, err
-	case st.IsDir():
-		return nil, errDirectory
-	}
-	src, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err != nil {
-		return nil, err
-	}
-	if len(src) > maxFile {
-		return nil, errTooLarge
-	}
-	return src, nil
+	return newDecoder(name, filepath.Join("/", name), src, &disk{}, r).config(name), r
 }
 
 // warnMissing looks at each named path once.

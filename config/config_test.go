@@ -41,7 +41,8 @@ func glob(t testing.TB, pattern string) []string {
 //
 //	# want: LINE:COLUMN SEVERITY: SUMMARY | PART OF THE DETAIL
 //
-// of a file in testdata. LINE:COLUMN is "-" for the file as a whole.
+// of a file in testdata. LINE:COLUMN is "-" for the file as a whole; before it
+// stands the NAME: of an included file.
 var want = regexp.MustCompile(`(?m)^# want: (\S+) (error|warning): (.+?) \| (.+)$`)
 
 // TestDiagnostics holds that each file in testdata/bad and testdata/warn gives
@@ -65,7 +66,10 @@ func TestDiagnostics(t *testing.T) {
 					if p.Line > 0 {
 						at = fmt.Sprintf("%d:%d", p.Line, p.Column)
 					}
-					return p.File == file && at == w[1] && string(p.Severity) == w[2] && p.Summary == w[3] && strings.Contains(p.Detail, w[4])
+					if p.File != file { // an included one
+						at = filepath.Base(p.File) + ":" + at
+					}
+					return at == w[1] && string(p.Severity) == w[2] && p.Summary == w[3] && strings.Contains(p.Detail, w[4])
 				})
 				if i < 0 {
 					t.Errorf("not reported: %s", w[0])
@@ -232,7 +236,7 @@ type unreadableCase struct {
 func unreadable(t *testing.T) []unreadableCase {
 	t.Helper()
 	dir := t.TempDir()
-	large := filepath.Join(dir, "large.hcl")
+	large := filepath.Join(t.TempDir(), "large.hcl")
 	if err := os.WriteFile(large, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -246,7 +250,7 @@ func unreadable(t *testing.T) []unreadableCase {
 	return []unreadableCase{
 		{"missing", filepath.Join(dir, "none.hcl"), sumUnreadable, "There is no such file"},
 		{"below a file", filepath.Join(js, "x.hcl"), sumUnreadable, "must be able to read it"},
-		{"a directory", dir, sumLater, "Name one file"},
+		{"a directory without files", dir, sumUnreadable, "whose name ends in .hcl"},
 		{"too large", large, sumTooLarge, "16 MiB"},
 		{"JSON", js, sumLater, "JSON"},
 	}
@@ -509,6 +513,58 @@ func TestErrCounts(t *testing.T) {
 		if got := fmt.Sprint(report.Err()); got != tt.want {
 			t.Errorf("Err of %q: %q, want %q", tt.src, got, tt.want)
 		}
+	}
+}
+
+// TestDirectory holds that the files of a directory are one configuration, and
+// that it can be loaded from a copy, in which there is nothing but files.
+func TestDirectory(t *testing.T) {
+	copied := make(map[string][]byte)
+	cfg, report := LoadFrom("testdata/dir", func(path string) ([]byte, error) {
+		b, err := ReadFile(path)
+		if err == nil {
+			copied[path] = b
+		}
+		return b, err
+	})
+	if p := report.Problems(); len(p) > 0 {
+		t.Fatalf("problems: %v %s", p, p[0].Detail)
+	}
+	usable(t, cfg)
+	root, err := filepath.Abs("testdata/dir")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{root + "/*.hcl", root + "/10-boots.hcl", root + "/20-rules.hcl"}
+	if diff := cmp.Diff(want, cfg.Files); diff != "" {
+		t.Errorf("Files (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(want, slices.Sorted(maps.Keys(copied))); diff != "" {
+		t.Errorf("read (-want +got):\n%s", diff)
+	}
+	again, report := LoadFrom("testdata/dir", func(path string) ([]byte, error) {
+		if b, ok := copied[path]; ok {
+			return b, nil
+		}
+		return nil, fs.ErrNotExist
+	})
+	if again == nil {
+		t.Fatal(report.Err())
+	}
+	if diff := cmp.Diff(dump(t, cfg), dump(t, again)); diff != "" {
+		t.Errorf("(-files +copy):\n%s", diff)
+	}
+}
+
+// TestNamesAreOfAllFiles holds that both files are shown.
+func TestNamesAreOfAllFiles(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "a.hcl"), "listener \"http\" {}\nrule \"r\" { local = true }\n")
+	write(t, filepath.Join(dir, "b.hcl"), "\nrule \"r\" { ignore = true }\n")
+	_, report := Load(dir)
+	p := report.Problems()
+	if len(p) != 1 || p[0].File != filepath.Join(dir, "b.hcl") || p[0].Line != 2 || !strings.Contains(p[0].Detail, "The first one stands at a.hcl:2.") {
+		t.Errorf("%+v", p)
 	}
 }
 

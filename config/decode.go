@@ -23,7 +23,9 @@ const maxNesting = 100
 // A decoder makes files into a Config.
 type decoder struct {
 	*Report
-	name      string            // of the file to load, as it is shown
+	name      string            // of what to load, as it is shown
+	abs       string            // its absolute path; of a directory, the pattern of its files
+	added     map[string]bool   // the absolute paths of the files that take part
 	dirs      map[string]string // the absolute folder of each file, by its name
 	disk      *disk
 	cfg       *Config
@@ -58,34 +60,40 @@ type namedFile struct {
 	at   hcl.Range
 }
 
-// parse adds to r. The Config is nil if r then has an error.
-func parse(name, abs string, src []byte, k *disk, r *Report) (*Config, []namedFile) {
-	d := newDecoder(name, abs, src, k, r)
-	d.file()
-	k.sealed = true
-	if r.Err() == nil {
+// config decodes files that have been read. The Config is nil if the report then
+// has an error.
+func (d *decoder) config(names ...string) *Config {
+	d.decode(names)
+	d.disk.sealed = true
+	if d.Err() == nil {
 		d.warnings()
 	}
-	r.sort()
-	r.files = append(r.files, abs)
-	for _, path := range slices.Sorted(maps.Keys(k.files)) {
-		if path != abs {
-			r.files = append(r.files, path)
+	d.files = append(d.files, d.abs)
+	for _, path := range slices.Sorted(maps.Keys(d.disk.files)) {
+		if path != d.abs {
+			d.files = append(d.files, path)
 		}
 	}
-	if r.Err() != nil {
-		return nil, nil
+	if d.Err() == nil && d.disk.open != nil {
+		warnMissing(d.named, d.Report)
 	}
-	d.cfg.Files = r.Files()
-	return d.cfg, d.named
+	d.sort()
+	if d.Err() != nil {
+		return nil
+	}
+	d.cfg.Files = d.Files()
+	return d.cfg
 }
 
+// newDecoder makes a decoder whose first file is src.
 func newDecoder(name, abs string, src []byte, k *disk, r *Report) *decoder {
 	r.sources[name] = src
 	k.files, k.templates = make(map[string]content), make(map[string]hclsyntax.Expression)
 	return &decoder{
 		Report:    r,
 		name:      name,
+		abs:       abs,
+		added:     map[string]bool{abs: true},
 		dirs:      map[string]string{name: filepath.Dir(abs)},
 		disk:      k,
 		cfg:       &Config{Log: Log{Level: LogInfo, Format: LogAuto}},
@@ -110,18 +118,23 @@ func pos(at hcl.Range) string {
 	return fmt.Sprintf("%s:%d", filepath.Base(at.Filename), at.Start.Line)
 }
 
-func (d *decoder) file() {
+func (d *decoder) decode(names []string) {
 	if strings.HasSuffix(d.name, ".json") {
 		d.Report.file(d.name, sumLater, laterSentence("The JSON syntax")+" Write the file in HCL's native syntax.")
 		return
 	}
-	body, ok := d.syntaxOf(d.name)
-	if !ok {
-		return
-	}
 	of := make(map[string][]*hclsyntax.Block)
-	for _, b := range d.names(&fileSchema, body).Blocks {
-		of[b.Type] = append(of[b.Type], b)
+	for _, name := range names {
+		blocks, ok := d.blocks(name)
+		if !ok {
+			return
+		}
+		for _, b := range blocks {
+			of[b.Type] = append(of[b.Type], b)
+		}
+	}
+	if d.Err() != nil && len(names) == 0 {
+		return // a directory that has no files
 	}
 	each := func(typ string, decode func(*hclsyntax.Block)) {
 		for _, b := range of[typ] {
@@ -195,9 +208,7 @@ func (d *decoder) syntaxOf(name string) (*hclsyntax.Body, bool) {
 		f, diags := hclsyntax.ParseConfig(at.SliceBytes(src), name, at.Start)
 		if len(diags) > 0 {
 			d.syntax(diags)
-			for _, typ := range fileSchema.blocks {
-				d.unsure[typ] = true
-			}
+			d.unsureOfAll()
 			continue
 		}
 		part := f.Body.(*hclsyntax.Body)

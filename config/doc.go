@@ -53,6 +53,16 @@
 // tokens first; and since its lexer takes a hundred bytes for each byte of
 // punctuation, that is counted before the tokens are made.
 //
+// What hangs on the machine stays an expression in its scope (recipe), and is
+// checked twice: when the file is loaded, with facts of which only the type is
+// known, and for each machine, by the same checks that a constant goes through.
+// A machine's own words choose no file, and in a command line they are kept
+// apart from the file's, so that no {{ … }} of theirs has a meaning.
+//
+// Several files are one configuration, read by one function of a path. A pattern
+// is read as the list of what it matches, so that whoever watches, compares or
+// keeps the files needs to know nothing of patterns.
+//
 // Raw values, their ranges and hcl's types stay in this package. A Config holds
 // plain values that have been checked and are never modified afterwards.
 package config

@@ -45,13 +45,7 @@ func Read(name string, from io.Reader) (*Config, *Report) {
 		r.file(name, sumUnreadable, fmt.Sprintf("%v. Run pixiecore in a directory that is there.", err))
 		return nil, r
 	}
-	cfg, named := parse(name, abs, src, &disk{open: ReadFile, getenv: os.LookupEnv}, r)
-	if cfg == nil {
-		return nil, r
-	}
-	warnMissing(named, r)
-	r.sort()
-	return cfg, r
+	return newDecoder(name, abs, src, &disk{open: ReadFile, getenv: os.LookupEnv}, r).config(name), r
 }
 
 func (r *Report) tooLarge(name string) {

@@ -19,9 +19,10 @@ type schema struct {
 
 var (
 	fileSchema = schema{
-		inside: "at the top of a file",
-		blocks: []string{"listener", "boot", "rule", "ipxe", "locals", "log", "machine"},
-		later:  []string{"assets", "cache", "include", "reload", "secure_boot", "state", "test", "url_key"},
+		inside:   "at the top of a file",
+		settings: []string{"include"},
+		blocks:   []string{"listener", "boot", "rule", "ipxe", "locals", "log", "machine"},
+		later:    []string{"assets", "cache", "reload", "secure_boot", "state", "test", "url_key"},
 	}
 	listenerSchema = schema{
 		inside:   "in a listener block",

@@ -33,7 +33,7 @@ rule "named" {
 }
 boot "x" { krenel = "/srv/linux" }
 # want: 1:1 error: unknown block | Did you mean "listener"?
-# want: 2:1 error: unknown block | There is "listener", "boot"
+# want: 2:1 error: unknown block | There is "include", "listener", "boot"
 # want: 3:1 error: unknown setting | There is no setting "setting" at the top of a file.
 # want: 4:1 error: a block, written as a setting | write listener { … } without the equals sign
 # want: 6:3 error: unknown setting | Did you mean "address"?

@@ -1,0 +1,2 @@
+boot "a" { kernel = "/srv/other" }
+boot "b" { kernel = file("one.txt") }

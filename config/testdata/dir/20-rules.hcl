@@ -1,0 +1,1 @@
+rule "all" { boot = boot.debian }

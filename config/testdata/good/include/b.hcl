@@ -1,0 +1,4 @@
+rule "second" {
+  match { mac = "52:*" }
+  ignore = true
+}
