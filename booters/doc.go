@@ -36,10 +36,10 @@
 //
 // Machines that the operator has named stand in an Inventory, and rules for
 // their names and labels are found from there. Whatever else a rule can ask
-// (relay, circuit, serial number, any expression) is evaluated rule by rule,
-// but only for rules whose MAC, name or label is the machine's: a key for each
-// kind would cost every lookup something, and files that name ten thousand
-// circuits name ten thousand machines by doing so.
+// (relay, circuit, serial number, any expression) is evaluated rule by rule, at
+// 50 ns each, but only for rules that stand under no MAC, name or label, or under
+// one that is the machine's. A key for each kind was refused: it would cost
+// every lookup something, and what a file names by the thousand are machines.
 //
 // What only iPXE can tell is Unknown, a third truth value, and not a guess: an
 // x86 BIOS does not say whether its CPU has 64 bits. Unknown goes through AND,

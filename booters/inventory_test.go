@@ -179,3 +179,24 @@ func BenchmarkDecideByInventory(b *testing.B) {
 		})
 	}
 }
+
+// Rules for what has no key are walked. This is what ten thousand of them cost.
+func BenchmarkDecideBySerial(b *testing.B) {
+	const n = 10_000
+	rules := rulesEach(n, func(i int) Match { return Match{Serials: globs(b, fmt.Sprint("X", i))} })
+	tab, err := NewTable(sealer(b), NewSources(), nil, rules)
+	if err != nil {
+		b.Fatal(err)
+	}
+	last := probed()
+	last.Facts.Serial = fmt.Sprint("X", n-1)
+	for name, m := range map[string]boot.Machine{"asking": asking(), "probed": last} {
+		b.Run(name, func(b *testing.B) {
+			ctx := b.Context()
+			b.ReportAllocs()
+			for b.Loop() {
+				tab.Decide(ctx, m)
+			}
+		})
+	}
+}
