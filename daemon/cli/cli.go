@@ -77,7 +77,7 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root.SetErr(stderr)
 	root.AddCommand(
 		serveCommand(), reloadCommand(), statusCommand(), seenCommand(), explainCommand(), planCommand(), holdCommand(), resumeCommand(),
-		checkCommand(), fmtCommand(), snippetCommand(), bootCommand(), versionCommand(),
+		checkCommand(), fmtCommand(), doctorCommand(), snippetCommand(), bootCommand(), versionCommand(),
 	)
 
 	cmd, err := root.ExecuteContextC(ctx)
