@@ -51,11 +51,11 @@ func changes(old, new *Compiled) []string {
 	for _, c := range control.Compare(control.Draw(old.Explainable(), nil), control.Draw(new.Explainable(), nil)) {
 		switch {
 		case c.Old == "":
-			all = append(all, fmt.Sprintf("%s %s is new and %s", c.What, c.Name, c.New))
+			all = append(all, fmt.Sprintf("%s %s is new: it %s", c.What, c.Name, c.New))
 		case c.New == "":
-			all = append(all, fmt.Sprintf("%s %s is gone (it %s)", c.What, c.Name, c.Old))
+			all = append(all, fmt.Sprintf("%s %s is gone (was: %s)", c.What, c.Name, c.Old))
 		default:
-			all = append(all, fmt.Sprintf("%s %s now %s (it %s)", c.What, c.Name, c.New, c.Old))
+			all = append(all, fmt.Sprintf("%s %s now %s (was: %s)", c.What, c.Name, c.New, c.Old))
 		}
 	}
 	return all

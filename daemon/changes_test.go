@@ -89,10 +89,10 @@ rule "x64" {
 	must(t, d.Reload())
 
 	want := []string{
-		"rule lab now boots debian (it boots inventory)",
-		"rule new is new and boots its own disk",
-		"rule rack now boots debian (it boots inventory)",
-		"rule old is gone (it boots its own disk)",
+		"rule lab now boots debian (was: boots inventory)",
+		"rule new is new: it boots its own disk",
+		"rule rack now boots debian (was: boots inventory)",
+		"rule old is gone (was: boots its own disk)",
 		"3 of 6 machines seen this week would boot something else",
 	}
 	var got []string

@@ -83,6 +83,7 @@ type Daemon struct {
 	facts      *facts.Table // outlives generations and listeners, like a boot under way
 
 	poll       time.Duration // between two looks at the files without an event
+	quiet      time.Duration // for which they must not change
 	fileEvents func() (*fsnotify.Watcher, error)
 
 	services []Service      // those that no configuration changes
@@ -114,7 +115,7 @@ func New(o Options) (*Daemon, error) {
 	d := &Daemon{
 		opts: o, log: o.Log, level: zap.NewAtomicLevel(),
 		sources: booters.NewSources(), swap: &booters.Swapper{}, events: events.New(), started: time.Now(),
-		interfaces: netio.NewInterfaces(), chains: &dhcp4.Chains{}, facts: facts.New(), poll: pollEvery, fileEvents: fsnotify.NewWatcher,
+		interfaces: netio.NewInterfaces(), chains: &dhcp4.Chains{}, facts: facts.New(), poll: pollEvery, quiet: settle, fileEvents: fsnotify.NewWatcher,
 	}
 	files := reading{}
 	cfg, report := d.load(files)
@@ -306,7 +307,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	})
 	if d.opts.Path != "" {
 		g.Go(func() error {
-			w := watcher{log: d.log, files: d.watched, poll: d.poll, changed: d.reloadChanged, open: d.fileEvents}
+			w := watcher{log: d.log, files: d.watched, poll: d.poll, quiet: d.quiet, changed: d.reloadChanged, open: d.fileEvents}
 			w.run(ctx)
 			return nil
 		})

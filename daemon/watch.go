@@ -20,9 +20,9 @@ const (
 	// before a change counts: a file is emptied and then written, and the half
 	// of a file may be a valid one.
 	settle = 200 * time.Millisecond
-	// settleMost bounds the wait for quiet where something else is written all
-	// the time. The files must be the same all the same.
-	settleMost = 500 * time.Millisecond
+	// settleMost bounds the wait for quiet, in units of settle, where something
+	// else is written all the time. The files must be the same all the same.
+	settleMost = 2.5
 	// pollEvery looks without an event, for file systems that send none (NFS,
 	// FUSE), and for a directory above the watched ones that is renamed.
 	pollEvery = 30 * time.Second
@@ -37,6 +37,7 @@ type watcher struct {
 	log   *zap.Logger
 	files func() []string // absolute paths
 	poll  time.Duration
+	quiet time.Duration // settle, but in tests
 	// changed decides by the contents whether they have changed. Whoever reads
 	// the files then asks steady when done: if it is false, they were written
 	// meanwhile, and what was read is to be forgotten.
@@ -73,13 +74,14 @@ func (w *watcher) wait(ctx context.Context, events <-chan fsnotify.Event, errs <
 	quiet := time.NewTimer(0)
 	<-quiet.C
 	defer quiet.Stop()
+	most := time.Duration(settleMost * float64(w.quiet))
 	var since time.Time // of what is waited out; zero: nothing
 	var seen stamp      // the files then
 	later := func() {
 		if since.IsZero() {
 			since, seen = time.Now(), stampOf(w.files())
 		}
-		quiet.Reset(min(settle, max(0, settleMost-time.Since(since))))
+		quiet.Reset(min(w.quiet, max(0, most-time.Since(since))))
 	}
 	for {
 		select {
@@ -97,7 +99,7 @@ func (w *watcher) wait(ctx context.Context, events <-chan fsnotify.Event, errs <
 		case <-quiet.C:
 			if now := stampOf(w.files()); !now.equal(seen) {
 				since, seen = time.Now(), now
-				quiet.Reset(settle)
+				quiet.Reset(w.quiet)
 				continue
 			}
 			since = time.Time{}
