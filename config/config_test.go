@@ -583,6 +583,22 @@ func TestExampleLoads(t *testing.T) {
 	}
 }
 
+// TestExamples holds that the examples load without a warning.
+func TestExamples(t *testing.T) {
+	files, err := filepath.Glob("../examples/*.hcl")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no examples: %v", err)
+	}
+	for _, file := range files {
+		cfg, report := Load(file)
+		if p := report.Problems(); len(p) > 0 {
+			t.Errorf("%v: %s", p, p[0].Detail)
+			continue
+		}
+		usable(t, cfg)
+	}
+}
+
 var snippet = regexp.MustCompile("(?ms)^```hcl\n(.*?)^```$")
 
 // TestDocumentation holds that each snippet of the reference loads; what a
@@ -650,6 +666,20 @@ func FuzzParse(f *testing.F) {
 			usable(t, cfg)
 			if len(cfg.Listeners) == 0 {
 				t.Error("no listener")
+			}
+			for _, m := range []boot.Machine{
+				{MAC: []byte{0x52, 0x54, 0, 0, 0, 1}},
+				{MAC: []byte{0x52, 0x54, 0, 0, 0, 1}, Arch: boot.ArchX64, Probed: true, Facts: &boot.Facts{Known: ^boot.Fact(0), Serial: "{{"}},
+			} {
+				e := cfg.Inventory.Lookup(m)
+				for _, r := range cfg.Rules {
+					if r.Match.When != nil {
+						r.Match.When(m, e)
+					}
+					if r.Action.Render != nil {
+						r.Action.Render(m, e)
+					}
+				}
 			}
 		}
 		var first, again bytes.Buffer

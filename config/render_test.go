@@ -5,6 +5,8 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"text/template"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -152,4 +154,59 @@ func TestRenderTemplateFile(t *testing.T) {
 			t.Errorf("%+v, %v", spec, err)
 		}
 	}
+}
+
+// ascii reports whether Unicode's normalisation leaves the text as it is.
+func ascii(s string) bool { return !strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf }) }
+
+// FuzzOwnWords holds that nothing which a machine says of itself names a file,
+// and that it stands in the command line as it was said.
+func FuzzOwnWords(f *testing.F) {
+	f.Add("X7", "A1")
+	f.Add("{{ URL \"/etc/shadow\" }}", "{{")
+	f.Add("{", "{ ID \"/etc/shadow\" }}")
+	f.Add("\ufdd0\ufdd1", "\x00")
+	cfg, report := Parse("/etc/pixiecore.hcl", []byte(inventory+`boot "a" {
+  kernel  = "/k"
+  cmdline = "s=${machine.serial}${machine.asset}{{ URL \"x\" }}={${machine.serial}"
+}
+`))
+	if cfg == nil {
+		f.Fatal(report.Err())
+	}
+	seal, err := booters.NewSealer(make([]byte, 32))
+	if err != nil {
+		f.Fatal(err)
+	}
+	table, err := booters.NewTable(seal, booters.NewSources(), cfg.Inventory, cfg.Rules)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, serial, asset string) {
+		m := boot.Machine{MAC: net.HardwareAddr{2, 0, 0, 0, 0, 1}, Probed: true,
+			Facts: &boot.Facts{Known: boot.FactSerial | boot.FactAsset, Serial: serial, Asset: asset}}
+		v, err := table.Decide(context.Background(), m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		spec, err := v.SpecFor(m)
+		if err != nil {
+			return // a control character, or nothing at all
+		}
+		var files []string
+		line, err := template.New("").Funcs(template.FuncMap{"ID": func(id string) string {
+			files = append(files, id)
+			return "FILE"
+		}}).Parse(spec.Cmdline)
+		if err != nil {
+			t.Fatalf("%q: %v", spec.Cmdline, err)
+		}
+		var got strings.Builder
+		if err := line.Execute(&got, nil); err != nil {
+			t.Fatal(err)
+		}
+		if want := strings.TrimSpace("s=" + serial + asset + "FILE={" + serial); len(files) != 1 || got.String() != want && ascii(want) {
+			t.Errorf("%d files, %q; want one, and %q", len(files), got.String(), want)
+		}
+	})
 }
