@@ -18,7 +18,7 @@ type Truth int8
 // The truth values, in the order that makes AND their minimum.
 const (
 	False   Truth = iota
-	Unknown       // only iPXE can tell: see boot.Machine.ArchCertain
+	Unknown       // it hangs on what is not known yet: see boot.Facts and boot.Machine.ArchCertain
 	True
 )
 

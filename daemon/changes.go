@@ -75,7 +75,10 @@ func affected(old, new *booters.Table, machines []boot.Machine) (macs []net.Hard
 // outcome tells what a machine boots apart. IDs in a Spec are made of the
 // sources and the key alone, so that equal ones are of the same files.
 func outcome(t *booters.Table, m boot.Machine) string {
-	v, _ := t.Decide(context.Background(), m) // a table's error is nil
+	v, err := t.Decide(context.Background(), m)
+	if err != nil {
+		return err.Error() // what its rule asks of DHCP is not remembered
+	}
 	spec, err := v.SpecFor(m)
 	if spec == nil {
 		spec = &boot.Spec{}
