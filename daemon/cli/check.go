@@ -44,6 +44,7 @@ The exit status is 0 when the file can be served and 1 when it cannot. With
 			return nil
 		},
 	}
+	cmd.ValidArgsFunction = completeFile
 	cmd.Flags().BoolVar(&strict, "strict", false, "refuse a file with a warning")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd

@@ -71,6 +71,7 @@ The exit status is 1 when something is wrong; what mends it stands beside it.`,
 			return failed(err)
 		},
 	}
+	cmd.ValidArgsFunction = completeFile
 	clientFlag(cmd, &socket)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd

@@ -76,6 +76,7 @@ then. With --early it stays unknown.`,
 			return failed(p.err)
 		},
 	}
+	cmd.ValidArgsFunction = completeFile
 	clientFlag(cmd, &socket)
 	f := cmd.Flags()
 	f.BoolVar(&asJSON, "json", false, "print JSON")
@@ -87,6 +88,8 @@ then. With --early it stays unknown.`,
 	for name := range strings.SplitSeq((boot.DHCPFacts | boot.IPXEFacts).String(), ", ") {
 		facts[name] = f.String(flagOf(name), "", "the fact "+name)
 	}
+	completePlatform(cmd)
+	cmd.RegisterFlagCompletionFunc("live", completeMachine(&socket)) // its only error is a flag that there is not
 	return cmd
 }
 

@@ -23,6 +23,7 @@ A hold outlives reloads, and restarts unless the daemon has no state directory.`
 			return told(cmd, holds, err)
 		},
 	}
+	cmd.ValidArgsFunction = completeRule(&socket)
 	clientFlag(cmd, &socket)
 	cmd.Flags().StringVar(&reason, "reason", "", "a `sentence` for status, and for the machines' screens")
 	return cmd
@@ -39,6 +40,7 @@ func resumeCommand() *cobra.Command {
 			return told(cmd, holds, err)
 		},
 	}
+	cmd.ValidArgsFunction = completeRule(&socket)
 	clientFlag(cmd, &socket)
 	return cmd
 }

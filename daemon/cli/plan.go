@@ -52,6 +52,7 @@ when no daemon answers or the file cannot be served.`,
 			return failed(err)
 		},
 	}
+	cmd.ValidArgsFunction = completeFile
 	clientFlag(cmd, &socket)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd

@@ -59,6 +59,7 @@ no daemon answers. With --json the document is that of /api/v1/status.`,
 			return failed(p.err)
 		},
 	}
+	cmd.ValidArgsFunction = completeMachine(&socket)
 	clientFlag(cmd, &socket)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd

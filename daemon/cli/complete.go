@@ -1,0 +1,82 @@
+package cli
+
+import (
+	"context"
+	"net"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pixiecore/pixiecore/booters/boot"
+	"github.com/pixiecore/pixiecore/config"
+	"github.com/pixiecore/pixiecore/daemon/control"
+)
+
+// completeTimeout is how long a shell waits for words at the Tab key.
+const completeTimeout = time.Second
+
+// completer is what cobra asks for the words of an argument.
+type completer = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective)
+
+// completeFile offers configuration files.
+func completeFile(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return []string{"hcl"}, cobra.ShellCompDirectiveFilterFileExt
+}
+
+// completeRule offers the rules that the daemon serves, else those of the file
+// that it would serve, with what they do.
+func completeRule(socket *string) completer {
+	return func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		if len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		var words []string
+		ctx, cancel := context.WithTimeout(cmd.Context(), completeTimeout)
+		defer cancel()
+		if r, err := control.NewClient(*socket).Status(ctx); err == nil {
+			for _, rule := range r.Rules {
+				words = append(words, rule.Name+"\t"+rule.Action+" "+rule.Boot)
+			}
+		} else if cfg, _ := config.Load(defaultConfig); cfg != nil {
+			for _, rule := range cfg.Rules {
+				words = append(words, rule.Name+"\t"+rule.Action.Do.String()+" "+rule.Action.Boot)
+			}
+		}
+		return words, cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// completeMachine offers the machines that the daemon has seen.
+func completeMachine(socket *string) completer {
+	return func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		if len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		ctx, cancel := context.WithTimeout(cmd.Context(), completeTimeout)
+		defer cancel()
+		seen, err := control.NewClient(*socket).Seen(ctx)
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		var words []string
+		for _, s := range seen {
+			words = append(words, net.HardwareAddr(s.Machine.MAC[:]).String()+"\t"+s.Name)
+		}
+		return words, cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// completePlatform offers the language's words for --arch and --firmware.
+func completePlatform(cmd *cobra.Command) {
+	var firmwares []string
+	for _, f := range boot.Platforms() {
+		firmwares = append(firmwares, f.String())
+	}
+	for flag, words := range map[string][]string{"arch": boot.ArchitectureNames(), "firmware": firmwares} {
+		// Its only error is a flag that there is not.
+		cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
+	}
+}
