@@ -115,10 +115,11 @@ func (d *Daemon) available(c config.Listener) error {
 // run serves until ctx is done or stop is called, and gives up the socket.
 func (l *listener) run(ctx context.Context) error {
 	defer l.close()
-	if err := l.server.Run(ctx); err != nil {
-		return fmt.Errorf("%s: %w", l.server, err)
+	err := l.server.Run(ctx)
+	if err == nil || ctx.Err() != nil { // stop may have closed the socket before it was served
+		return nil
 	}
-	return nil
+	return fmt.Errorf("%s: %w", l.server, err)
 }
 
 // stop ends a listener. When it returns, the port is free. Transfers that run

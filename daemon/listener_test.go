@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -325,6 +326,26 @@ func TestTransfersOutliveTheirListener(t *testing.T) {
 	body, err := io.ReadAll(resp.Body)
 	if err != nil || !bytes.Equal(body, kernel) {
 		t.Errorf("HTTP: %d bytes of %d, or others: %v", len(body), len(kernel), err)
+	}
+}
+
+// A listener may be removed before its server has begun.
+func TestAListenerThatIsStoppedAtOnce(t *testing.T) {
+	d, err := New(options(t, file(t, filepath.Join(t.TempDir(), "pixiecore.hcl"), everyLocal)))
+	must(t, err)
+	defer d.Close()
+	for _, kind := range []config.Kind{config.TFTP, config.PXE, config.HTTP, config.Status} {
+		l, err := d.open(config.Listener{Kind: kind, Address: netip.MustParseAddrPort("127.0.0.1:0")})
+		must(t, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if kind == config.TFTP {
+			l.close()
+		}
+		if err := l.run(ctx); err != nil {
+			t.Errorf("%s: %v", kind, err)
+		}
+		<-l.closed
 	}
 }
 

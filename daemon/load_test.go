@@ -43,7 +43,7 @@ func TestReloadsUnderLoadLoseNothing(t *testing.T) {
 	configurations := []string{
 		listen("pxe", "127.0.0.1:0") + listen("tftp", "127.0.0.1:0") + listen("http", "127.0.0.1:0") + boots,
 		listen("pxe", "127.0.0.1:0", `advertise = "127.0.0.1"`) + listen("status", other) + listen("tftp", "127.0.0.1:0", `advertise = "127.0.0.1"`) +
-			listen("http", "127.0.0.1:0") + listen("http", extra) + more + boots,
+			listen("http", "127.0.0.1:0") + listen("http", extra) + listen("tftp", extra) + listen("pxe", other) + more + boots,
 	}
 	write(t, path, configurations[0])
 	o := options(t, path)

@@ -122,6 +122,27 @@ func TestABadFileAtTheStartIsStoodInFor(t *testing.T) {
 	}
 }
 
+// A configuration of several files is stood in for as it was, whichever of them
+// are there by now.
+func TestSeveralFilesAreStoodInFor(t *testing.T) {
+	for name, path := range map[string][]string{"an include": {"pixiecore.hcl"}, "a directory": {"etc"}} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			must(t, put(dir, "include = [\"etc/*.hcl\"]\n", "pixiecore.hcl"), put(dir, listen("http", "127.0.0.1:0"), "etc", "10.hcl"),
+				put(dir, rule("one"), "etc", "20.hcl"))
+			o := options(t, to(dir, path...))
+			served(t, o)
+			must(t, put(dir, rule("two"), "etc", "05.hcl"), put(dir, bad, "etc", "07.hcl"), os.Remove(to(dir, "etc", "20.hcl")))
+			d, err := New(o)
+			must(t, err)
+			defer d.Close()
+			if got := serving(t, d); got != "one" || d.standin == "" {
+				t.Errorf("%q is served; %q", got, d.standin)
+			}
+		})
+	}
+}
+
 // A loader that the file names and that cannot be read is an error of the file.
 func TestAnUnreadableLoaderAtTheStartIsStoodInFor(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pixiecore.hcl")

@@ -82,9 +82,9 @@ func (l *lines) await(t testing.TB, what string, ok func() bool) {
 func (l *lines) said(phrase string) func() bool { return func() bool { return l.count(phrase) > 0 } }
 
 // version is a configuration whose only rule has that name.
-func version(name string) string {
-	return listen("http", "127.0.0.1:0") + fmt.Sprintf("rule %q {\n  local = true\n}\n", name)
-}
+func version(name string) string { return listen("http", "127.0.0.1:0") + rule(name) }
+
+func rule(name string) string { return fmt.Sprintf("rule %q {\n  local = true\n}\n", name) }
 
 // serving is the name of the only rule that d serves.
 func serving(t testing.TB, d *Daemon) string {
@@ -196,6 +196,20 @@ var ways = map[string]way{
 		func(dir string) error { return os.Remove(to(dir, "etc", "pixiecore.hcl")) },
 		func(dir string) error { return put(dir, version("two"), "etc", "pixiecore.hcl") },
 	}},
+	"a file added to those of an include": {
+		func(dir string) (string, error) {
+			return to(dir, "pixiecore.hcl"), errors.Join(put(dir, "include = [\"conf.d/*.hcl\"]\n"+listen("http", "127.0.0.1:0"), "pixiecore.hcl"),
+				put(dir, rule("one"), "conf.d", "20.hcl"))
+		},
+		[]func(string) error{func(dir string) error { return put(dir, rule("two"), "conf.d", "10.hcl") }},
+	},
+	"a file of a directory removed": {
+		func(dir string) (string, error) {
+			return to(dir, "etc"), errors.Join(put(dir, listen("http", "127.0.0.1:0"), "etc", "10.hcl"),
+				put(dir, rule("one"), "etc", "20.hcl"), put(dir, rule("two"), "etc", "30.hcl"))
+		},
+		[]func(string) error{func(dir string) error { return os.Remove(to(dir, "etc", "20.hcl")) }},
+	},
 	"many files at once": {plain, []func(string) error{func(dir string) error {
 		var errs []error
 		for i := range 500 {
