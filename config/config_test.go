@@ -371,7 +371,7 @@ func TestSuggestionsEnd(t *testing.T) {
 
 // TestLaterNamesAreNoOthers holds that a name stands in one list only.
 func TestLaterNamesAreNoOthers(t *testing.T) {
-	for _, s := range []schema{fileSchema, listenerSchema, bootSchema, ruleSchema, machineSchema, matchSchema, ipxeSchema, logSchema} {
+	for _, s := range []schema{fileSchema, listenerSchema, bootSchema, ruleSchema, machineSchema, matchSchema, testSchema, ipxeSchema, logSchema} {
 		all := slices.Concat(s.settings, s.blocks, s.later)
 		slices.Sort(all)
 		if n := len(slices.Compact(slices.Clone(all))); n != len(all) {
@@ -407,6 +407,8 @@ func wrapIn(inside, src string) string {
 		return "rule \"a\" {\nmatch {\n" + src + "}\n}\n"
 	case machineSchema.inside:
 		return "machine \"a\" {\n" + src + "}\n"
+	case testSchema.inside:
+		return "test \"a\" {\n" + src + "}\n"
 	case logSchema.inside:
 		return "log {\n" + src + "}\n"
 	default:
@@ -634,7 +636,7 @@ func TestDocumentation(t *testing.T) {
 			t.Errorf("the reference does not name the function %s", name)
 		}
 	}
-	for _, s := range []schema{fileSchema, listenerSchema, bootSchema, ruleSchema, machineSchema, matchSchema, ipxeSchema, logSchema} {
+	for _, s := range []schema{fileSchema, listenerSchema, bootSchema, ruleSchema, machineSchema, matchSchema, testSchema, ipxeSchema, logSchema} {
 		for _, name := range slices.Concat(s.settings, s.blocks) {
 			if !strings.Contains(doc, "`"+name) {
 				t.Errorf("the reference does not explain `%s` %s", name, s.inside)

@@ -45,8 +45,9 @@ type decoder struct {
 	// its kind.
 	first   map[[2]string]hcl.Range
 	firstOf map[[2]string]string // and the machine whose it is
-	entries []booters.Entry      // the inventory
-	byUUID  bool                 // whether it knows a machine by its UUID
+	tests   []testCase
+	entries []booters.Entry // the inventory
+	byUUID  bool            // whether it knows a machine by its UUID
 	// inventory has the entries by name.
 	inventory map[string]*booters.Entry
 	// unsure are the types of blocks of which there may be more than could be
@@ -65,6 +66,9 @@ type namedFile struct {
 func (d *decoder) config(names ...string) *Config {
 	d.decode(names)
 	d.disk.sealed = true
+	if d.Err() == nil {
+		d.runTests()
+	}
 	if d.Err() == nil {
 		d.warnings()
 	}
@@ -152,6 +156,7 @@ func (d *decoder) decode(names []string) {
 	each("boot", d.declareBoots)
 	d.decodeBoots()
 	each("rule", d.rule)
+	each("test", d.test)
 	d.checkBoots()
 	d.checkListeners()
 }

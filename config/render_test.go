@@ -157,7 +157,9 @@ func TestRenderTemplateFile(t *testing.T) {
 }
 
 // ascii reports whether Unicode's normalisation leaves the text as it is.
-func ascii(s string) bool { return !strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf }) }
+func ascii(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf })
+}
 
 // FuzzOwnWords holds that nothing which a machine says of itself names a file,
 // and that it stands in the command line as it was said.

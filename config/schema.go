@@ -21,8 +21,8 @@ var (
 	fileSchema = schema{
 		inside:   "at the top of a file",
 		settings: []string{"include"},
-		blocks:   []string{"listener", "boot", "rule", "ipxe", "locals", "log", "machine"},
-		later:    []string{"assets", "cache", "reload", "secure_boot", "state", "test", "url_key"},
+		blocks:   []string{"listener", "boot", "rule", "ipxe", "locals", "log", "machine", "test"},
+		later:    []string{"assets", "cache", "reload", "secure_boot", "state", "url_key"},
 	}
 	listenerSchema = schema{
 		inside:   "in a listener block",
@@ -51,6 +51,10 @@ var (
 		settings: []string{"mac", "arch", "firmware", "transport", "ipxe", "uuid", "machine", "labels", "interface", "listener", "subnet",
 			"relay", "vendor_class", "user_class", "circuit_id", "remote_id", "serial", "manufacturer", "product", "asset", "hostname", "when"},
 		blocks: []string{"not", "any"},
+	}
+	testSchema = schema{
+		inside:   "in a test block",
+		settings: []string{"machine", "expect"},
 	}
 	ipxeSchema = schema{
 		inside:   "in an ipxe block",

@@ -56,6 +56,10 @@ const (
 	sumPathFact      summary = "fact that cannot choose files"
 	sumUnusedBoot    summary = "boot is never used"
 
+	// Tests.
+	sumHalfTest   summary = "test without machine or expectation"
+	sumTestFailed summary = "test failed"
+
 	// Machines.
 	sumNoIdentity summary = "machine without MAC and UUID"
 	sumUUID       summary = "unusable UUID"

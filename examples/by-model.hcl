@@ -44,3 +44,14 @@ rule "virtual machines" {
 }
 
 rule "everything else" { local = true }
+
+# What must be so after every change of this file.
+test "a server has a serial console" {
+  machine = { mac = "00:14:22:00:00:01", subnet = "192.0.2.0/24", manufacturer = "Dell Inc.", serial = "7XK2PK2" }
+  expect  = { boot = "serial_console", cmdline_contains = ["console=ttyS1"] }
+}
+
+test "a server on loan is left alone" {
+  machine = { mac = "00:14:22:00:00:02", subnet = "192.0.2.0/24", manufacturer = "Dell Inc.", serial = "7XK2PL2" }
+  expect  = { action = "local" }
+}

@@ -40,3 +40,8 @@ rule "hosts" {
 
 # Whoever is not in the table boots its own disk.
 rule "strangers" { local = true }
+
+test "a machine boots what its row says" {
+  machine = { mac = "52:54:00:aa:00:03", arch = "arm64", firmware = "efi-arm64" }
+  expect  = { boot = "debian[\"bookworm\"]", cmdline_contains = ["hostname=web1"] }
+}
