@@ -387,7 +387,7 @@ func (d *Daemon) reloadIf(steady func() bool) (*config.Report, error) {
 	d.logProblems(report)
 	if err != nil {
 		d.log.Error("reload refused; the running configuration stays", zap.Error(err), zap.Uint64("gen", d.swap.Current().Gen))
-		d.notified(systemd.Ready("reload refused: " + err.Error() + "; still running " + d.statusLine()))
+		d.notified(systemd.Ready("reload refused: " + err.Error() + "; running: " + d.statusLine()))
 		return report, err
 	}
 	old := d.compiled()

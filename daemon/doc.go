@@ -1,9 +1,9 @@
 // Package daemon assembles the protocol servers from a configuration and runs
 // them: New loads, compiles and binds; Run serves; Reload swaps.
 //
-//	config.Load ─▶ compile ─▶ booters.Table + loaders ─▶ Swapper.Publish ─▶ every server sees generation n+1
-//	   ▲              │
-//	   │              └─ any error: the running generation stays, and the report says where and why
+//	config.LoadFrom ─▶ compile ─▶ booters.Table + loaders ─▶ Swapper.Publish ─▶ every server sees generation n+1
+//	   ▲                  │
+//	   │                  └─ any error: the running generation stays, and the report says where and why
 //	   └── SIGHUP, a change of a file (debounced), Reload
 //
 // Everything that starts a server goes through New: the command `serve` with a
@@ -54,6 +54,9 @@
 // ended it. Where there is nothing to serve, a terminal gets an exit status and
 // the report; a service manager gets a service that waits for the file, since
 // one that exits again and again is given up, with its sockets.
+//
+// What changed is said after the fact, in the words of `pixiecore plan`, so that
+// asking a table about every machine costs no machine its answer.
 //
 // Events can be lost or not sent at all. A look every half minute makes up for
 // it.
