@@ -25,8 +25,8 @@ const (
 )
 
 // logChanges says what the generation does otherwise than the one before it. It
-// comes after the commit, so that its cost (a thousand machines take a
-// millisecond) is nobody's wait.
+// comes after the commit, so that its cost (a thousand machines take four
+// milliseconds) is nobody's wait.
 func (d *Daemon) logChanges(gen uint64, old, new *Compiled) {
 	said := changes(old, new)
 	if more := len(said) - maxChanges; more > 0 {

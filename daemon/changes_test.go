@@ -143,3 +143,21 @@ func TestTheListOfChangesIsBounded(t *testing.T) {
 		t.Errorf("%d lines, the last %v", n, said[n-1].ContextMap())
 	}
 }
+
+func BenchmarkAffected(b *testing.B) {
+	path := filepath.Join(b.TempDir(), "pixiecore.hcl")
+	write(b, path, version("one"))
+	d, err := New(options(b, path))
+	must(b, err)
+	defer d.Close()
+	for i := range 1000 {
+		mac := events.MAC{2, 0, 0, 0, byte(i >> 8), byte(i)}
+		d.events.SetFacts(mac, events.Facts{Arch: "x64", Firmware: "efi64", Serial: fmt.Sprint(i)})
+		d.events.Add(mac, events.Event{Kind: events.Script})
+	}
+	for b.Loop() {
+		if _, seen := affected(d.current.Table, d.current.Table, d.machines(time.Now())); seen != 1000 {
+			b.Fatal(seen)
+		}
+	}
+}
