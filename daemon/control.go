@@ -2,12 +2,14 @@ package daemon
 
 import (
 	"fmt"
+	"net"
 	"slices"
 	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/pixiecore/pixiecore/booters"
+	"github.com/pixiecore/pixiecore/booters/boot"
 	"github.com/pixiecore/pixiecore/config"
 	"github.com/pixiecore/pixiecore/daemon/control"
 	"github.com/pixiecore/pixiecore/daemon/status"
@@ -43,6 +45,9 @@ func (o operator) Running() control.Configuration {
 	x.Gen, x.Holds = gen, o.d.hold.list()
 	return x
 }
+
+// Heard implements control.Daemon.
+func (o operator) Heard(mac net.HardwareAddr) *boot.Facts { return o.d.facts.Of(mac) }
 
 // Hold implements control.Daemon.
 func (o operator) Hold(rule, reason string) error {

@@ -98,15 +98,15 @@ func flagOf(fact string) string { return strings.ReplaceAll(fact, "_", "-") }
 
 // seenMachine asks the daemon for what it knows of a machine.
 func seenMachine(cmd *cobra.Command, client *control.Client, mac net.HardwareAddr, early bool) (control.Question, error) {
-	r, err := client.Status(cmd.Context())
+	all, err := client.Seen(cmd.Context())
 	if err != nil {
 		return control.Question{}, failed(err)
 	}
-	m, ok := machineOf(r.Machines, mac)
-	if !ok {
+	i := slices.IndexFunc(all, func(s control.Seen) bool { return string(s.Machine.MAC[:]) == string(mac) })
+	if i < 0 {
 		return control.Question{}, unheard(mac)
 	}
-	q := control.Ask(m)
+	q := all[i].Question
 	q.Early = q.Early || early
 	return q, nil
 }

@@ -459,6 +459,9 @@ func TestSeen(t *testing.T) {
 	if got := seen(); !strings.Contains(got, "52:54:00:00:03:02  known") || !strings.Contains(got, "52:54:00:00:03:01  -") {
 		t.Errorf("seen:\n%s", got)
 	}
+	if got := seen("--json"); !strings.Contains(got, `"interface": "eth0"`) {
+		t.Errorf("what was said in DHCP is not told:\n%s", got)
+	}
 	block := seen("--unknown", "--hcl")
 	if !strings.HasPrefix(block, `machine "m-52-54-00-00-03-01" {`) || strings.Count(block, "machine") != 1 {
 		t.Errorf("seen --unknown --hcl:\n%s", block)

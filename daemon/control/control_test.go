@@ -18,6 +18,7 @@ import (
 	"go.uber.org/goleak"
 	"go.uber.org/zap"
 
+	"github.com/pixiecore/pixiecore/booters/boot"
 	"github.com/pixiecore/pixiecore/config"
 	"github.com/pixiecore/pixiecore/daemon/status"
 )
@@ -49,6 +50,8 @@ func (f fake) Status() status.Report {
 	}
 	return r
 }
+
+func (f fake) Heard(net.HardwareAddr) *boot.Facts { return nil }
 
 func (f fake) Hold(rule, reason string) error {
 	if rule != "all" {

@@ -3,6 +3,7 @@ package control
 import (
 	"bytes"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -189,6 +190,26 @@ func TestAskIsWhatTheDaemonKnows(t *testing.T) {
 	} {
 		if q := Ask(events.Machine{MAC: [6]byte(mac), Facts: tc.facts}); q.Early != tc.early || q.MAC != mac.String() {
 			t.Errorf("%s: got %+v", tc.name, q)
+		}
+	}
+}
+
+// What a machine said in DHCP comes through a Question as it was.
+func TestAQuestionCarriesWhatDHCPTold(t *testing.T) {
+	heard := &boot.Facts{
+		Known: boot.DHCPFacts &^ boot.FactUUID, Transport: boot.TransportPXE, Interface: "eth0", Listener: "0.0.0.0:67",
+		Subnets:     []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("198.51.100.1/32")},
+		VendorClass: "PXEClient", CircuitID: "rack 7, port 3",
+	}
+	for _, relay := range []netip.Addr{{}, netip.MustParseAddr("192.0.2.9")} {
+		heard.Relay = relay
+		q := Question{MAC: "52:54:00:00:00:01", Facts: map[string]string{"serial": "S1"}}.With(heard)
+		m, err := q.Machine()
+		want := *heard
+		want.Known |= boot.FactSerial
+		want.Serial = "S1"
+		if diff := cmp.Diff(&want, m.Facts, cmp.Comparer(func(a, b netip.Addr) bool { return a == b }), cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); err != nil || diff != "" {
+			t.Errorf("%v\n%s", err, diff)
 		}
 	}
 }

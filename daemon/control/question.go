@@ -2,9 +2,11 @@ package control
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/pixiecore/pixiecore/booters/boot"
@@ -96,6 +98,9 @@ func facts(words map[string]string) (*boot.Facts, error) {
 			}
 		case boot.FactSubnets:
 			for word := range strings.SplitSeq(value, ",") {
+				if word == "" {
+					continue
+				}
 				p, err := netip.ParsePrefix(word)
 				if a, aerr := netip.ParseAddr(word); aerr == nil {
 					p, err = netip.PrefixFrom(a, a.BitLen()), nil
@@ -106,19 +111,62 @@ func facts(words map[string]string) (*boot.Facts, error) {
 				f.Subnets = append(f.Subnets, p)
 			}
 		case boot.FactRelay:
+			if value == "" {
+				break // there is none
+			}
 			if f.Relay, err = netip.ParseAddr(value); err != nil {
 				return nil, fmt.Errorf("relay %q: not an address", value)
 			}
 		default:
-			*map[boot.Fact]*string{
-				boot.FactInterface: &f.Interface, boot.FactListener: &f.Listener, boot.FactVendorClass: &f.VendorClass,
-				boot.FactUserClass: &f.UserClass, boot.FactCircuitID: &f.CircuitID, boot.FactRemoteID: &f.RemoteID,
-				boot.FactSerial: &f.Serial, boot.FactManufacturer: &f.Manufacturer, boot.FactProduct: &f.Product,
-				boot.FactAsset: &f.Asset, boot.FactHostname: &f.Hostname,
-			}[fact] = value
+			*texts(f)[fact] = value
 		}
 	}
 	return f, nil
+}
+
+// texts are the facts that any text will do for.
+func texts(f *boot.Facts) map[boot.Fact]*string {
+	return map[boot.Fact]*string{
+		boot.FactInterface: &f.Interface, boot.FactListener: &f.Listener, boot.FactVendorClass: &f.VendorClass,
+		boot.FactUserClass: &f.UserClass, boot.FactCircuitID: &f.CircuitID, boot.FactRemoteID: &f.RemoteID,
+		boot.FactSerial: &f.Serial, boot.FactManufacturer: &f.Manufacturer, boot.FactProduct: &f.Product,
+		boot.FactAsset: &f.Asset, boot.FactHostname: &f.Hostname,
+	}
+}
+
+// With is q with what the machine said in DHCP, which may be nil.
+func (q Question) With(heard *boot.Facts) Question {
+	if heard == nil {
+		return q
+	}
+	f := *heard
+	words := map[boot.Fact]string{
+		boot.FactTransport: f.Transport, boot.FactIPXE: strconv.FormatBool(f.IPXE), boot.FactUUID: f.UUID,
+	}
+	for fact, text := range texts(&f) {
+		words[fact] = *text
+	}
+	words[boot.FactRelay] = "" // there is none
+	if f.Relay.IsValid() {
+		words[boot.FactRelay] = f.Relay.String()
+	}
+	var subnets []string
+	for _, p := range f.Subnets {
+		subnets = append(subnets, p.String())
+	}
+	words[boot.FactSubnets] = strings.Join(subnets, ",")
+
+	q.Facts = maps.Clone(q.Facts)
+	if q.Facts == nil {
+		q.Facts = map[string]string{}
+	}
+	for fact, word := range words {
+		// What iPXE has told stays.
+		if _, told := q.Facts[fact.String()]; f.Knows(fact) && !told && !(fact == boot.FactUUID && word == "") {
+			q.Facts[fact.String()] = word
+		}
+	}
+	return q
 }
 
 // Ask is the question about a machine that the daemon has seen. It is early

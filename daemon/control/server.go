@@ -15,6 +15,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/pixiecore/pixiecore/booters/boot"
 	"github.com/pixiecore/pixiecore/config"
 	"github.com/pixiecore/pixiecore/daemon/status"
 )
@@ -42,6 +43,9 @@ type Daemon interface {
 	Reload() (*config.Report, error)
 	// Running is the configuration that is served.
 	Running() Configuration
+	// Heard is what a machine said in DHCP, as far as it is remembered; nil: not
+	// at all.
+	Heard(mac net.HardwareAddr) *boot.Facts
 	// Hold keeps the machines of a rule unanswered, or all machines for "". The
 	// error says that there is no such rule, or that it cannot be kept in mind.
 	Hold(rule, reason string) error
@@ -131,12 +135,12 @@ func (s *Server) Handler() http.Handler {
 		s.held(w, s.Daemon.Resume(r.FormValue("rule")))
 	})
 	mux.HandleFunc("GET /v1/seen", func(w http.ResponseWriter, _ *http.Request) {
-		s.answer(w, Recognise(s.Daemon.Running(), s.Daemon.Status().Machines))
+		s.answer(w, Recognise(s.Daemon.Running(), s.Daemon.Status().Machines, s.Daemon.Heard))
 	})
 	mux.HandleFunc("GET /v1/picture", func(w http.ResponseWriter, _ *http.Request) {
 		asked := []Question{}
 		for _, m := range s.Daemon.Status().Machines {
-			asked = append(asked, Ask(m))
+			asked = append(asked, Ask(m).With(s.Daemon.Heard(m.MAC[:])))
 		}
 		s.answer(w, Draw(s.Daemon.Running(), asked))
 	})
