@@ -104,7 +104,8 @@ type Log struct {
 	Format LogFormat // LogAuto unless set
 }
 
-// maxFile bounds a file in bytes: fifty thousand rules fit into a fifth of it.
+// maxFile bounds a file in bytes, and so what a function reads; maxTokens bounds
+// what is parsed. A table of a hundred thousand machines has a third of it.
 const maxFile = 16 << 20
 
 // Load reads the file at path, or all files *.hcl of the directory at path, in

@@ -20,6 +20,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 
 	"github.com/pixiecore/pixiecore/booters"
 	"github.com/pixiecore/pixiecore/booters/boot"
@@ -264,6 +266,8 @@ func TestLimits(t *testing.T) {
 	}{
 		{"file", strings.Repeat("#", maxFile+1), sumTooLarge},
 		{"brackets", strings.Repeat("[", maxTokens+1), sumTooLarge},
+		{"signs", strings.Repeat("-", maxTokens+1), sumTooLarge},
+		{"bytes", strings.Repeat("\xff", maxTokens+1), sumTooLarge},
 		{"path", fmt.Sprintf("boot \"a\" { kernel = %q }\n", strings.Repeat("a", maxSource+1)), sumTooLarge},
 		{"cmdline", fmt.Sprintf("boot \"a\" {\nkernel = \"a\"\ncmdline = %q\n}\n", strings.Repeat("a", maxCmdline+1)), sumTooLarge},
 		{"script", fmt.Sprintf("boot \"a\" { script = %q }\n", "#!ipxe\n"+strings.Repeat("a", maxScript)), sumTooLarge},
@@ -660,6 +664,9 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(Example()))
 	f.Add([]byte("boot \"a\" {\n kernel = \"a\"\n cmdline = \"{{ ID \\\"x\\\" }} $${net0/mac} ${net0/mac:hexhyp}\"\n}\nrule \"r\" { boot = (boot[\"a${1}\"]) }\n"))
 	f.Fuzz(func(t *testing.T, src []byte) {
+		if tokens, _ := hclsyntax.LexConfig(src, "", hcl.InitialPos); len(tokens) > tokensAtMost(src) {
+			t.Fatalf("%d tokens, and at most %d were expected", len(tokens), tokensAtMost(src))
+		}
 		cfg, report := Parse("/etc/pixiecore.hcl", src)
 		if (cfg == nil) != (report.Err() != nil) {
 			t.Fatalf("Config is nil: %v; Err: %v", cfg == nil, report.Err())

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -163,30 +162,39 @@ func (d *decoder) decode(names []string) {
 
 // maxTokens bounds what hcl's lexer makes of a file, of which each takes a
 // hundred bytes of memory: sixteen million brackets would take gigabytes.
-// Twenty-five thousand rules written out have a million tokens.
+// Worst of all, the file costs 850 MiB for as long as it is parsed. Thirty-five
+// thousand rules written out come near to it; more belong into a table.
 const maxTokens = 2 << 20
 
 // dense reports whether there may be more than maxTokens in src, without making
-// them: a token is one character of punctuation, a run of others, or the end of
-// a line. Comments and texts have fewer than it counts.
-func dense(src []byte) bool {
-	n, run := 0, false
+// them.
+func dense(src []byte) bool { return tokensAtMost(src) > maxTokens }
+
+// tokensAtMost bounds the tokens in src: one for each character of punctuation
+// and for a name, two for what begins with a digit and may be a number and a name.
+// Comments and texts have fewer.
+func tokensAtMost(src []byte) int {
+	n, run := 1, false // the end of the file is one
 	for _, c := range src {
 		switch {
-		case c == ' ' || c == '\t' || c == '\r':
-			run = false
-			continue
-		case c >= utf8.RuneSelf || c == '_' || c == '-' || c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'z':
-			if run {
-				continue
+		case c >= '0' && c <= '9':
+			if !run {
+				n += 2
 			}
 			run = true
+		case c == '_' || c|0x20 >= 'a' && c|0x20 <= 'z':
+			if !run {
+				n++
+			}
+			run = true
+		case c == ' ' || c == '\t':
+			run = false
 		default:
+			n++
 			run = false
 		}
-		n++
 	}
-	return n > maxTokens
+	return n
 }
 
 // syntaxOf is what stands in a file, but for the top-level blocks and settings
