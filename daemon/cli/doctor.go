@@ -18,7 +18,6 @@ import (
 	"github.com/pixiecore/pixiecore/config"
 	"github.com/pixiecore/pixiecore/daemon"
 	"github.com/pixiecore/pixiecore/daemon/control"
-	"github.com/pixiecore/pixiecore/daemon/status"
 )
 
 func doctorCommand() *cobra.Command {
@@ -46,11 +45,12 @@ The exit status is 1 when something is wrong; what mends it stands beside it.`,
 				writeReport(cmd, report)
 				return exitError{exitNo, fmt.Errorf("configuration refused: %w", err)}
 			}
-			running := ""
+			var running []finding
 			if r, err := control.NewClient(socket).Status(cmd.Context()); err == nil {
-				running = runningSentence(r)
+				is := fmt.Sprintf("one is running (%s, generation %d) and has its ports", r.Version, r.Generation)
+				running = []finding{{What: "daemon", Is: is}}
 			} else if !errors.Is(err, control.ErrNoDaemon) {
-				running = err.Error()
+				running = []finding{{"daemon", err.Error(), "Run this as root, or as the user that the daemon runs as."}}
 			}
 			findings, err := diagnose(cfg, running)
 			if err != nil {
@@ -99,21 +99,15 @@ func (p *printer) findings(all []finding) {
 	}
 }
 
-func runningSentence(r status.Report) string {
-	return fmt.Sprintf("a daemon is running (%s, generation %d) and has its ports", r.Version, r.Generation)
-}
-
-// diagnose looks at everything. running is what a daemon that runs already says
-// of itself; empty: there is none, and the ports must be free.
-func diagnose(cfg *config.Config, running string) ([]finding, error) {
+// diagnose looks at everything. running is what there is to say of a daemon that
+// runs already; nil: there is none, and the ports must be free.
+func diagnose(cfg *config.Config, running []finding) ([]finding, error) {
 	compiled, err := compile(cfg)
 	if err != nil {
 		return nil, err
 	}
-	var all []finding
-	if running != "" {
-		all = append(all, finding{What: "daemon", Is: running})
-	} else {
+	all := running
+	if running == nil {
 		for _, l := range cfg.Listeners {
 			all = append(all, port(l))
 		}
