@@ -17,10 +17,9 @@ import (
 // instance of for_each, each.key and each.value.
 type scope struct {
 	*decoder
-	dir  string           // of the file, absolute
-	ctx  *hcl.EvalContext // has the functions of the file, and local
-	each string           // what sentences say about the instance; "" outside of for_each
-	key  string           // each.key
+	dir string           // of the file, absolute
+	ctx *hcl.EvalContext // has the functions of the file, and local
+	key string           // each.key; "" outside of for_each
 }
 
 // in is the scope of a block or setting that is no instance.
@@ -44,7 +43,7 @@ func (s *scope) instance(key string, value cty.Value) *scope {
 		"key":   cty.StringVal(key),
 		"value": value,
 	})}
-	return &scope{decoder: s.decoder, dir: s.dir, ctx: ctx, each: fmt.Sprintf(" This is so where each.key is %q.", key), key: key}
+	return &scope{decoder: s.decoder, dir: s.dir, ctx: ctx, key: key}
 }
 
 // maxAlike bounds how often one problem is told of the instances of a block: a
@@ -57,14 +56,14 @@ func (s *scope) errorf(at hcl.Range, sum summary, format string, args ...any) *P
 }
 
 func (s *scope) tell(at hcl.Range, sum summary, detail string) *Problem {
-	if s.each == "" {
+	if s.key == "" {
 		return s.add(SeverityError, at, sum, detail)
 	}
 	kind := alike{at, sum}
 	if s.alike[kind]++; s.alike[kind] > maxAlike {
 		return &Problem{}
 	}
-	return s.add(SeverityError, at, sum, detail+s.each)
+	return s.add(SeverityError, at, sum, fmt.Sprintf("%s This is so where each.key is %q.", detail, s.key))
 }
 
 // alike are problems of several instances that differ in the instance only.
@@ -97,7 +96,7 @@ var roots = map[string]struct {
 
 // has are the names that mean something in the scope; a setting may add more.
 func (s *scope) has() root {
-	if s.each != "" {
+	if s.key != "" {
 		return rootLocal | rootEach
 	}
 	return rootLocal

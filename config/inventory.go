@@ -63,7 +63,7 @@ func (s *scope) entry(name text, attrs hclsyntax.Attributes, refused bool) (e bo
 		ok = false
 		s.errorf(name.at, sumBadName, "A machine's name has letters, digits, \".\", \"_\" and \"-\", and begins with a letter or a digit: it can stand in paths and host names. %q is none.", name.s)
 	default:
-		ok = s.once("machine", name.s, name.at, e.Name, fmt.Sprintf("There are two machines %q. Rename one of them.", name.s))
+		ok = s.once("name", name.s, name.at, e.Name)
 	}
 
 	if a := attrs["mac"]; a != nil {
@@ -75,7 +75,7 @@ func (s *scope) entry(name text, attrs hclsyntax.Attributes, refused bool) (e bo
 		for _, t := range all {
 			mac, good := s.mac(t)
 			if good {
-				good = s.once("mac", mac.String(), t.at, e.Name, fmt.Sprintf("The MAC address %s is of %q.", mac, e.Name))
+				good = s.once("MAC address", mac.String(), t.at, e.Name)
 				e.MACs = append(e.MACs, mac)
 			}
 			ok = ok && good
@@ -90,7 +90,7 @@ func (s *scope) entry(name text, attrs hclsyntax.Attributes, refused bool) (e bo
 				s.errorf(t.at, sumUUID, "%v.", err)
 			} else {
 				e.UUID = uuid
-				ok = s.once("uuid", uuid, t.at, e.Name, fmt.Sprintf("The UUID %s is of %q.", uuid, e.Name)) && ok
+				ok = s.once("UUID", uuid, t.at, e.Name) && ok
 			}
 		}
 	}
@@ -102,8 +102,8 @@ func (s *scope) entry(name text, attrs hclsyntax.Attributes, refused bool) (e bo
 }
 
 // once is unique for what stands in a table, where both places may be the same
-// cell of two rows: the sentence names the machine of the first.
-func (s *scope) once(kind, name string, at hcl.Range, of, detail string) bool {
+// cell of two rows: the sentence names both machines.
+func (s *scope) once(kind, name string, at hcl.Range, of string) bool {
 	key := [2]string{kind, name}
 	before, used := s.first[key]
 	if !used {
@@ -111,7 +111,7 @@ func (s *scope) once(kind, name string, at hcl.Range, of, detail string) bool {
 		s.firstOf[key] = of
 		return true
 	}
-	s.errorf(at, sumTwice, "%s It is also of machine %q, at %s.", detail, s.firstOf[key], pos(before)).other = before
+	s.errorf(at, sumTwice, "Two machines have the %s %s: %q, and before it %q at %s. Correct one of them.", kind, name, of, s.firstOf[key], pos(before)).other = before
 	return false
 }
 

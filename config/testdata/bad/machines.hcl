@@ -33,7 +33,7 @@ boot "a" {
   extends = machine.name
 }
 # want: 3:9 error: name used twice | There are two machine blocks "db1". Rename one of them. The first one stands at machines.hcl:2.
-# want: 4:45 error: name used twice | The MAC address 52:54:00:aa:00:01 is of "db2". It is also of machine "db1", at machines.hcl:2.
+# want: 4:45 error: name used twice | Two machines have the MAC address 52:54:00:aa:00:01: "db2", and before it "db1" at machines.hcl:2. Correct
 # want: 5:1 error: machine without MAC and UUID | A machine is known by its MAC addresses or its UUID. Write mac = "…" or uuid = "…".
 # want: 6:18 error: unknown setting | There is no setting "maac" in a machine block. Did you mean "mac"?
 # want: 7:9 error: unusable name | The label of a machine is an identifier: letters, digits, "-" and "_", beginning with a letter. "12" is none;
@@ -50,7 +50,7 @@ boot "a" {
 # want: 17:12 error: value is null | uuid is null. Write a UUID in quotes, or leave the line out.
 # want: 18:12 error: wrong kind of value | labels is a text. Write labels in braces, like { role = "db" }.
 # want: 21:26 error: unusable UUID | UUID "4C4C45440042351080 53b4c04f463433": not 32 hexadecimal digits, like
-# want: 22:26 error: name used twice | The UUID 4c4c4544-0042-3510-8053-b4c04f463433 is of "uuid3". It is also of machine "uuid", at machines.hcl:20.
-# want: 23:9 error: name used twice | There are two machines "db1". Rename one of them. It is also of machine "db1", at machines.hcl:2. This is so
-# want: 25:14 error: name used twice | The MAC address 52:54:00:aa:00:06 is of "b". It is also of machine "a", at machines.hcl:25. This is so where
+# want: 22:26 error: name used twice | Two machines have the UUID 4c4c4544-0042-3510-8053-b4c04f463433: "uuid3", and before it "uuid" at
+# want: 23:9 error: name used twice | Two machines have the name db1: "db1", and before it "db1" at machines.hcl:2. Correct one of them. This is so
+# want: 25:14 error: name used twice | Two machines have the MAC address 52:54:00:aa:00:06: "b", and before it "a" at machines.hcl:25. Correct one
 # want: 33:13 error: unknown variable | machine.* is known when a machine boots, not when the file is loaded. It can stand in cmdline, message,
