@@ -18,6 +18,7 @@ import (
 	"github.com/pixiecore/pixiecore/booters/boot"
 	"github.com/pixiecore/pixiecore/config"
 	"github.com/pixiecore/pixiecore/daemon/status"
+	"github.com/pixiecore/pixiecore/protocols/netio"
 )
 
 // The bounds of one connection. Their number has none: whoever can open the
@@ -78,20 +79,8 @@ func (s *Server) Run(ctx context.Context) error {
 		Handler: s.Handler(), ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, WriteTimeout: answerTimeout,
 		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes, ErrorLog: zap.NewStdLog(s.Log), ConnContext: withPeer,
 	}
-	done := make(chan error, 1)
-	go func() { done <- srv.Serve(s.Listener) }()
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-	}
-	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
-	defer cancel()
-	if srv.Shutdown(drain) != nil {
-		srv.Close()
-	}
-	<-done
-	return nil
+	_, err := netio.ServeHTTP(ctx, srv, s.Listener, drainTimeout)
+	return err
 }
 
 // A peer is who is at the other end of a connection.

@@ -27,6 +27,7 @@ import (
 
 	"github.com/pixiecore/pixiecore/config"
 	"github.com/pixiecore/pixiecore/protocols/events"
+	"github.com/pixiecore/pixiecore/protocols/netio"
 )
 
 // A Report is the document of /api/v1/status.
@@ -114,20 +115,8 @@ func (s *Server) Run(ctx context.Context) error {
 		Handler: s.Handler(), ReadHeaderTimeout: readHeaderTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
 		MaxHeaderBytes: maxHeaderBytes, ErrorLog: zap.NewStdLog(s.Log),
 	}
-	done := make(chan error, 1)
-	go func() { done <- srv.Serve(s.Listener) }()
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-	}
-	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
-	defer cancel()
-	if srv.Shutdown(drain) != nil {
-		srv.Close()
-	}
-	<-done
-	return nil
+	_, err := netio.ServeHTTP(ctx, srv, s.Listener, drainTimeout)
+	return err
 }
 
 // Handler serves the paths of the package.

@@ -22,6 +22,7 @@ import (
 	"github.com/pixiecore/pixiecore/protocols/bootfiles"
 	"github.com/pixiecore/pixiecore/protocols/events"
 	"github.com/pixiecore/pixiecore/protocols/facts"
+	"github.com/pixiecore/pixiecore/protocols/netio"
 )
 
 // Time limits and bounds of a connection.
@@ -56,22 +57,11 @@ func (s *Server) Run(ctx context.Context) error {
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          warnings(s.Log),
 	}
-	done := make(chan error, 1)
-	go func() { done <- srv.Serve(s.Listener) }()
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-	}
-	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
-	defer cancel()
-	err := srv.Shutdown(drain)
-	if err != nil {
+	cut, err := netio.ServeHTTP(ctx, srv, s.Listener, drainTimeout)
+	if cut {
 		s.Log.Warn("transfers cut by the stop", zap.Duration("after", drainTimeout))
-		srv.Close()
 	}
-	<-done
-	return nil
+	return err
 }
 
 // warnings is for what net/http has to say: a panic, or sockets running out.
