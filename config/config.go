@@ -74,6 +74,8 @@ type Listener struct {
 	Interfaces []string       // empty: all of them
 	Advertise  netip.Addr     // what machines are told to come back to; the zero Addr: the receiving interface's own
 	Share      bool           // DHCP only: listen beside another DHCP server on this host
+	Relays     []netip.Prefix // DHCP only, IPv4: whose relayed requests are answered; empty: those of all relays
+	Relayed    bool           // DHCP only: relayed requests only (broadcast = false)
 	Pos        string         // "pixiecore.hcl:3"
 }
 

@@ -149,6 +149,12 @@ func dump(t *testing.T, cfg *Config) string {
 		if l.Share {
 			b.WriteString(" shared")
 		}
+		if l.Relays != nil {
+			fmt.Fprintf(&b, " relayed by %v", l.Relays)
+		}
+		if l.Relayed {
+			b.WriteString(" only relayed")
+		}
 		b.WriteByte('\n')
 	}
 	for _, f := range slices.Sorted(maps.Keys(cfg.Loaders)) {

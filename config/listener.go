@@ -42,6 +42,13 @@ func (d *decoder) listener(b *hclsyntax.Block) {
 	if a := body.Attributes["share"]; a != nil && d.takes(a, kind, DHCP) {
 		l.Share, _ = s.flag(a)
 	}
+	if a := body.Attributes["relays"]; a != nil && d.takes(a, kind, DHCP) {
+		l.Relays = s.relays(a)
+	}
+	if a := body.Attributes["broadcast"]; a != nil && d.takes(a, kind, DHCP) {
+		broadcast, ok := s.flag(a)
+		l.Relayed = ok && !broadcast
+	}
 	d.cfg.Listeners = append(d.cfg.Listeners, l)
 	d.listeners = append(d.listeners, b.DefRange())
 }
@@ -143,6 +150,31 @@ func (s *scope) advertise(a *hclsyntax.Attribute, kind Kind) netip.Addr {
 	}
 	s.errorf(t.at, sumAdvertise, "%q %s. Write the address under which machines reach this host, like \"192.0.2.1\".", t.s, why)
 	return netip.Addr{}
+}
+
+// relays are the addresses that may stand in giaddr. None of them is the same as
+// broadcast = false turned around, and more likely a mistake.
+func (s *scope) relays(a *hclsyntax.Attribute) (relays []netip.Prefix) {
+	const want = `addresses or networks of relays in quotes, like ["10.1.0.1", "10.2.0.0/16"]`
+	all, ok := s.texts(a, want)
+	if ok && len(all) == 0 {
+		s.errorf(a.Expr.Range(), sumEmpty, "relays is an empty list, so that no relay would be answered. Write %s, or leave the line out to answer all.", want)
+	}
+	for _, t := range all {
+		p, ok := s.network(t, want)
+		switch {
+		case !ok:
+		case !p.Addr().Is4():
+			s.errorf(t.at, sumIPv4Only, "DHCP is a protocol of IPv4, and so are the addresses of its relays. Write %s.", want)
+		case p.Addr().IsUnspecified() && p.IsSingleIP(): // RFC 2131 §2: giaddr 0 is no relay
+			s.errorf(t.at, sumRelay, "%q is no relay: a request with this address has not been relayed. Write %s.", t.s, want)
+		case slices.Contains(relays, p):
+			s.errorf(t.at, sumTwice, "Relay %q stands in the list twice. Name it once.", t.s)
+		default:
+			relays = append(relays, p)
+		}
+	}
+	return relays
 }
 
 // checkListeners looks at what the listeners are without each other.

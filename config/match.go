@@ -185,22 +185,29 @@ func (s *scope) transports(a *hclsyntax.Attribute) (transports []string) {
 // prefixes are networks, or addresses, which are networks of one.
 func (s *scope) prefixes(a *hclsyntax.Attribute, want string) (all []netip.Prefix) {
 	for _, t := range s.values(a, want, new(bool)) {
-		if addr, err := netip.ParseAddr(t.s); err == nil && addr.Zone() == "" {
-			addr = addr.Unmap()
-			all = append(all, netip.PrefixFrom(addr, addr.BitLen()))
-			continue
-		}
-		p, err := netip.ParsePrefix(t.s)
-		switch {
-		case err != nil:
-			s.errorf(t.at, sumNetwork, "%q is no network. Write %s.", t.s, want)
-		case p != p.Masked():
-			s.errorf(t.at, sumNetwork, "%q is the address of a host in a network. Write %q for the network.", t.s, p.Masked())
-		default:
+		if p, ok := s.network(t, want); ok {
 			all = append(all, p)
 		}
 	}
 	return all
+}
+
+// network is a network, or an address, which is a network of one.
+func (s *scope) network(t text, want string) (netip.Prefix, bool) {
+	if addr, err := netip.ParseAddr(t.s); err == nil && addr.Zone() == "" {
+		addr = addr.Unmap()
+		return netip.PrefixFrom(addr, addr.BitLen()), true
+	}
+	p, err := netip.ParsePrefix(t.s)
+	switch {
+	case err != nil:
+		s.errorf(t.at, sumNetwork, "%q is no network. Write %s.", t.s, want)
+		return netip.Prefix{}, false
+	case p != p.Masked():
+		s.errorf(t.at, sumNetwork, "%q is the address of a host in a network. Write %q for the network.", t.s, p.Masked())
+		return netip.Prefix{}, false
+	}
+	return p, true
 }
 
 // machines are names of the inventory.

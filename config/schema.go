@@ -26,8 +26,8 @@ var (
 	}
 	listenerSchema = schema{
 		inside:   "in a listener block",
-		settings: []string{"address", "interfaces", "advertise", "share"},
-		later:    []string{"broadcast", "cert", "dhcp6", "key", "relays", "single_port"},
+		settings: []string{"address", "interfaces", "advertise", "share", "relays", "broadcast"},
+		later:    []string{"cert", "dhcp6", "key", "single_port"},
 	}
 	bootSchema = schema{
 		inside:   "in a boot block",

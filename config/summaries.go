@@ -43,6 +43,7 @@ const (
 	sumNotHere      summary = "setting has no effect here"
 	sumInterface    summary = "unusable interface name"
 	sumAdvertise    summary = "unusable address to advertise"
+	sumRelay        summary = "unusable address of a relay"
 	sumNoHTTP       summary = "no http listener"
 	sumNoTFTP       summary = "no tftp listener"
 	sumNoPXE        summary = "no pxe listener"

@@ -139,7 +139,7 @@ func (l *listener) stop() {
 // dhcp is what a DHCP server does with a request by the current settings.
 func (l *listener) dhcp() dhcp4.Settings {
 	s := l.settings.Load()
-	d := dhcp4.Settings{Only: s.Interfaces, Advertise: s.Advertise, TFTP: s.tftp, Web: s.web}
+	d := dhcp4.Settings{Only: s.Interfaces, Advertise: s.Advertise, TFTP: s.tftp, Web: s.web, Relays: s.Relays, Relayed: s.Relayed}
 	if a := s.Address.Addr(); s.Kind == config.DHCP && !a.IsUnspecified() {
 		d.Address = a
 	}

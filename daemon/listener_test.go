@@ -41,6 +41,8 @@ func TestPlan(t *testing.T) {
 	only := func(l *config.Listener) { l.Interfaces = []string{"eth0"} }
 	advertise := func(l *config.Listener) { l.Advertise = netip.MustParseAddr("192.0.2.1") }
 	share := func(l *config.Listener) { l.Share = true }
+	relays := func(l *config.Listener) { l.Relays = []netip.Prefix{netip.MustParsePrefix("10.2.0.0/16")} }
+	relayed := func(l *config.Listener) { l.Relayed = true }
 	moved := func(l *config.Listener) { l.Pos = "pixiecore.hcl:99" }
 	all := func(l ...config.Listener) []config.Listener { return l }
 
@@ -57,8 +59,10 @@ func TestPlan(t *testing.T) {
 			all(at("http", "[::]:80"), at("tftp", "[::]:69")), all(at("tftp", "[::]:69"), at("http", "[::]:80")),
 			[]step{{keep, 1, 0}, {keep, 0, 1}}, "",
 		},
-		"interfaces": {all(at("tftp", "[::]:69")), all(at("tftp", "[::]:69", only)), []step{{alter, 0, 0}}, ""},
-		"advertise":  {all(at("http", "[::]:80")), all(at("http", "[::]:80", advertise)), []step{{alter, 0, 0}}, ""},
+		"interfaces":   {all(at("tftp", "[::]:69")), all(at("tftp", "[::]:69", only)), []step{{alter, 0, 0}}, ""},
+		"advertise":    {all(at("http", "[::]:80")), all(at("http", "[::]:80", advertise)), []step{{alter, 0, 0}}, ""},
+		"relays":       {all(at("dhcp", "0.0.0.0:67")), all(at("dhcp", "0.0.0.0:67", relays)), []step{{alter, 0, 0}}, ""},
+		"relayed only": {all(at("dhcp", "0.0.0.0:67", relays)), all(at("dhcp", "0.0.0.0:67", relays, relayed)), []step{{alter, 0, 0}}, ""},
 		"the address of a ProxyDHCP listener, whose socket takes broadcasts": {
 			all(at("dhcp", "0.0.0.0:67")), all(at("dhcp", "192.0.2.1:67")), []step{{alter, 0, 0}}, "",
 		},

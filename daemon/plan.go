@@ -43,6 +43,13 @@ func identify(l config.Listener) identity {
 	return identity{l.Kind, at, l.Share}
 }
 
+// sameSettings reports whether two listeners of one identity do the same. Where
+// they are written does not matter.
+func sameSettings(a, b config.Listener) bool {
+	return a.Address == b.Address && a.Advertise == b.Advertise && slices.Equal(a.Interfaces, b.Interfaces) &&
+		slices.Equal(a.Relays, b.Relays) && a.Relayed == b.Relayed
+}
+
 // excludes reports whether a system that has the one socket cannot open the other.
 func (i identity) excludes(j identity) bool {
 	stream := func(k config.Kind) bool { return k == config.HTTP || k == config.Status }
@@ -78,7 +85,7 @@ func plan(running, next []config.Listener) ([]step, error) {
 		}
 		taken[o] = true
 		do := keep
-		if r := running[o]; r.Address != l.Address || r.Advertise != l.Advertise || !slices.Equal(r.Interfaces, l.Interfaces) {
+		if !sameSettings(running[o], l) {
 			do = alter
 		}
 		steps = append(steps, step{do, o, n})

@@ -18,6 +18,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/insomniacslk/dhcp/dhcpv4"
+
 	"github.com/pixiecore/pixiecore/daemon/status"
 	"github.com/pixiecore/pixiecore/protocols/netio/netlab"
 	"github.com/pixiecore/pixiecore/protocols/pxeclient"
@@ -401,6 +403,69 @@ func TestListenersOnOneAddress(t *testing.T) {
 	r, err := l.status()
 	if err != nil || len(r.Machines) != 1 {
 		t.Errorf("machines: %+v, %v", r.Machines, err)
+	}
+}
+
+// A listener for relayed requests answers those of the relays that it names, and
+// its own link again after an edit.
+func TestRelayedRequests(t *testing.T) {
+	l := newLab(t, rules)
+	l.machines.IP("address", "add", "192.0.2.51/24", "dev", "eth0")
+	reload := func() {
+		t.Helper()
+		if out, err := command("pixiecore", "reload", "--control", filepath.Dir(l.config)+"/control.sock").CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	const own = `listener "dhcp"   {}`
+	relayed := "listener \"dhcp\" {\n  relays    = [\"192.0.2.50\"]\n  broadcast = false\n}"
+	l.edit(own, relayed)
+	reload()
+
+	rom, err := pxeclient.ProfileByName("bios")
+	if err != nil {
+		t.Fatal(err)
+	}
+	discover := func(relay string, xid byte) []byte {
+		d := rom.Discover(net.HardwareAddr{0x52, 0x54, 0, 0, 3, 1}, dhcpv4.TransactionID{xid}, [16]byte{1})
+		d.GatewayIPAddr = net.ParseIP(relay)
+		return d.ToBytes()
+	}
+	l.machines.Do(func() {
+		relay, err := net.ListenUDP("udp4", &net.UDPAddr{Port: 67})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer relay.Close()
+		relay.SetDeadline(time.Now().Add(10 * time.Second))
+		// Requests are answered in their order: the first offer that comes tells
+		// of which relay it is.
+		server := &net.UDPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 67}
+		for _, d := range [][]byte{discover("192.0.2.51", 1), discover("192.0.2.50", 2)} {
+			if _, err := relay.WriteToUDP(d, server); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+		b := make([]byte, 1500)
+		n, err := relay.Read(b)
+		if err != nil {
+			t.Errorf("no answer to the relay: %v", err)
+			return
+		}
+		offer, err := dhcpv4.FromBytes(b[:n])
+		if err != nil || offer.TransactionID[0] != 2 || offer.MessageType() != dhcpv4.MessageTypeOffer || offer.GatewayIPAddr.String() != "192.0.2.50" {
+			t.Errorf("got %v, %v; want the offer to the relay that is named", offer, err)
+		}
+	})
+	if b := l.boot("undionly", "52:54:00:00:03:02"); !strings.Contains(b.Err, "no offer") {
+		t.Errorf("a broadcast of the server's own link: got %+v, %s", b.Outcome, b.Err)
+	}
+	l.edit(relayed, own)
+	reload()
+	if b := l.boot("undionly", "52:54:00:00:03:02"); b.Outcome.Action != pxeclient.ActionBoot {
+		t.Errorf("after the edit: got %+v, %s", b.Outcome, b.Err)
 	}
 }
 

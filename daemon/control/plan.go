@@ -38,7 +38,7 @@ func Draw(c Configuration, machines []Question) Picture {
 	for _, l := range c.Config.Listeners {
 		p.Listeners = append(p.Listeners, Element{
 			Name: fmt.Sprintf("%s %s", l.Kind, l.Address), Does: "is served",
-			Digest: digest(l.Interfaces, l.Advertise, l.Share),
+			Digest: digest(l.Interfaces, l.Advertise, l.Share, l.Relays, l.Relayed),
 		})
 	}
 	for _, l := range c.Loaders.All() {

@@ -418,6 +418,56 @@ func TestHandle(t *testing.T) {
 	}
 }
 
+// A request is answered or not by the way it came: Relays and Relayed are of
+// port 67, since on port 4011 machines ask by unicast.
+func TestRequestsAreAdmittedByTheWayTheyCame(t *testing.T) {
+	const stranger = "10.9.0.1"
+	named := []netip.Prefix{netip.MustParsePrefix("10.1.0.1/32"), netip.MustParsePrefix("127.0.0.0/16")}
+	for _, tc := range []struct {
+		name   string
+		role   Role
+		set    Settings
+		giaddr string // empty: not relayed
+		want   error
+	}{
+		{"unset, not relayed", ProxyDHCP, Settings{}, "", nil},
+		{"unset, any relay", ProxyDHCP, Settings{}, "127.1.0.1", nil},
+		{"a relay in a network that is named", ProxyDHCP, Settings{Relays: named}, "127.0.0.9", nil},
+		{"a relay beside that network", ProxyDHCP, Settings{Relays: named}, "127.1.0.1", errRelay},
+		{"a relay beside the address that is named", ProxyDHCP, Settings{Relays: named}, "10.1.0.2", errRelay},
+		{"a relay that is not named", ProxyDHCP, Settings{Relays: named}, stranger, errRelay},
+		{"relays are named, not relayed", ProxyDHCP, Settings{Relays: named}, "", nil},
+		{"relayed only, not relayed", ProxyDHCP, Settings{Relayed: true}, "", errUnrelayed},
+		{"relayed only, any relay", ProxyDHCP, Settings{Relayed: true}, "127.1.0.1", nil},
+		{"relayed only, a relay that is named", ProxyDHCP, Settings{Relays: named, Relayed: true}, "127.0.0.9", nil},
+		{"relayed only, a relay that is not named", ProxyDHCP, Settings{Relays: named, Relayed: true}, stranger, errRelay},
+		{"the boot server answers all", BootServer, Settings{Relays: named, Relayed: true}, "", nil},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := server(t, tc.role, boots)
+			s.Settings = set(tc.set)
+			typ := dhcpv4.MessageTypeDiscover
+			if tc.role == BootServer {
+				typ = dhcpv4.MessageTypeRequest
+			}
+			req := discover(t, "efi-x64", option(53, []byte{byte(typ)}))
+			if tc.giaddr != "" {
+				req.GatewayIPAddr = net.ParseIP(tc.giaddr)
+			}
+			a, err := s.handle(t.Context(), netio.Datagram{Data: req.ToBytes(), Interface: loopback(t), Peer: netip.MustParseAddrPort("127.0.0.9:67")})
+			if !errors.Is(err, tc.want) {
+				t.Errorf("got %v, want %v", err, tc.want)
+			}
+			if err != nil && len(s.Events.Machines()) != 0 {
+				t.Error("what is refused is remembered")
+			}
+			if err == nil && tc.giaddr != "" && a.datagram.Peer.String() != tc.giaddr+":67" {
+				t.Errorf("the answer goes to %s, want the relay", a.datagram.Peer)
+			}
+		})
+	}
+}
+
 func TestABootServersAnswerGoesToWhoAsked(t *testing.T) {
 	s := server(t, BootServer, boots)
 	from := netip.MustParseAddrPort("127.0.0.9:2070")

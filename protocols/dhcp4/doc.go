@@ -37,6 +37,12 @@
 // giaddr. Without a relay it is the link of the interface that the request came
 // in by. The address that the machine is leased is not waited for.
 //
+// Settings.Relays and Settings.Relayed look at giaddr before anything else is
+// read of the request, so that what they refuse leaves no trace but a line of
+// the debug log. giaddr proves nothing: who forges it gets no answer, since that
+// goes to the relay, but makes us send one there; a filter in front of the server
+// is what keeps strangers off.
+//
 // The file name stands in the BOOTP field, because U-Boot and old ROMs read
 // nothing else, and some read option 67 without its length. Only what is longer
 // than 127 bytes goes to option 67.

@@ -39,7 +39,7 @@ func said(req *dhcpv4.DHCPv4, stage Stage, transport string) *boot.Facts {
 			f.UUID = boot.FormatUUID(uuidOf([16]byte(u)))
 		}
 	}
-	if relay, ok := netip.AddrFromSlice(req.GatewayIPAddr.To4()); ok && !relay.IsUnspecified() {
+	if relay, ok := relayOf(req); ok {
 		f.Relay = relay
 		f.Known |= boot.FactSubnets
 		f.Subnets = []netip.Prefix{netip.PrefixFrom(relay, relay.BitLen())}

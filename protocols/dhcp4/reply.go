@@ -122,12 +122,19 @@ const (
 	clientPort = 68
 )
 
+// relayOf is the relay that req came by. RFC 2131 §4.1: it writes its address
+// into giaddr, which is zero on the machine's own link.
+func relayOf(req *dhcpv4.DHCPv4) (netip.Addr, bool) {
+	relay, ok := netip.AddrFromSlice(req.GatewayIPAddr.To4())
+	return relay, ok && !relay.IsUnspecified()
+}
+
 // destination addresses a reply on port 67 (RFC 2131 §4.1): to the relay, to
 // the client's own address where it has one, else to everybody on the
 // interface that the request came in by. A client without an address could
 // also be reached by its hardware address, but not through a UDP socket.
 func destination(req *dhcpv4.DHCPv4, from netio.Datagram) (to netip.AddrPort, iface int) {
-	if relay, ok := netip.AddrFromSlice(req.GatewayIPAddr.To4()); ok && !relay.IsUnspecified() {
+	if relay, ok := relayOf(req); ok {
 		return netip.AddrPortFrom(relay, serverPort), 0 // by the kernel's routes
 	}
 	if client, ok := netip.AddrFromSlice(req.ClientIPAddr.To4()); ok && !client.IsUnspecified() {

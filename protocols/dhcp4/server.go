@@ -53,11 +53,13 @@ const (
 
 // Settings are what may change while a Server runs.
 type Settings struct {
-	Only      []string      // names of the interfaces to answer on; empty: all
-	Address   netip.Addr    // answer as this address, on the interface that has it; the zero Addr: as each interface's own
-	Advertise netip.Addr    // the address that machines are told; the zero Addr: that of the interface
-	TFTP      netip.Addr    // where machines find the loader; the zero Addr: the same address
-	Web       bootfiles.Web // where machines find scripts
+	Only      []string       // names of the interfaces to answer on; empty: all
+	Address   netip.Addr     // answer as this address, on the interface that has it; the zero Addr: as each interface's own
+	Advertise netip.Addr     // the address that machines are told; the zero Addr: that of the interface
+	TFTP      netip.Addr     // where machines find the loader; the zero Addr: the same address
+	Relays    []netip.Prefix // whose relayed requests a ProxyDHCP server answers; empty: those of all relays
+	Relayed   bool           // a ProxyDHCP server answers relayed requests only, none of its own links
+	Web       bootfiles.Web  // where machines find scripts
 }
 
 // A Server answers one port.
@@ -137,6 +139,8 @@ var (
 	errGate      = errors.New("not a DHCP request")
 	errType      = errors.New("message of another type than this port answers")
 	errInterface = errors.New("came in by an interface that the configuration leaves out")
+	errRelay     = errors.New("came by a relay that the configuration does not name")
+	errUnrelayed = errors.New("came without a relay, and the configuration has broadcast = false")
 	errIgnored   = errors.New("ignored: the configuration says so, or no rule matches")
 	errTooLarge  = errors.New("answer is larger than the client takes")
 )
@@ -175,6 +179,11 @@ func (s *Server) handle(ctx context.Context, d netio.Datagram) (answer, error) {
 	case s.Role == BootServer && (t == dhcpv4.MessageTypeRequest || t == dhcpv4.MessageTypeInform):
 	default:
 		return a, errType
+	}
+	if s.Role == ProxyDHCP {
+		if err := set.admit(req); err != nil {
+			return a, err
+		}
 	}
 	if a.client, err = Classify(req); err != nil {
 		return a, err
@@ -243,6 +252,19 @@ func (s *Server) handle(ctx context.Context, d netio.Datagram) (answer, error) {
 	return a, nil
 }
 
+// admit refuses a request that came another way than the operator wants to
+// serve. A relay is known by giaddr, where the answer goes and nowhere else.
+func (s Settings) admit(req *dhcpv4.DHCPv4) error {
+	relay, relayed := relayOf(req)
+	switch {
+	case !relayed && s.Relayed:
+		return errUnrelayed
+	case relayed && len(s.Relays) > 0 && !slices.ContainsFunc(s.Relays, func(p netip.Prefix) bool { return p.Contains(relay) }):
+		return fmt.Errorf("%w: %s", errRelay, relay)
+	}
+	return nil
+}
+
 // replyLimit is the largest reply that the client takes (RFC 2132 §9.10).
 func replyLimit(req *dhcpv4.DHCPv4) int {
 	if v := req.Options.Get(dhcpv4.OptionMaximumDHCPMessageSize); len(v) == 2 {
@@ -259,7 +281,7 @@ func (s *Server) address(set Settings, req *dhcpv4.DHCPv4, d netio.Datagram, ifa
 	if set.Address.IsValid() {
 		return set.Address, nil
 	}
-	if relay, ok := netip.AddrFromSlice(req.GatewayIPAddr.To4()); ok && !relay.IsUnspecified() {
+	if relay, ok := relayOf(req); ok {
 		// The machine is not on the relay's link to us; what the relay reaches,
 		// so does the machine.
 		if a, ok := s.Interfaces.Route(relay); ok {

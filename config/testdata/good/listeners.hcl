@@ -27,6 +27,16 @@ listener "http" {
 }
 listener "http" { address = "127.0.0.1:0" }
 listener "status" { address = "[::1]:8067" }
+listener "dhcp" {
+  address   = "192.0.2.2:67"
+  relays    = ["10.1.0.1", "10.2.0.0/16"]
+  broadcast = false
+}
+listener "dhcp" {
+  address   = "192.0.2.3:67"
+  relays    = "10.1.0.1" # one needs no list
+  broadcast = true       # as unset
+}
 
 log {
   level  = "debug"
