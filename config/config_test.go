@@ -595,7 +595,8 @@ func TestExampleLoads(t *testing.T) {
 	}
 }
 
-// TestExamples holds that the examples load without a warning.
+// TestExamples holds that the examples load without a warning, are laid out, and
+// show by their tests what they decide.
 func TestExamples(t *testing.T) {
 	files, err := filepath.Glob("../examples/*.hcl")
 	if err != nil || len(files) == 0 {
@@ -608,6 +609,13 @@ func TestExamples(t *testing.T) {
 			continue
 		}
 		usable(t, cfg)
+		src := read(t, file)
+		if !strings.Contains(src, "\ntest \"") {
+			t.Errorf("%s has no test", file)
+		}
+		if laid, _ := Format(file, []byte(src)); string(laid) != src {
+			t.Errorf("%s is not as pixiecore fmt lays it out", file)
+		}
 	}
 }
 

@@ -27,7 +27,7 @@
 // The network boot program is downloaded and hashed but not run: whatever it
 // is, the Client goes on as iPXE. The iPXE that it goes on as interprets the
 // commands that a server's scripts consist of. Sleeping takes no time and
-// nobody is at the keyboard, so a prompt ends by its timeout.
+// nobody is at the keyboard, so a prompt or a menu ends by its timeout.
 //
 // The Client never takes a lease. It is given an address that is already
 // configured on this host, and plays the part of a machine that an ordinary

@@ -21,6 +21,8 @@ const (
 	maxScripts  = 32
 	maxFetches  = 256
 	maxMessages = 1000 // lines that are remembered
+	maxMenus    = 32
+	maxItems    = 1000 // of one menu
 )
 
 // ErrLoop is wrapped by the error of a boot that does not end.
@@ -38,7 +40,7 @@ const (
 	ActionExit     Action = "exit"     // back to the firmware, with Outcome.ExitCode
 	ActionReboot   Action = "reboot"   //
 	ActionPoweroff Action = "poweroff" //
-	ActionShell    Action = "shell"    // iPXE's shell, or a prompt without an end: somebody must type
+	ActionShell    Action = "shell"    // iPXE's shell, or a prompt or menu without an end: somebody must type
 )
 
 // An Image is a file that was downloaded.
@@ -88,6 +90,7 @@ type interpreter struct {
 
 	images   []*Image
 	selected *Image
+	menus    map[string][]item // by name: the nameless one has the name ""
 
 	commands, expansions, fetches, scripts int // so far; see the bounds
 }
@@ -245,6 +248,12 @@ func (in *interpreter) exec(ctx context.Context, f *frame, name string, args []s
 		o, args, err = parseOptions(args, "drive", "d", "filename", "f", "extra", "e", "label", "l")
 	case "prompt":
 		o, args, err = parseOptions(args, "key", "k", "timeout", "t")
+	case "menu":
+		o, args, err = parseOptions(args, "name", "n")
+	case "item":
+		o, args, err = parseOptions(args, "menu", "m", "key", "k")
+	case "choose":
+		o, args, err = parseOptions(args, "menu", "m", "default", "d", "timeout", "t", "retimeout", "r")
 	case "dhcp", "ifconf", "iflinkwait":
 		o, args, err = parseOptions(args, "configurator", "c", "timeout", "t")
 	case "inc", "exit", "goto": // their arguments may be negative numbers
@@ -309,6 +318,12 @@ func (in *interpreter) exec(ctx context.Context, f *frame, name string, args []s
 			return nil
 		}
 		return errStatus // nobody presses one
+	case "menu":
+		return in.menu(o, args)
+	case "item":
+		return in.item(o, args)
+	case "choose":
+		return in.choose(o, args)
 	case "dhcp", "ifconf":
 		return in.host.dhcp(ctx, in.settings)
 	case "ifopen", "ifclose", "iflinkwait", "ifstat", "imgstat", "route", "console", "colour", "cpair", "imgtrust":

@@ -10,6 +10,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/pixiecore/pixiecore/booters/boot"
+	"github.com/pixiecore/pixiecore/config"
 )
 
 // web is a host without a network: URLs and what they hold.
@@ -140,6 +143,23 @@ boot kernel initrd=initrd0 initrd=initrd1 console=ttyS0 a=b`,
 		{"a disk from the network", "sanboot http://srv/iso", Outcome{Action: ActionSanboot, Target: "http://srv/iso"}, ""},
 		{"a prompt with an end", "prompt --key 0x02 --timeout 2000 Press it && shell || echo nobody", Outcome{Messages: []string{"Press it", "nobody"}}, ""},
 		{"a prompt without", "prompt Press any key", Outcome{Action: ActionShell, Messages: []string{"Press any key"}}, ""},
+		{
+			"a menu with a default and a time limit",
+			"menu What to boot\nitem --gap -- - Systems\nitem --key l linux Linux ${mac:hexhyp}\nitem\nitem disk Local disk\nchoose --timeout 3000 --default disk os && echo ${os} ||",
+			Outcome{Messages: []string{"What to boot", "- Systems", "Linux 52-54-00-12-34-56", "", "Local disk", "disk"}}, "",
+		},
+		{
+			"an item that is the default, and a menu that is kept",
+			"menu -n m\nitem -m m a A\nitem -m m --default b\nchoose -k -m m -t 1 x\nchoose -m m -d no -t 1 y\necho ${x} ${y}\nchoose -m m -t 1 z || echo gone",
+			Outcome{Messages: []string{"", "A", "", "", "A", "", "b a", "gone"}}, "",
+		},
+		{"a menu without a time limit", "menu\nitem a A\nchoose x", Outcome{Action: ActionShell, Messages: []string{"", "A"}}, ""},
+		{"nor with one of 0", "menu\nitem a A\nchoose --timeout 0 x", Outcome{Action: ActionShell, Messages: []string{"", "A"}}, ""},
+		{
+			"a menu that nothing can be chosen from",
+			"item a || choose --timeout 1 a ||\nmenu\nchoose ||\nitem --gap a\nchoose --timeout x a || choose --timeout 1 a || echo end\nmenu --delete",
+			Outcome{Messages: []string{"end"}}, "",
+		},
 		{"reboot, poweroff", "reboot", Outcome{Action: ActionReboot}, ""},
 		{"shell", "shell", Outcome{Action: ActionShell}, ""},
 		{"boot without a kernel", "boot", Outcome{}, "no image is selected"},
@@ -224,6 +244,7 @@ func FuzzScript(f *testing.F) {
 	f.Add("set a b\n:x\ninc n\niseq ${n} 3 && goto y ||\ngoto x\n:y\nkernel k a=${mac:hexhyp}\ninitrd k\nboot")
 	f.Add("chain --replace ${x:uristring} || sanboot --drive 0x80 ; exit 1")
 	f.Add("set x:hex 247b787d\necho ${x:string}\nprompt --timeout 1 -- a \\\nb")
+	f.Add("menu -n m t\nitem -m m --default a A\nitem -m m -g\nchoose -m m -k -t 1 x\nchoose -m m --default b y && goto ${y}")
 	f.Add("imgfree\nimgargs k\ncpuid -e 29 && dhcp || dhcp\necho ${${${")
 	f.Fuzz(func(t *testing.T, script string) {
 		w := &web{x86: true, files: map[string]string{"http://srv/dir/k": "KERN", "http://srv/dir/s": "#!ipxe\n" + script}}
@@ -235,4 +256,94 @@ func FuzzScript(f *testing.F) {
 			t.Fatalf("%d downloads, %d messages", len(w.fetched), len(got.Messages))
 		}
 	})
+}
+
+// TestExampleScripts holds that the scripts of the examples run to their end,
+// for a machine at which nobody sits.
+func TestExampleScripts(t *testing.T) {
+	bios := boot.Machine{MAC: testMAC, Arch: boot.ArchX64, Firmware: boot.FirmwareX86PC, Probed: true}
+	windows := map[string]string{
+		"http://192.0.2.10/windows/wimboot": "WIMB", "http://192.0.2.10/windows/bcd": "BCD", "http://192.0.2.10/windows/boot.sdi": "SDI",
+		"http://192.0.2.10/windows/boot.wim": "WIM",
+	}
+	const debian = "http://deb.debian.org/debian/dists/trixie/main/installer-amd64/current/images/netboot/debian-installer/amd64/"
+	trixie := map[string]string{debian + "linux": "KERN", debian + "initrd.gz": "INIT"}
+	type end struct {
+		Action  Action
+		Target  string
+		Kernel  string
+		Cmdline string
+		Initrds []string
+		Err     string
+	}
+	disk, firmware := end{Action: ActionSanboot, Target: "0x80"}, end{Err: "exit status 1"}
+	tests := []struct {
+		name, file, boot string
+		platform         string // as iPXE says it
+		choice           string // what is chosen in place of the local disk
+		files            map[string]string
+		want             end
+	}{
+		{"a menu that nobody reads, BIOS", "menu.hcl", "menu", "pcbios", "", nil, disk},
+		{"a menu that nobody reads, UEFI", "menu.hcl", "menu", "efi", "", nil, firmware},
+		{"an item of the menu", "menu.hcl", "menu", "efi", "trixie", trixie,
+			end{Action: ActionBoot, Kernel: "linux", Cmdline: "initrd=initrd.gz priority=low", Initrds: []string{"initrd.gz"}}},
+		{"an item whose mirror is away", "menu.hcl", "menu", "pcbios", "bookworm", nil, disk},
+		{"the menu's shell", "menu.hcl", "menu", "efi", "shell", nil, end{Action: ActionShell}},
+		{"Windows", "windows.hcl", "winpe", "efi", "", windows,
+			end{Action: ActionBoot, Kernel: "wimboot", Initrds: []string{"bcd", "boot.sdi", "boot.wim"}}},
+		{"Windows whose files are away, BIOS", "windows.hcl", "winpe", "pcbios", "", nil, disk},
+		{"Windows whose files are away, UEFI", "windows.hcl", "winpe", "efi", "", nil, firmware},
+		{"a stranger among the nodes", "diskless-cluster.hcl", "stranger", "efi", "", nil, firmware},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			script := exampleScript(t, tt.file, tt.boot, bios)
+			if tt.choice != "" {
+				script = strings.Replace(script, "--default disk", "--default "+tt.choice, 1)
+			}
+			in := &interpreter{host: &web{files: tt.files}, settings: testSettings()}
+			in.settings.setString("platform", tt.platform)
+			err := in.run(t.Context(), &Image{URL: "http://srv/boot", Size: int64(len(script)), head: []byte(script)})
+			got := end{Action: in.outcome.Action, Target: in.outcome.Target, Cmdline: in.outcome.Cmdline}
+			if k := in.outcome.Kernel; k != nil {
+				got.Kernel = k.Name
+			}
+			for _, i := range in.outcome.Initrds {
+				got.Initrds = append(got.Initrds, i.Name)
+			}
+			if code := exitError(0); errors.As(err, &code) {
+				got.Err = code.Error()
+			} else if err != nil {
+				t.Error(err)
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("end (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// exampleScript is the script of a boot of an example, as that machine gets it.
+func exampleScript(t *testing.T, file, name string, m boot.Machine) string {
+	t.Helper()
+	cfg, report := config.Load("../../examples/" + file)
+	if err := report.Err(); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range cfg.Rules {
+		switch a := r.Action; {
+		case a.Boot != name:
+		case a.Render == nil:
+			return a.Spec.IpxeScript
+		default:
+			spec, err := a.Render(m, cfg.Inventory.Lookup(m))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return spec.IpxeScript
+		}
+	}
+	t.Fatalf("%s: no rule boots %s", file, name)
+	return ""
 }

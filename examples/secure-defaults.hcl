@@ -1,0 +1,65 @@
+# Answers known machines and nobody else. To have one boot, name it.
+
+# Only on the network of the machines: requests from elsewhere are not heard.
+listener "dhcp" { interfaces = "eth1" }
+listener "pxe" { interfaces = "eth1" }
+listener "tftp" { interfaces = "eth1" }
+listener "http" { address = "192.0.2.10:80" } # this host's address on eth1
+
+# Status and metrics tell what each machine boots: for this host only. From
+# elsewhere: ssh -L 8067:127.0.0.1:8067 this-host
+listener "status" { address = "127.0.0.1:8067" }
+
+# Anyone on the network can claim a MAC address, so whatever is served here is for
+# all of it to read: no secrets in a command line or an initrd.
+machine "build" {
+  for_each = { build1 = "52:54:00:aa:00:01", build2 = "52:54:00:aa:00:02" }
+  mac      = each.value
+  labels   = { role = "build" }
+}
+
+# Fetched over TLS, and passed on over HTTP.
+boot "build" {
+  kernel  = "https://images.example.org/build/vmlinuz"
+  initrd  = "https://images.example.org/build/initrd.img"
+  cmdline = "ip=dhcp hostname=${machine.name}"
+}
+
+# First, so that no wider rule which is added below can reach them.
+rule "printers and telephones" {
+  match {
+    any {
+      mac          = ["00:80:77:*", "00:1b:a9:*"]
+      vendor_class = ["*Printer*", "*Phone*"]
+    }
+  }
+  ignore = true
+}
+
+rule "build" {
+  match {
+    labels   = { role = "build" }
+    arch     = "x64"
+    firmware = "uefi"
+  }
+  boot = boot.build
+}
+
+# Not answered they are without this rule, too. It says so to who reads the file,
+# and gives the log and the status page a name for it.
+rule "everybody else" { ignore = true }
+
+test "a known machine boots" {
+  machine = { mac = "52:54:00:aa:00:02" }
+  expect  = { boot = "build", cmdline_contains = "hostname=build2" }
+}
+
+test "one that says it is another kind of machine is not answered" {
+  machine = { mac = "52:54:00:aa:00:02", firmware = "bios" }
+  expect  = { rule = "everybody else", action = "ignore" }
+}
+
+test "a stranger is not answered" {
+  machine = { mac = "52:54:00:bb:00:01" }
+  expect  = { action = "ignore" }
+}
