@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 )
 
@@ -24,11 +25,12 @@ const (
 // A file that others can read is refused, and so is one that is too short: its
 // secret is none.
 func LoadKey(path string) (secret []byte, created bool, err error) {
-	secret, err = readKey(path)
+	const mend = "remove it, and the next start makes a new one"
+	secret, err = readKey(path, mend)
 	if errors.Is(err, fs.ErrNotExist) {
 		created, err = createKey(path)
 		if err == nil {
-			secret, err = readKey(path)
+			secret, err = readKey(path, mend)
 		}
 	}
 	if err != nil {
@@ -37,7 +39,33 @@ func LoadKey(path string) (secret []byte, created bool, err error) {
 	return secret, created, nil
 }
 
-func readKey(path string) ([]byte, error) {
+// ReadKey is LoadKey of a file that the operator has named, for several servers
+// to share. It is never made: one that is missing is more likely not copied yet,
+// and a server with a key of its own would refuse the others' addresses.
+func ReadKey(path string) ([]byte, error) {
+	secret, err := readKey(path, "copy it again from the server that has the right one")
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("URL key %q: %w; copy it from a server that has it, or make the first with `(umask 077; openssl rand -out %s 32)`", path, bare(err), shellQuote(path))
+	case err != nil:
+		return nil, fmt.Errorf("URL key %q: %w", path, bare(err))
+	}
+	return secret, nil
+}
+
+// shellQuote makes one word of s for a POSIX shell.
+func shellQuote(s string) string {
+	plain := func(r rune) bool {
+		return r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || strings.ContainsRune("/._-", r)
+	}
+	if strings.ContainsFunc(s, func(r rune) bool { return !plain(r) }) {
+		return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+	}
+	return s
+}
+
+// readKey reads what is a secret. mend is the way out if it is none.
+func readKey(path, mend string) ([]byte, error) {
 	f, info, err := openRegular(path)
 	if err != nil {
 		return nil, err
@@ -45,14 +73,14 @@ func readKey(path string) ([]byte, error) {
 	defer f.Close()
 	if mode := info.Mode().Perm(); mode&0o077 != 0 {
 		return nil, fmt.Errorf("others than its owner can read or write it (mode %04o), so it may be known: "+
-			"remove it, and the next start makes a new one; or chmod 600 it, if nobody has seen it", mode)
+			"%s; or chmod 600 it, if nobody has seen it", mode, mend)
 	}
 	secret, err := io.ReadAll(io.LimitReader(f, maxKey+1))
 	if err != nil {
 		return nil, err
 	}
 	if len(secret) < minKey || len(secret) > maxKey {
-		return nil, fmt.Errorf("its length of %d bytes is not between %d and %d: remove it, and the next start makes a new one", info.Size(), minKey, maxKey)
+		return nil, fmt.Errorf("its length of %d bytes is not between %d and %d: %s", info.Size(), minKey, maxKey, mend)
 	}
 	return secret, nil
 }

@@ -110,6 +110,35 @@ func TestAKeyOfAnotherFormIsTakenAsItIs(t *testing.T) {
 	}
 }
 
+// A key that the operator has named is read by the same rules, and never made.
+func TestAKeyThatIsSharedIsNeverMade(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "it's shared.key")
+	_, err := ReadKey(path)
+	want := "make the first with `(umask 077; openssl rand -out '" + strings.ReplaceAll(path, "'", `'\''`) + "' 32)`"
+	if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), want) {
+		t.Errorf("got %v, want one with %q", err, want)
+	}
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the file was made: %v", err)
+	}
+	if err := writeMode(path, 32, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if secret, err := ReadKey(path); secret != nil || err == nil || !strings.Contains(err.Error(), "copy it again") || strings.Contains(err.Error(), "the next start makes") {
+		t.Errorf("mode 0640: got %d bytes, %v", len(secret), err)
+	}
+	if err := writeMode(path, 32, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	shared, err := ReadKey(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if own, _, err := LoadKey(path); !bytes.Equal(own, shared) || err != nil {
+		t.Errorf("LoadKey: %v, want the same secret", err)
+	}
+}
+
 func TestAKeyWithoutADirectory(t *testing.T) {
 	_, _, err := LoadKey(filepath.Join(t.TempDir(), "gone", "url.key"))
 	if !errors.Is(err, fs.ErrNotExist) {

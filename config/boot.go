@@ -240,7 +240,7 @@ func (s *scope) checked(p *phrase, check checker) *phrase {
 		return nil
 	}
 	for _, path := range files {
-		s.named = append(s.named, namedFile{path, p.e.Range()})
+		s.named = append(s.named, namedFile{path, p.e.Range(), bootsWithout})
 	}
 	p.s = value
 	return p
@@ -414,7 +414,7 @@ func (d *decoder) ipxe(b *hclsyntax.Block) {
 		default:
 			path := resolve(s.dir, t.s)
 			d.cfg.Loaders[firmwares[name]] = path
-			d.named = append(d.named, namedFile{path, t.at})
+			d.named = append(d.named, namedFile{path, t.at, bootsWithout})
 		}
 	}
 }

@@ -20,6 +20,7 @@ type Config struct {
 	Inventory *booters.Inventory // the machine blocks; never nil
 	Loaders   Loaders            // the ipxe block: absolute paths of what replaces the built-in loaders
 	Log       Log                // what to log, and how
+	URLKey    string             // the url_key block: the absolute path of the key for addresses; empty: this host's own
 	Files     []string           // the absolute paths that were read, the first of them Load's: see ReadFile
 }
 
@@ -173,7 +174,7 @@ func warnMissing(named []namedFile, r *Report) {
 			verdicts[n.path] = verdict
 		}
 		if verdict != "" {
-			r.warn(n.at, sumNoFile, fmt.Sprintf("%s Machines that need it will not boot until it is there.", verdict))
+			r.warn(n.at, sumNoFile, verdict+" "+n.without)
 		}
 	}
 }

@@ -56,9 +56,12 @@ type decoder struct {
 
 // A namedFile is a local file that the configuration names.
 type namedFile struct {
-	path string
-	at   hcl.Range
+	path    string
+	at      hcl.Range
+	without string // a sentence: what does not work while it is not there
 }
+
+const bootsWithout = "Machines that need it will not boot until it is there."
 
 // config decodes files that have been read. The Config is nil if the report then
 // has an error.
@@ -150,6 +153,7 @@ func (d *decoder) decode(names []string) {
 	each("listener", d.listener)
 	each("ipxe", d.ipxe)
 	each("log", d.log)
+	each("url_key", d.urlKey)
 	each("machine", d.machine)
 	d.buildInventory()
 	each("boot", d.declareBoots)
@@ -442,6 +446,31 @@ func (d *decoder) log(b *hclsyntax.Block) {
 	}
 	if w, ok := s.word(body.Attributes["format"], []string{string(LogAuto), string(LogConsole), string(LogJSON)}); ok {
 		d.cfg.Log.Format = LogFormat(w)
+	}
+}
+
+// urlKey is the key that several servers share. It is read when the daemon
+// starts, not here: whoever checks a file need not be able to read a secret.
+func (d *decoder) urlKey(b *hclsyntax.Block) {
+	if !d.single(b, "in a file") {
+		return
+	}
+	body, s := d.names(&urlKeySchema, b.Body), d.in(b.TypeRange)
+	a := body.Attributes["file"]
+	if a == nil {
+		d.errorf(b.DefRange(), sumMissing, "A url_key block names the file of the key: write file = \"/etc/pixiecore/url.key\". Without the block, the key is made in the state directory.")
+		return
+	}
+	t, ok := s.text(a, `the path of a file in quotes, like "/etc/pixiecore/url.key"`)
+	switch {
+	case !ok:
+	case t.s == "":
+		s.errorf(t.at, sumEmpty, "file is empty. Write the path of the key, or leave the block out for one of this host's own.")
+	case scheme.MatchString(t.s):
+		s.errorf(t.at, sumURL, "A secret is not fetched from elsewhere. Copy the file to this host, and write its path.")
+	default:
+		d.cfg.URLKey = resolve(s.dir, t.s)
+		d.named = append(d.named, namedFile{d.cfg.URLKey, t.at, "pixiecore will not start until it is there, and says how one is made."})
 	}
 }
 

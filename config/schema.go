@@ -21,8 +21,8 @@ var (
 	fileSchema = schema{
 		inside:   "at the top of a file",
 		settings: []string{"include"},
-		blocks:   []string{"listener", "boot", "rule", "ipxe", "locals", "log", "machine", "test"},
-		later:    []string{"assets", "cache", "reload", "secure_boot", "state", "url_key"},
+		blocks:   []string{"listener", "boot", "rule", "ipxe", "locals", "log", "machine", "test", "url_key"},
+		later:    []string{"assets", "cache", "reload", "secure_boot", "state"},
 	}
 	listenerSchema = schema{
 		inside:   "in a listener block",
@@ -59,6 +59,10 @@ var (
 	ipxeSchema = schema{
 		inside:   "in an ipxe block",
 		settings: []string{"bios", "efi32", "efi64", "arm32", "arm64", "riscv64", "loongarch64"},
+	}
+	urlKeySchema = schema{
+		inside:   "in a url_key block",
+		settings: []string{"file"},
 	}
 	logSchema = schema{
 		inside:   "in a log block",

@@ -25,6 +25,7 @@ const (
 
 	// Values.
 	sumType         summary = "wrong kind of value"
+	sumMissing      summary = "setting is missing"
 	sumNull         summary = "value is null"
 	sumEmpty        summary = "empty value"
 	sumUnknownWord  summary = "unknown word"

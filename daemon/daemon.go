@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -70,6 +71,7 @@ type Daemon struct {
 	opts    Options
 	log     *zap.Logger
 	level   zap.AtomicLevel
+	keyFile string // the url_key that seal and tokens are of; under reloading
 	seal    *booters.Sealer
 	tokens  boot.TokenKey
 	sources *booters.Sources
@@ -124,8 +126,11 @@ func New(o Options) (*Daemon, error) {
 	if report.Err() != nil && !d.canStandIn(missing) {
 		return nil, &ConfigError{report, missing}
 	}
-	if err := d.loadKey(); err != nil {
-		return nil, err
+	if report.Err() == nil {
+		// A key is of the host, not of the text: a last good one does not mend it.
+		if err := d.useKey(cfg.URLKey); err != nil {
+			return nil, err
+		}
 	}
 	c, bad := d.compile(cfg, report)
 	if bad != nil {
@@ -171,6 +176,9 @@ func (d *Daemon) compile(cfg *config.Config, report *config.Report) (*Compiled, 
 	if err := report.Err(); err != nil {
 		return nil, err
 	}
+	if err := d.useKey(cfg.URLKey); err != nil {
+		return nil, err
+	}
 	return Compile(cfg, d.seal, d.sources)
 }
 
@@ -192,6 +200,9 @@ func (d *Daemon) standIn(missing bool, report *config.Report, bad error) (*Compi
 		cfg, saved, err := loadLastGood(d.opts.StateDir, d.opts.Path)
 		var c *Compiled
 		if err == nil {
+			err = d.useKey(cfg.URLKey)
+		}
+		if err == nil {
 			c, err = Compile(cfg, d.seal, d.sources)
 		}
 		if err == nil {
@@ -207,6 +218,9 @@ func (d *Daemon) standIn(missing bool, report *config.Report, bad error) (*Compi
 			return nil, bad
 		}
 		return nil, &ConfigError{report, missing}
+	}
+	if err := d.useKey(""); err != nil {
+		return nil, err
 	}
 	d.standin = fmt.Sprintf("nothing is served: %v", bad)
 	return Compile(&config.Config{Log: config.Log{Level: config.LogInfo, Format: config.LogAuto}}, d.seal, d.sources)
@@ -233,27 +247,58 @@ func (d *Daemon) logProblems(report *config.Report) {
 	}
 }
 
-// loadKey reads or makes the key for sealed IDs and tokens.
-func (d *Daemon) loadKey() error {
-	var secret []byte
-	if d.opts.StateDir == "" {
-		secret = make([]byte, 32)
-		rand.Read(secret)
-	} else {
-		if err := os.MkdirAll(d.opts.StateDir, 0o700); err != nil {
-			return fmt.Errorf("state directory: %w; name another with --state-dir", err)
-		}
-		var err error
-		if secret, _, err = booters.LoadKey(filepath.Join(d.opts.StateDir, "url.key")); err != nil {
-			return err
-		}
+// useKey makes the key for sealed IDs and tokens that of file, or this host's own
+// for "". One that has been served with stays, since every address that machines
+// have been given hangs on it.
+func (d *Daemon) useKey(file string) error {
+	if d.seal != nil && file == d.keyFile {
+		return nil
 	}
-	var err error
-	if d.seal, err = booters.NewSealer(secret); err != nil {
+	if len(d.listeners) > 0 {
+		return fmt.Errorf("url_key: the key of a running daemon cannot change from %s to %s, since machines that boot now hold addresses made with it; restart pixiecore to apply the change",
+			keyName(d.keyFile), keyName(file))
+	}
+	secret, err := d.readKey(file)
+	if err != nil {
 		return err
 	}
-	d.tokens, err = boot.NewTokenKey(secret)
-	return err
+	seal, err := booters.NewSealer(secret)
+	if err != nil {
+		return err
+	}
+	tokens, err := boot.NewTokenKey(secret)
+	if err != nil {
+		return err
+	}
+	d.keyFile, d.seal, d.tokens = file, seal, tokens
+	return nil
+}
+
+// readKey reads the key of a file, or reads or makes the host's own for "".
+func (d *Daemon) readKey(file string) (secret []byte, err error) {
+	if d.opts.StateDir != "" {
+		if err := os.MkdirAll(d.opts.StateDir, 0o700); err != nil {
+			return nil, fmt.Errorf("state directory: %w; name another with --state-dir", err)
+		}
+	}
+	switch {
+	case file != "":
+		return booters.ReadKey(file)
+	case d.opts.StateDir != "":
+		secret, _, err = booters.LoadKey(filepath.Join(d.opts.StateDir, "url.key"))
+		return secret, err
+	}
+	secret = make([]byte, 32)
+	rand.Read(secret) // never fails
+	return secret, nil
+}
+
+// keyName is a key for people.
+func keyName(file string) string {
+	if file == "" {
+		return "the host's own"
+	}
+	return strconv.Quote(file)
 }
 
 // Close gives up the listeners of a Daemon that is not run.

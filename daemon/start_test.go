@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -71,6 +72,40 @@ func served(t *testing.T, o Options) {
 	d, err := New(o)
 	must(t, err)
 	d.Close()
+}
+
+// Servers with one url_key open each other's tokens. The file must be there, and
+// a running daemon keeps the key that it has.
+func TestServersShareAKey(t *testing.T) {
+	dir := t.TempDir()
+	path, key := to(dir, "pixiecore.hcl"), to(dir, "shared.key")
+	plain := listen("http", "127.0.0.1:0") + everyLocal
+	shared := plain + "url_key { file = \"shared.key\" }\n"
+	write(t, path, shared)
+	if _, err := New(options(t, path)); err == nil || !strings.Contains(err.Error(), "openssl rand -out "+key+" 32") {
+		t.Fatalf("without the file: got %v, want the command that makes it", err)
+	}
+	must(t, os.WriteFile(key, bytes.Repeat([]byte{7}, 32), 0o600))
+
+	one, two := options(t, path), options(t, path)
+	one.Path, two.Path = "", "" // no watcher: the test reloads
+	a, b := run(t, one), run(t, two)
+	want := boot.Token{MAC: [6]byte{2, 0, 0, 0, 0, 1}, Time: time.Now()}
+	if got, err := b.tokens.Open(a.tokens.Seal(want)); err != nil || got.MAC != want.MAC {
+		t.Errorf("a token of the other server: got %v, %v", got, err)
+	}
+	if _, err := os.Stat(to(one.StateDir, "url.key")); err == nil {
+		t.Error("a key was made in the state directory, too")
+	}
+	write(t, path, plain)
+	gen := a.swap.Current().Gen
+	if err := a.Reload(); err == nil || !strings.Contains(err.Error(), "restart pixiecore") || a.swap.Current().Gen != gen {
+		t.Errorf("a reload without the block: got %v, generation %d", err, a.swap.Current().Gen)
+	}
+	write(t, path, shared)
+	if err := a.Reload(); err != nil {
+		t.Errorf("a reload with the same key: %v", err)
+	}
 }
 
 // A file with errors at the start: the last good configuration is served, all

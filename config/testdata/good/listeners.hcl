@@ -42,6 +42,7 @@ log {
   level  = "debug"
   format = "json"
 }
+url_key { file = "../srv/vmlinuz" } # any file will do, until it is read
 ipxe {
   bios        = "../srv/vmlinuz"
   efi64       = "../srv/snponly.efi"
