@@ -161,6 +161,9 @@ func dump(t *testing.T, cfg *Config) string {
 		fmt.Fprintf(&b, "loader for %s: %s\n", f, cfg.Loaders[f])
 	}
 	fmt.Fprintf(&b, "log: %s, %s\n", cfg.Log.Level, cfg.Log.Format)
+	if cfg.URLKey != "" {
+		fmt.Fprintf(&b, "URL key: %s\n", cfg.URLKey)
+	}
 	for _, e := range cfg.Inventory.Entries() {
 		fmt.Fprintf(&b, "machine %s mac %v uuid %q labels %v\n", e.Name, e.MACs, e.UUID, e.Labels)
 	}
