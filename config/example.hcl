@@ -7,7 +7,7 @@ listener "dhcp" { address = "0.0.0.0:67" }
 listener "pxe" { address = "0.0.0.0:4011" } # much UEFI firmware asks here once more
 listener "tftp" { address = "[::]:69" }     # the loader; [::] serves IPv4 as well
 listener "http" { address = "[::]:80" }     # scripts, kernels and initrds
-listener "status" {}                        # status page and metrics, for this host only
+listener "status" {}                        # health and what each machine did, for this host only
 
 locals {
   port   = { x64 = "amd64", arm64 = "arm64" } # Debian's words for architectures

@@ -6,8 +6,8 @@ listener "pxe" { interfaces = "eth1" }
 listener "tftp" { interfaces = "eth1" }
 listener "http" { address = "192.0.2.10:80" } # this host's address on eth1
 
-# Status and metrics tell what each machine boots: for this host only. From
-# elsewhere: ssh -L 8067:127.0.0.1:8067 this-host
+# What each machine boots is told to this host only. From elsewhere:
+# ssh -L 8067:127.0.0.1:8067 this-host
 listener "status" { address = "127.0.0.1:8067" }
 
 # Anyone on the network can claim a MAC address, so whatever is served here is for
@@ -45,8 +45,8 @@ rule "build" {
   boot = boot.build
 }
 
-# Not answered they are without this rule, too. It says so to who reads the file,
-# and gives the log and the status page a name for it.
+# Without this rule they are not answered either. It says so to whoever reads this
+# file, and gives it a name in the log and in `pixiecore status`.
 rule "everybody else" { ignore = true }
 
 test "a known machine boots" {
