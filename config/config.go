@@ -21,6 +21,7 @@ type Config struct {
 	Loaders   Loaders            // the ipxe block: absolute paths of what replaces the built-in loaders
 	Log       Log                // what to log, and how
 	URLKey    string             // the url_key block: the absolute path of the key for addresses; empty: this host's own
+	StateDir  string             // the state block: the absolute path for what outlives the process; empty: the caller's choice
 	Files     []string           // the absolute paths that were read, the first of them Load's: see ReadFile
 }
 

@@ -161,6 +161,9 @@ func dump(t *testing.T, cfg *Config) string {
 		fmt.Fprintf(&b, "loader for %s: %s\n", f, cfg.Loaders[f])
 	}
 	fmt.Fprintf(&b, "log: %s, %s\n", cfg.Log.Level, cfg.Log.Format)
+	if cfg.StateDir != "" {
+		fmt.Fprintf(&b, "state: %s\n", cfg.StateDir)
+	}
 	if cfg.URLKey != "" {
 		fmt.Fprintf(&b, "URL key: %s\n", cfg.URLKey)
 	}

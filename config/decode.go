@@ -84,6 +84,7 @@ func (d *decoder) config(names ...string) *Config {
 		warnMissing(d.named, d.Report)
 	}
 	d.sort()
+	d.stateDir = d.cfg.StateDir
 	if d.Err() != nil {
 		return nil
 	}
@@ -153,6 +154,7 @@ func (d *decoder) decode(names []string) {
 	each("listener", d.listener)
 	each("ipxe", d.ipxe)
 	each("log", d.log)
+	each("state", d.state)
 	each("url_key", d.urlKey)
 	each("machine", d.machine)
 	d.buildInventory()
@@ -446,6 +448,28 @@ func (d *decoder) log(b *hclsyntax.Block) {
 	}
 	if w, ok := s.word(body.Attributes["format"], []string{string(LogAuto), string(LogConsole), string(LogJSON)}); ok {
 		d.cfg.Log.Format = LogFormat(w)
+	}
+}
+
+func (d *decoder) state(b *hclsyntax.Block) {
+	if !d.single(b, "in a file") {
+		return
+	}
+	body, s := d.names(&stateSchema, b.Body), d.in(b.TypeRange)
+	a := body.Attributes["dir"]
+	if a == nil {
+		d.errorf(b.DefRange(), sumMissing, "A state block names a directory: write dir = \"/var/lib/pixiecore\", or leave the block out for that one.")
+		return
+	}
+	t, ok := s.text(a, `the path of a directory in quotes, like "/var/lib/pixiecore"`)
+	switch {
+	case !ok:
+	case t.s == "":
+		s.errorf(t.at, sumEmpty, "dir is empty. Write the path of a directory, or leave the block out for the usual one. To keep nothing, start pixiecore with --state-dir=''.")
+	case scheme.MatchString(t.s):
+		s.errorf(t.at, sumURL, "What outlives the process is kept on this host. Write the path of a directory.")
+	default:
+		d.cfg.StateDir = resolve(s.dir, t.s)
 	}
 }
 

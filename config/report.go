@@ -52,6 +52,7 @@ type Report struct {
 	problems []Problem
 	sources  map[string][]byte
 	files    []string
+	stateDir string
 }
 
 func newReport() *Report { return &Report{sources: make(map[string][]byte)} }
@@ -63,6 +64,10 @@ func (r *Report) Problems() []Problem { return slices.Clone(r.problems) }
 // missing included, also where there is no Config: a change of one of them may
 // mend it.
 func (r *Report) Files() []string { return slices.Clone(r.files) }
+
+// StateDir is that of the Config, as far as it could be understood also where
+// there is none: what was served last is to be found there.
+func (r *Report) StateDir() string { return r.stateDir }
 
 // Err is nil unless some problem is an error. It names the first of them and
 // counts the others.

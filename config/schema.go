@@ -21,8 +21,8 @@ var (
 	fileSchema = schema{
 		inside:   "at the top of a file",
 		settings: []string{"include"},
-		blocks:   []string{"listener", "boot", "rule", "ipxe", "locals", "log", "machine", "test", "url_key"},
-		later:    []string{"assets", "cache", "reload", "secure_boot", "state"},
+		blocks:   []string{"listener", "boot", "rule", "ipxe", "locals", "log", "machine", "state", "test", "url_key"},
+		later:    []string{"assets", "cache", "reload", "secure_boot"},
 	}
 	listenerSchema = schema{
 		inside:   "in a listener block",
@@ -59,6 +59,10 @@ var (
 	ipxeSchema = schema{
 		inside:   "in an ipxe block",
 		settings: []string{"bios", "efi32", "efi64", "arm32", "arm64", "riscv64", "loongarch64"},
+	}
+	stateSchema = schema{
+		inside:   "in a state block",
+		settings: []string{"dir"},
 	}
 	urlKeySchema = schema{
 		inside:   "in a url_key block",

@@ -43,6 +43,8 @@ type Options struct {
 	// that was served last), in files of mode 0600. Empty: nothing does, and
 	// addresses in a boot under way die with the process.
 	StateDir string
+	// FixedStateDir makes StateDir win over the state block of the file.
+	FixedStateDir bool
 	// Control is the path of the control socket; empty: there is none.
 	Control string
 	// Log takes the log. Nil: a logger as the configuration says, to standard error.
@@ -71,6 +73,7 @@ type Daemon struct {
 	opts    Options
 	log     *zap.Logger
 	level   zap.AtomicLevel
+	state   string // the state block's directory at the start
 	keyFile string // the url_key that seal and tokens are of; under reloading
 	seal    *booters.Sealer
 	tokens  boot.TokenKey
@@ -122,6 +125,10 @@ func New(o Options) (*Daemon, error) {
 	files := reading{}
 	cfg, report := d.load(files)
 	d.tried, d.files = files.digest(), files.paths()
+	d.state = report.StateDir()
+	if d.state != "" && !o.FixedStateDir {
+		d.opts.StateDir = d.state
+	}
 	missing := errors.Is(files[o.Path].err, fs.ErrNotExist)
 	if report.Err() != nil && !d.canStandIn(missing) {
 		return nil, &ConfigError{report, missing}
@@ -175,6 +182,9 @@ func (d *Daemon) load(files reading) (*config.Config, *config.Report) {
 func (d *Daemon) compile(cfg *config.Config, report *config.Report) (*Compiled, error) {
 	if err := report.Err(); err != nil {
 		return nil, err
+	}
+	if cfg.StateDir != d.state && !d.opts.FixedStateDir {
+		return nil, fmt.Errorf("state: a running daemon keeps its state in %q and cannot move to another directory; move what is in it and restart pixiecore to apply the change", d.opts.StateDir)
 	}
 	if err := d.useKey(cfg.URLKey); err != nil {
 		return nil, err

@@ -74,6 +74,48 @@ func served(t *testing.T, o Options) {
 	d.Close()
 }
 
+// The state block names the directory for the life of the process, unless the
+// caller fixed one. It is known also when the file has errors.
+func TestTheFileNamesTheStateDirectory(t *testing.T) {
+	dir := t.TempDir()
+	path := to(dir, "pixiecore.hcl")
+	const state = "state { dir = \"kept\" }\n"
+	keptIn := func(dir string, want bool) {
+		t.Helper()
+		if _, err := os.Stat(to(dir, lastGood)); (err == nil) != want {
+			t.Errorf("in %s: %v, want it kept there: %t", dir, err, want)
+		}
+	}
+	write(t, path, version("one")+state)
+	o := options(t, path)
+	fixed := o
+	fixed.FixedStateDir = true
+	served(t, fixed)
+	keptIn(o.StateDir, true)
+	keptIn(to(dir, "kept"), false)
+
+	o.StateDir = t.TempDir()
+	served(t, o)
+	keptIn(o.StateDir, false)
+	keptIn(to(dir, "kept"), true)
+
+	write(t, path, bad+state)
+	d, err := New(o)
+	must(t, err)
+	defer d.Close()
+	if got := serving(t, d); got != "one" {
+		t.Errorf("with errors in the file, %q is served", got)
+	}
+	write(t, path, version("two"))
+	if err := d.Reload(); err == nil || !strings.Contains(err.Error(), "restart pixiecore") {
+		t.Errorf("a reload without the block: got %v", err)
+	}
+	write(t, path, version("two")+state)
+	if err := d.Reload(); err != nil || serving(t, d) != "two" {
+		t.Errorf("a reload with the same directory: %v", err)
+	}
+}
+
 // Servers with one url_key open each other's tokens. The file must be there, and
 // a running daemon keeps the key that it has.
 func TestServersShareAKey(t *testing.T) {

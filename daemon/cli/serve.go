@@ -32,7 +32,7 @@ it changes nothing but the log. SIGHUP and ` + "`pixiecore reload`" + ` read it 
 			if err != nil {
 				return failed(err)
 			}
-			err = run(cmd, daemon.Options{Path: abs, StateDir: state, Control: socket}, nil)
+			err = run(cmd, daemon.Options{Path: abs, StateDir: state, FixedStateDir: cmd.Flags().Changed("state-dir"), Control: socket}, nil)
 			var bad *daemon.ConfigError
 			if errors.As(err, &bad) && bad.Missing {
 				fmt.Fprintf(cmd.ErrOrStderr(), "There is no %s yet. Write one; this is a start, of which every line can be changed:\n\n", path)
@@ -44,7 +44,7 @@ it changes nothing but the log. SIGHUP and ` + "`pixiecore reload`" + ` read it 
 		},
 	}
 	cmd.Flags().StringVar(&path, "config", defaultConfig, "the configuration `file`")
-	cmd.Flags().StringVar(&state, "state-dir", stateDir(), "the `directory` for what outlives the process; empty: nothing does")
+	cmd.Flags().StringVar(&state, "state-dir", stateDir(), "the `directory` for what outlives the process, also where the file has a state block; empty: nothing does")
 	controlFlag(cmd, &socket, "the `path` of the socket for reload, status and the like; empty: none")
 	return cmd
 }

@@ -42,6 +42,7 @@ log {
   level  = "debug"
   format = "json"
 }
+state { dir = "../srv/state" }
 url_key { file = "../srv/vmlinuz" } # any file will do, until it is read
 ipxe {
   bios        = "../srv/vmlinuz"
