@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -17,33 +18,43 @@ func planCommand() *cobra.Command {
 		Use:   "plan [FILE]",
 		Short: "Say what would change if the running daemon served a file",
 		Long: `Say what would change if the running daemon served FILE: listeners, loaders,
-rules, and what becomes of each machine that it has seen. Without FILE it is the
+rules, and what becomes of each machine that it has seen or that stands in the
+inventory, old or new. What a machine would get is compared, not how the file is
+written: a template or a local value may change it. Without FILE it is the
 one that the daemon serves, as it is on disk now. Nothing is changed.
 
 The exit status is 0 when nothing would change, 1 when something would, and 3
 when no daemon answers or the file cannot be served.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			running, err := control.NewClient(socket).Picture(cmd.Context())
-			if err != nil {
-				return failed(err)
-			}
+			client := control.NewClient(socket)
 			if len(args) == 0 {
-				if len(running.Files) == 0 {
+				status, err := client.Status(cmd.Context())
+				if err != nil {
+					return failed(err)
+				}
+				if len(status.Files) == 0 {
 					return exitError{exitUsage, errors.New("the daemon serves no file: name one")}
 				}
-				args = running.Files[:1]
+				args = status.Files[:1]
 			}
 			c, err := candidate(cmd, args[0])
 			if err != nil {
 				return err
 			}
-			changes := control.Compare(running, control.Draw(c, running.Asked))
+			others, all := control.Compared(nil, c.Config)
+			running, err := client.Picture(cmd.Context(), others)
+			if err != nil {
+				return failed(err)
+			}
+			next := control.Draw(c, running.Asked)
+			next.All = all
+			changes := control.Compare(running, next)
 			if asJSON {
 				err = writeJSON(cmd.OutOrStdout(), changes)
 			} else {
 				p := newPrinter(cmd.OutOrStdout())
-				p.changes(changes, len(running.Asked))
+				p.changes(changes, control.Tally(running, next, changes))
 				err = p.err
 			}
 			if err == nil && len(changes) > 0 {
@@ -58,25 +69,24 @@ when no daemon answers or the file cannot be served.`,
 	return cmd
 }
 
-// changes shows what changes for how many machines.
-func (p *printer) changes(changes []control.Change, machines int) {
+// changes shows what changes, and for how many machines.
+func (p *printer) changes(changes []control.Change, n control.Count) {
 	if len(changes) == 0 {
-		p.printf("Nothing changes, for none of the %d machines seen.\n", machines)
-		return
+		p.printf("Nothing changes: ")
 	}
-	n := 0
 	for _, c := range changes {
-		if c.What == "machine" {
-			n++
+		name := c.Name
+		if c.Machine != "" {
+			name = fmt.Sprintf("%s (%s)", c.Machine, c.Name)
 		}
 		switch {
 		case c.Old == "":
-			p.printf("%s %s %s: new: %s\n", p.paint(green, "+"), c.What, c.Name, c.New)
+			p.printf("%s %s %s: new: %s\n", p.paint(green, "+"), c.What, name, c.New)
 		case c.New == "":
-			p.printf("%s %s %s: gone; now it %s\n", p.paint(red, "-"), c.What, c.Name, c.Old)
+			p.printf("%s %s %s: gone; now it %s\n", p.paint(red, "-"), c.What, name, c.Old)
 		default:
-			p.printf("~ %s %s: %s (now: %s)\n", c.What, c.Name, c.New, c.Old)
+			p.printf("~ %s %s: %s (now: %s)\n", c.What, name, c.New, c.Old)
 		}
 	}
-	p.printf("The boot of %d of %d machines seen changes.\n", n, machines)
+	p.printf("%s.\n", n)
 }

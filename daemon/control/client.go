@@ -59,10 +59,10 @@ func (c *Client) Status(ctx context.Context) (status.Report, error) {
 }
 
 // Picture asks for what is served, and what becomes of the machines that were
-// seen.
-func (c *Client) Picture(ctx context.Context) (Picture, error) {
+// seen, of those of its inventory, and of the others.
+func (c *Client) Picture(ctx context.Context, others []Question) (Picture, error) {
 	var p Picture
-	return p, c.do(ctx, http.MethodGet, "/v1/picture", nil, nil, &p)
+	return p, c.do(ctx, http.MethodPost, "/v1/picture", nil, append([]Question{}, others...), &p)
 }
 
 // Seen asks for the machines that were seen, the one heard of last first.

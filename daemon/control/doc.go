@@ -11,7 +11,7 @@
 //	POST /v1/resume   answer them again
 //	POST /v1/explain  what becomes of one machine (a Question), and why
 //	GET  /v1/seen     the machines that asked, with their names of the inventory
-//	GET  /v1/picture  what is served, to be compared with a file (a Picture)
+//	POST /v1/picture  what is served, to be compared with a file (a Picture)
 //
 // # Decisions
 //
@@ -35,6 +35,15 @@
 // the daemon, which may not see what the operator sees: a service manager can
 // hide /home and /tmp from it. So Explain, Draw and Compare are functions of a
 // Configuration, and both sides call them.
+//
+// Pictures are compared by what machines get, not by what is written: a boot is
+// rendered for each machine, by the painter, since a local value, a template or
+// a label may change what its text does not show. That comes after a reload's
+// commit, or in the command, never on the way of a packet, and for MaxCompared
+// machines of the inventory at most. A machine of which the deciding fact is
+// not known is compared by all that may come of it. One that was never seen may
+// have any of three platforms. What a when looks at is a function, which
+// cannot be compared: only the machines tell.
 //
 // HTTP, because its bounds and time limits are known and tested, and because
 // curl --unix-socket is at hand when nothing else is.

@@ -223,19 +223,22 @@ func TestCompare(t *testing.T) {
 		{"nothing", "", "", []Change{}},
 		{"a comment", "rule \"x64\"", "# for machines of 64 bits\nrule \"x64\"", []Change{}},
 		{"a kernel", "/srv/linux", "/srv/linux-2", []Change{
-			{"rule", "x64", "boots linux", "boots linux, with other settings"},
-			{"machine", "52:54:00:00:00:01", `boots linux by rule "x64"`, `boots linux by rule "x64", with other settings`},
-			{"machine", "52:55:00:00:00:01", `boots linux by rule "x64"`, `boots linux by rule "x64", with other settings`},
+			{What: "rule", Name: "x64", Old: "boots linux", New: "boots linux, which has changed"},
+			{What: "machine", Name: "52:54:00:00:00:01", Old: `boots linux by rule "x64"`, New: `boots linux by rule "x64", which has changed`},
+			{What: "machine", Name: "52:55:00:00:00:01", Old: `boots linux by rule "x64"`, New: `boots linux by rule "x64", which has changed`},
 		}},
+		// A machine that gets the same by another rule does not change.
 		{"a match", `"00:80:77:*"`, `"00:80:78:*"`, []Change{
-			{"rule", "printers", "is ignored", "is ignored, with other settings"},
-			{"machine", "00:80:77:00:00:01", `is ignored by rule "printers"`, "is ignored"},
+			{What: "rule", Name: "printers", Old: "is ignored", New: "is ignored, with other settings"},
 		}},
 		{"a rule's name", `rule "printers"`, `rule "paper"`, []Change{
-			{"rule", "paper", "", "is ignored"}, {"rule", "printers", "is ignored", ""},
-			{"machine", "00:80:77:00:00:01", `is ignored by rule "printers"`, `is ignored by rule "paper"`},
+			{What: "rule", Name: "paper", New: "is ignored"}, {What: "rule", Name: "printers", Old: "is ignored"},
 		}},
-		{"a listener", `listener "http" {}`, "listener \"http\" {}\nlistener \"status\" {}", []Change{{"listener", "status 127.0.0.1:8067", "", "is served"}}},
+		{"an outcome", "mac = \"00:80:77:*\" }\n  ignore = true", "mac = \"00:80:77:*\" }\n  local = true", []Change{
+			{What: "rule", Name: "printers", Old: "is ignored", New: "boots its own disk"},
+			{What: "machine", Name: "00:80:77:00:00:01", Old: `is ignored by rule "printers"`, New: `boots its own disk by rule "printers"`},
+		}},
+		{"a listener", `listener "http" {}`, "listener \"http\" {}\nlistener \"status\" {}", []Change{{What: "listener", Name: "status 127.0.0.1:8067", New: "is served"}}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			old := compile(t, lab)

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -20,13 +21,24 @@ type Picture struct {
 	Machines   []Element `json:"machines"` // in the order of Asked
 	// Asked are the machines, as far as they are known.
 	Asked []Question `json:"asked"`
+	// All is how many there are, if more than Asked: see Compared.
+	All int `json:"all,omitempty"`
 }
 
 // An Element is one named part of a Picture.
 type Element struct {
 	Name   string `json:"name"`
 	Does   string `json:"does"`             // for people
-	Digest string `json:"digest,omitempty"` // of what Does does not tell
+	Digest string `json:"digest,omitempty"` // of what Does does not tell; of a machine: of what it gets, however that is decided
+
+	Boots string `json:"boots,omitempty"` // of a rule: a digest of what it boots
+
+	// Of a machine: its name in the inventory, a digest of its labels, the rule
+	// that decides, and whether that hangs on what is not known of it yet.
+	Machine string `json:"machine,omitempty"`
+	Labels  string `json:"labels,omitempty"`
+	Rule    string `json:"rule,omitempty"`
+	Unsure  bool   `json:"unsure,omitempty"`
 }
 
 // Draw makes the picture of c for the machines.
@@ -44,20 +56,12 @@ func Draw(c Configuration, machines []Question) Picture {
 	for _, l := range c.Loaders.All() {
 		p.Loaders = append(p.Loaders, Element{Name: l.Firmware.String(), Does: "is " + l.Path, Digest: l.SHA256})
 	}
-	for _, r := range c.Config.Rules {
-		p.Rules = append(p.Rules, Element{Name: r.Name, Does: does(r.Action.Do, r.Action.Boot, ""), Digest: digest(describe(r.Match), spec(r.Action.Spec))})
+	paint := newPainter(c)
+	for i := range c.Config.Rules {
+		p.Rules = append(p.Rules, paint.rule(&c.Config.Rules[i]))
 	}
 	for _, q := range machines {
-		e := Element{Name: q.MAC}
-		m, err := q.Machine()
-		if err != nil {
-			e.Does = "is no machine that this version knows: " + err.Error()
-			p.Machines = append(p.Machines, e)
-			continue
-		}
-		v := c.Table.Explain(m).Verdict
-		e.Does, e.Digest = does(v.Action, v.Boot, v.Rule), digest(spec(c.sources(v.Rule, m)))
-		p.Machines = append(p.Machines, e)
+		p.Machines = append(p.Machines, paint.machine(q))
 	}
 	return p
 }
@@ -102,15 +106,19 @@ func digest(parts ...any) string {
 
 // A Change is one difference between two Pictures.
 type Change struct {
-	What string `json:"what"`          // "listener", "loader", "rule" or "machine"
-	Name string `json:"name"`          //
-	Old  string `json:"old,omitempty"` // what it does; empty: there is none
-	New  string `json:"new,omitempty"` // likewise
+	What    string `json:"what"`              // "listener", "loader", "rule" or "machine"
+	Name    string `json:"name"`              // of a machine: its MAC, else its UUID
+	Machine string `json:"machine,omitempty"` // its name in the inventory
+	Old     string `json:"old,omitempty"`     // what it does; empty: there is none
+	New     string `json:"new,omitempty"`     // likewise
+	Unsure  bool   `json:"unsure,omitempty"`  // of a machine: it may change, but that hangs on what it will report
 }
 
-// Compare lists what changes from one picture to the other.
+// Compare lists what changes from one picture to the other. A machine changes
+// when it would get something else, by whatever rule.
 func Compare(old, new Picture) []Change {
 	changes := []Change{}
+	others := bootOtherwise(old.Machines, new.Machines)
 	for _, part := range []struct {
 		what     string
 		old, new []Element
@@ -123,11 +131,28 @@ func Compare(old, new Picture) []Change {
 			was[e.Name] = e
 		}
 		for _, e := range part.new {
-			o := was[e.Name] // the zero Element: it is new
+			o, ok := was[e.Name]
 			delete(was, e.Name)
-			if o != e {
-				c := Change{part.what, e.Name, o.Does, e.Does}
-				if o.Does == e.Does {
+			c := Change{What: part.what, Name: e.Name, Old: o.Does, New: e.Does}
+			switch {
+			case !ok:
+				changes = append(changes, c)
+			case part.what == "machine" && o.Digest != e.Digest:
+				c.Machine, c.Unsure = cmp.Or(e.Machine, o.Machine), o.Unsure || e.Unsure
+				switch {
+				case o.Does != e.Does:
+				case c.Unsure:
+					c.New += ", and may boot something else then"
+				default:
+					c.New += ", which has changed"
+				}
+				changes = append(changes, c)
+			case part.what == "machine":
+			case o != e || part.what == "rule" && others[e.Name]:
+				if o.Does == e.Does && (o.Boots != e.Boots || part.what == "rule" && others[e.Name]) {
+					c.New += ", which has changed"
+				}
+				if o.Does == e.Does && o.Digest != e.Digest {
 					c.New += ", with other settings"
 				}
 				changes = append(changes, c)
@@ -135,14 +160,31 @@ func Compare(old, new Picture) []Change {
 		}
 		for _, e := range part.old {
 			if _, gone := was[e.Name]; gone {
-				changes = append(changes, Change{part.what, e.Name, e.Does, ""})
+				changes = append(changes, Change{What: part.what, Name: e.Name, Old: e.Does})
 			}
 		}
 	}
 	if reordered(old.Rules, new.Rules) {
-		changes = append(changes, Change{"rule", "order", "as it is", "another order, which decides where several match"})
+		changes = append(changes, Change{What: "rule", Name: "order", Old: "as it is", New: "another order, which decides where several match"})
 	}
 	return changes
+}
+
+// bootOtherwise are the rules that let a machine boot something else although
+// the inventory says the same of it: what they boot has changed.
+func bootOtherwise(old, new []Element) map[string]bool {
+	was := make(map[string]Element)
+	for _, e := range old {
+		was[e.Name] = e
+	}
+	rules := make(map[string]bool)
+	for _, e := range new {
+		o := was[e.Name]
+		if o.Digest != e.Digest && o.Rule == e.Rule && o.Does == e.Does && o.Machine == e.Machine && o.Labels == e.Labels && !o.Unsure && !e.Unsure {
+			rules[e.Rule] = true
+		}
+	}
+	return rules
 }
 
 // reordered reports whether elements that are in both are in another order.

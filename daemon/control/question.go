@@ -24,6 +24,9 @@ type Question struct {
 	// beginning of a boot. Otherwise iPXE has reported, and a fact of its that
 	// is not among Facts is one that the machine does not have.
 	Early bool `json:"early,omitempty"`
+	// Unseen is whether the machine only stands in the inventory: Arch and
+	// Firmware are not known, and Early is set.
+	Unseen bool `json:"unseen,omitempty"`
 }
 
 // Machine is the machine that q describes. The error names what is no word of

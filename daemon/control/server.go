@@ -26,6 +26,7 @@ import (
 const (
 	maxHeaderBytes    = 16 << 10
 	maxBody           = 64 << 10
+	maxOthers         = 4 << 20 // of a picture's request: MaxCompared machines have less than 2 MB
 	maxColumns        = 1000
 	readHeaderTimeout = 5 * time.Second
 	readTimeout       = 10 * time.Second
@@ -126,13 +127,7 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /v1/seen", func(w http.ResponseWriter, _ *http.Request) {
 		s.answer(w, Recognise(s.Daemon.Running(), s.Daemon.Status().Machines, s.Daemon.Heard))
 	})
-	mux.HandleFunc("GET /v1/picture", func(w http.ResponseWriter, _ *http.Request) {
-		asked := []Question{}
-		for _, m := range s.Daemon.Status().Machines {
-			asked = append(asked, Ask(m).With(s.Daemon.Heard(m.MAC[:])))
-		}
-		s.answer(w, Draw(s.Daemon.Running(), asked))
-	})
+	mux.HandleFunc("POST /v1/picture", s.picture)
 	own := os.Getuid()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p, ok := r.Context().Value(peerKey{}).(peer)
@@ -144,7 +139,11 @@ func (s *Server) Handler() http.Handler {
 			refuse(w, http.StatusForbidden, err)
 			return
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		limit := int64(maxBody)
+		if r.URL.Path == "/v1/picture" {
+			limit = maxOthers
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, limit)
 		mux.ServeHTTP(w, r)
 	})
 }
@@ -203,6 +202,41 @@ func (s *Server) explain(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.answer(w, x)
+}
+
+func (s *Server) picture(w http.ResponseWriter, r *http.Request) {
+	var others []Question
+	d := json.NewDecoder(r.Body)
+	d.DisallowUnknownFields()
+	if err := d.Decode(&others); err != nil {
+		refuse(w, http.StatusBadRequest, fmt.Errorf("machines: %w", err))
+		return
+	}
+	if len(others) > MaxCompared {
+		refuse(w, http.StatusBadRequest, fmt.Errorf("machines: %d are more than the %d that are compared", len(others), MaxCompared))
+		return
+	}
+	seen := []Question{}
+	for _, m := range s.Daemon.Status().Machines {
+		seen = append(seen, Ask(m).With(s.Daemon.Heard(m.MAC[:])))
+	}
+	c := s.Daemon.Running()
+	asked, all := Compared(seen, c.Config)
+	known := make(map[string]bool, len(asked))
+	for _, q := range asked {
+		known[q.id()] = true
+		known[q.Facts[boot.FactUUID.String()]] = true
+	}
+	for _, q := range others {
+		if !known[q.id()] {
+			known[q.id()] = true
+			asked = append(asked, q)
+			all++
+		}
+	}
+	p := Draw(c, asked)
+	p.All = all
+	s.answer(w, p)
 }
 
 func (s *Server) answer(w http.ResponseWriter, v any) {

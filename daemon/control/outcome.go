@@ -1,0 +1,328 @@
+package control
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/pixiecore/pixiecore/booters"
+	"github.com/pixiecore/pixiecore/booters/boot"
+	"github.com/pixiecore/pixiecore/config"
+)
+
+const (
+	// MaxCompared bounds the addresses of the inventory that are compared, so
+	// that the comparison takes about a second where each is rendered on three
+	// platforms for both configurations (see BenchmarkCompare). Those that were
+	// seen are all compared: package events bounds them.
+	MaxCompared = 5_000
+	// maxWalked bounds the rules that are walked for them when none of them can
+	// be told apart before iPXE asks it: machines times rules.
+	maxWalked = 2_000_000
+)
+
+// Compared are the machines that a change of configuration may concern: those
+// that were seen, and every address of the inventories, once each. Where an
+// inventory has more than MaxCompared, the rest is left out, and all tells how
+// many there are.
+func Compared(seen []Question, cfgs ...*config.Config) (asked []Question, all int) {
+	asked = slices.Clone(seen)
+	known := make(map[string]bool)
+	for _, q := range seen {
+		known[q.id()] = true
+		known[q.Facts[boot.FactUUID.String()]] = true
+	}
+	left := MaxCompared
+	for _, cfg := range cfgs {
+		left = min(left, max(maxWalked/max(len(cfg.Rules), 1), 1))
+	}
+	all = len(seen)
+	add := func(q Question) {
+		if id := q.id(); !known[id] {
+			known[id] = true
+			all++
+			if left > 0 {
+				asked = append(asked, q)
+				left--
+			}
+		}
+	}
+	for _, cfg := range cfgs {
+		for _, e := range cfg.Inventory.Entries() {
+			var facts map[string]string
+			if e.UUID != "" {
+				facts = map[string]string{boot.FactUUID.String(): e.UUID}
+			}
+			for _, mac := range e.MACs {
+				add(Question{MAC: mac.String(), Facts: facts, Early: true, Unseen: true})
+			}
+			if len(e.MACs) == 0 {
+				add(Question{MAC: noMAC.String(), Facts: facts, Early: true, Unseen: true})
+			}
+		}
+	}
+	return asked, all
+}
+
+// noMAC is the address of a machine that is known by its UUID only. No glob
+// matches it.
+var noMAC = make(net.HardwareAddr, 6)
+
+// id tells machines apart: by the MAC, else by the UUID.
+func (q Question) id() string {
+	if q.MAC == noMAC.String() {
+		return cmp.Or(q.Facts[boot.FactUUID.String()], q.MAC)
+	}
+	return q.MAC
+}
+
+// commonPlatforms stand for that of a machine which was never seen.
+var commonPlatforms = [...]struct {
+	firmware boot.Firmware
+	arch     boot.Architecture
+}{
+	{boot.FirmwareX86PC, boot.ArchIA32}, // RFC 4578 §2.1: of either kind
+	{boot.FirmwareEFI64, boot.ArchX64},
+	{boot.FirmwareEFIARM64, boot.ArchARM64},
+}
+
+// onPlatforms are the machines that the question may be about: one, unless its
+// platform is not known.
+func (q Question) onPlatforms() ([]boot.Machine, error) {
+	m, err := q.Machine()
+	if err != nil || !q.Unseen {
+		return []boot.Machine{m}, err
+	}
+	return everywhere(m), nil
+}
+
+func everywhere(m boot.Machine) (all []boot.Machine) {
+	for _, p := range commonPlatforms {
+		m.Firmware, m.Arch = p.firmware, p.arch
+		all = append(all, m)
+	}
+	return all
+}
+
+// A painter makes the Elements of a Configuration's rules and machines.
+type painter struct {
+	Configuration
+	rules map[string]*booters.Rule
+	specs map[string]string // digests of constant ones, by rule
+}
+
+func newPainter(c Configuration) *painter {
+	p := &painter{Configuration: c, rules: make(map[string]*booters.Rule), specs: make(map[string]string)}
+	for i := range c.Config.Rules {
+		r := &c.Config.Rules[i]
+		p.rules[r.Name] = r
+		if r.Action.Render == nil {
+			p.specs[r.Name] = digest(spec(r.Action.Spec))
+		}
+	}
+	return p
+}
+
+// rule is what the rule does. What it boots is rendered for a stranger on each
+// platform, so that a local value or a template which changes it is seen; where
+// that fails, for want of a label perhaps, its text stands in.
+func (p *painter) rule(r *booters.Rule) Element {
+	e := Element{Name: r.Name, Does: does(r.Action.Do, r.Action.Boot, ""), Digest: digest(describe(r.Match)), Boots: p.specs[r.Name]}
+	if r.Action.Render == nil {
+		return e
+	}
+	var all []string
+	for _, m := range everywhere(boot.Machine{MAC: net.HardwareAddr{2, 0, 0, 0, 0, 0}}) {
+		s, err := r.Action.Render(filled(m), nil)
+		if err != nil {
+			s = r.Action.Spec
+		}
+		all = append(all, digest(spec(s)))
+	}
+	if all = slices.Compact(all); len(all) == 1 {
+		e.Boots = all[0] // as if it were constant
+	} else {
+		e.Boots = digest(all)
+	}
+	return e
+}
+
+// machine is what becomes of a machine.
+func (p *painter) machine(q Question) Element {
+	e := Element{Name: q.id()}
+	machines, err := q.onPlatforms()
+	if err != nil {
+		e.Does = "is no machine that this version knows: " + err.Error()
+		return e
+	}
+	if entry := p.Config.Inventory.Lookup(machines[0]); entry != nil {
+		e.Machine, e.Labels = entry.Name, digest(entry.Labels)
+	}
+	var said, gets []string
+	for i, m := range machines {
+		o := p.outcome(m)
+		if !slices.Contains(said, o.does) {
+			said = append(said, o.does)
+		}
+		gets = append(gets, o.gets)
+		e.Unsure = e.Unsure || o.unsure
+		if i == 0 {
+			e.Rule = o.rule
+		} else if e.Rule != o.rule {
+			e.Rule = ""
+		}
+	}
+	e.Does, e.Digest = strings.Join(said, " or "), digest(gets)
+	return e
+}
+
+// An outcome is what becomes of a machine on one platform.
+type outcome struct {
+	does   string // for people
+	rule   string
+	gets   string // equal where the machine gets the same, by whatever rule
+	unsure bool   // it hangs on what is not known of the machine: gets tells all that may come of it
+}
+
+func (p *painter) outcome(m boot.Machine) outcome {
+	v, err := p.Table.Decide(context.Background(), m)
+	if err == nil && v.Action != boot.Probe {
+		o := outcome{does: does(v.Action, v.Boot, v.Rule), rule: v.Rule}
+		if o.gets, err = p.gets(v.Rule, v.Action, m); err != nil {
+			o.does += ", which fails: " + err.Error()
+		}
+		return o
+	}
+	o := outcome{does: does(v.Action, v.Boot, v.Rule), rule: v.Rule, unsure: true}
+	if err != nil {
+		o.does = fmt.Sprintf("is decided by what rule %q learns from its next DHCP request", v.Rule)
+	}
+	// Each rule that is not false may decide, up to the first that is true. What
+	// iPXE could not report counts as unknown too: that finds too much rather
+	// than too little.
+	m.Probed = false
+	var all []string
+	decided := false
+	for _, step := range p.Table.Explain(m).Steps {
+		if step.Truth == booters.False {
+			continue
+		}
+		r := p.rules[step.Rule]
+		gets, _ := p.gets(r.Name, r.Action.Do, m) // an error is among what it gets
+		all = append(all, gets)
+		if decided = step.Truth == booters.True; !decided {
+			all = append(all, describe(p.open(r.Match, m)))
+		}
+	}
+	if !decided {
+		all = append(all, boot.Ignore.String())
+	}
+	o.gets = digest(all)
+	return o
+}
+
+// gets tells apart what a rule gives the machine.
+func (p *painter) gets(rule string, do boot.Action, m boot.Machine) (string, error) {
+	if do != boot.Boot {
+		return do.String(), nil
+	}
+	if constant, ok := p.specs[rule]; ok {
+		return constant, nil
+	}
+	s, err := p.rules[rule].Action.Render(filled(m), p.Config.Inventory.Lookup(m))
+	if err != nil {
+		return digest(err.Error()), err
+	}
+	return digest(spec(s)), nil
+}
+
+// open is the part of a match that is not settled for a machine of which the
+// match is unknown: what is left out holds.
+func (p *painter) open(match booters.Match, m boot.Machine) booters.Match {
+	match.MACs, match.Firmwares = nil, nil
+	if m.ArchCertain() {
+		match.Archs = nil
+	}
+	if p.Config.Inventory.Lookup(m) != nil {
+		match.Machines, match.Labels = nil, nil
+	}
+	return match
+}
+
+// filled is a machine with a word for each fact that it may still report, so
+// that what hangs on it can be rendered, and compared. A machine that has
+// reported keeps what it said, and what it did not.
+func filled(m boot.Machine) boot.Machine {
+	if m.Probed {
+		return m
+	}
+	f := boot.Facts{}
+	if m.Facts != nil {
+		f = *m.Facts
+	}
+	word := func(fact boot.Fact, to *string, word string) {
+		if !f.Knows(fact) {
+			*to = word
+		}
+	}
+	for fact, text := range texts(&f) {
+		word(fact, text, fact.String())
+	}
+	word(boot.FactTransport, &f.Transport, boot.TransportPXE)
+	word(boot.FactUUID, &f.UUID, boot.FormatUUID([16]byte{}))
+	if !f.Knows(boot.FactRelay) {
+		f.Relay = netip.IPv4Unspecified()
+	}
+	f.Known = boot.DHCPFacts | boot.IPXEFacts
+	m.Facts, m.Probed = &f, true
+	return m
+}
+
+// A Count is how many machines a change concerns. A machine of the inventory
+// with several addresses counts once.
+type Count struct {
+	Differ int // would boot something else, or may
+	Unsure int // of Differ: it hangs on what they report to iPXE
+	Of     int // that were compared
+	All    int // that were to be compared: addresses
+	Asked  int // that were: likewise
+}
+
+// Tally counts the machines that Compare has found.
+func Tally(old, new Picture, changes []Change) Count {
+	n := Count{All: max(old.All, new.All), Asked: len(new.Machines)}
+	all, differ, sure := make(map[string]bool), make(map[string]bool), make(map[string]bool)
+	for i, e := range new.Machines {
+		if i < len(old.Machines) {
+			e.Machine = cmp.Or(e.Machine, old.Machines[i].Machine)
+		}
+		all[cmp.Or(e.Machine, e.Name)] = true
+	}
+	for _, c := range changes {
+		if c.What == "machine" {
+			who := cmp.Or(c.Machine, c.Name)
+			differ[who] = true
+			if !c.Unsure {
+				sure[who] = true
+			}
+		}
+	}
+	n.Differ, n.Unsure, n.Of = len(differ), len(differ)-len(sure), len(all)
+	return n
+}
+
+// String says it in a sentence, as the log does.
+func (n Count) String() string {
+	s := fmt.Sprintf("%d of %d machines would boot something else", n.Differ, n.Of)
+	if n.Unsure > 0 {
+		s += fmt.Sprintf("; %d of these cannot be told apart before iPXE asks them", n.Unsure)
+	}
+	if n.Asked < n.All {
+		s += fmt.Sprintf("; compared are %d of %d addresses", n.Asked, n.All)
+	}
+	return s
+}
