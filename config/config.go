@@ -37,14 +37,14 @@ const (
 	PXE    Kind = "pxe"    // the PXE boot server, usually port 4011
 	TFTP   Kind = "tftp"   // RFC 1350
 	HTTP   Kind = "http"   // scripts, kernels, initrds
-	Status Kind = "status" // status page, metrics, JSON API
+	Status Kind = "status" // health and a JSON document of what is served
 )
 
 // kinds are the words for the label of a listener.
 var kinds = []string{string(DHCP), string(PXE), string(TFTP), string(HTTP), string(Status)}
 
 // defaultAddress is where a kind listens unless the file says otherwise. The
-// status page shows what every machine boots, so it is for this host only.
+// status document shows what every machine boots, so it is for this host only.
 func (k Kind) defaultAddress() netip.AddrPort {
 	switch k {
 	case DHCP:

@@ -16,7 +16,7 @@ func (d *decoder) rule(b *hclsyntax.Block) {
 	body := d.names(&ruleSchema, b.Body)
 	name, at, ok := d.label(b, "its name")
 	if ok && name == "" {
-		d.errorf(at, sumBadName, "A rule's name is empty. Give it one, by which the log and the status page will call it.")
+		d.errorf(at, sumBadName, "A rule's name is empty. Give it one, by which the log and `pixiecore status` will call it.")
 	} else if ok {
 		d.unique("rule", name, b.DefRange(), sumTwice, fmt.Sprintf("There are two rules %q. Rename one of them.", name))
 	}
