@@ -296,6 +296,9 @@ func (d *Daemon) readKey(file string) (secret []byte, err error) {
 		return booters.ReadKey(file)
 	case d.opts.StateDir != "":
 		secret, _, err = booters.LoadKey(filepath.Join(d.opts.StateDir, "url.key"))
+		if errors.Is(err, fs.ErrPermission) {
+			err = fmt.Errorf("%w; run as the user that %s belongs to, or name another directory with --state-dir", err, d.opts.StateDir)
+		}
 		return secret, err
 	}
 	secret = make([]byte, 32)

@@ -27,7 +27,15 @@ func TestMain(m *testing.M) {
 
 // The commands' contract, one file each.
 func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{Dir: "testdata/script", RequireExplicitExec: true})
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script", RequireExplicitExec: true,
+		Condition: func(cond string) (bool, error) {
+			if cond != "root" {
+				return false, fmt.Errorf("condition %q: there is only root", cond)
+			}
+			return os.Geteuid() == 0, nil
+		},
+	})
 }
 
 // booted is what the client process prints.

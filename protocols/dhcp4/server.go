@@ -247,7 +247,8 @@ func (s *Server) handle(ctx context.Context, d netio.Datagram) (answer, error) {
 	}
 	a.datagram.Data = resp.ToBytes()
 	if limit := replyLimit(req); len(a.datagram.Data) > limit {
-		return a, fmt.Errorf("%w: %d bytes of %d", errTooLarge, len(a.datagram.Data), limit)
+		// What is echoed makes it so: option 82, or a client identifier.
+		return a, errOperator{fmt.Errorf("%w: %d bytes of %d", errTooLarge, len(a.datagram.Data), limit)}
 	}
 	return a, nil
 }
