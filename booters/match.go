@@ -72,9 +72,11 @@ type Match struct {
 
 	// When is any further condition. The Entry is nil for a stranger. It must
 	// be pure and quick, and return Unknown where it hangs on a fact that the
-	// Machine does not know. WhenNeeds are the facts that it looks at.
+	// Machine does not know. WhenNeeds are the facts that it looks at, and
+	// WhenText tells it from another one: functions cannot be compared.
 	When      func(boot.Machine, *Entry) Truth
 	WhenNeeds boot.Fact
+	WhenText  string
 }
 
 // Needs are the facts that the condition looks at. Who is in the inventory may

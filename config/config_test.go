@@ -200,6 +200,9 @@ func matchText(m booters.Match) string {
 	v := reflect.ValueOf(m)
 	for i := range v.NumField() {
 		field := v.Type().Field(i)
+		if field.Name == "WhenText" { // a digest, which TestWhenText compares
+			continue
+		}
 		switch value := v.Field(i).Interface().(type) {
 		case func(boot.Machine, *booters.Entry) booters.Truth:
 			if value != nil {

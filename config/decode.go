@@ -39,6 +39,7 @@ type decoder struct {
 	scopes    map[string]*scope // by file
 	vetted    map[vetted]bool
 	alike     map[alike]int
+	constants map[hclsyntax.Expression]string // digests of values in a when
 	nears     int // how many suggestions of a name have been made
 	// first holds where each name (or listener's address) was used first, under
 	// its kind.
@@ -109,6 +110,7 @@ func newDecoder(name, abs string, src []byte, k *disk, r *Report) *decoder {
 		scopes:    make(map[string]*scope),
 		vetted:    make(map[vetted]bool),
 		alike:     make(map[alike]int),
+		constants: make(map[hclsyntax.Expression]string),
 		first:     make(map[[2]string]hcl.Range),
 		firstOf:   make(map[[2]string]string),
 		inventory: make(map[string]*booters.Entry),

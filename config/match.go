@@ -1,6 +1,10 @@
 package config
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
 	"net/netip"
 	"slices"
 	"strings"
@@ -106,7 +110,9 @@ func (s *scope) match(tree *matchTree) booters.Match {
 	m.Machines = s.machines(a["machine"])
 	m.Labels = s.labelled(a["labels"])
 	if when := a["when"]; when != nil {
-		m.When, m.WhenNeeds = s.when(when.Expr)
+		if m.When, m.WhenNeeds = s.when(when.Expr); m.When != nil {
+			m.WhenText = s.whenText(when.Expr)
+		}
 	}
 	for _, not := range tree.not {
 		m.Not = append(m.Not, s.match(not))
@@ -284,6 +290,64 @@ func (s *scope) when(e hclsyntax.Expression) (func(boot.Machine, *booters.Entry)
 		}
 	}
 	return c.truth, c.needs
+}
+
+// whenText tells what a condition says: as it is written, and the values of
+// those parts of it that do not hang on the machine, since a local value or the
+// row of a table may be another although the text is the same.
+func (s *scope) whenText(e hclsyntax.Expression) string {
+	at := e.Range()
+	h := sha256.New()
+	h.Write(at.SliceBytes(s.sources[at.Filename]))
+	hclsyntax.Walk(e, &constants{scope: s, digest: h})
+	return hex.EncodeToString(h.Sum(nil)[:8])
+}
+
+// constants writes the values of the parts of an expression that do not hang
+// on the machine into a digest.
+type constants struct {
+	*scope
+	digest io.Writer
+	within int // how many nodes of such a part were entered
+}
+
+// Enter implements hclsyntax.Walker.
+func (c *constants) Enter(n hclsyntax.Node) hcl.Diagnostics {
+	e, ok := n.(hclsyntax.Expression)
+	switch {
+	case c.within > 0:
+		c.within++
+	case !ok || len(membersOf(e)) > 0:
+	default:
+		c.within = 1
+		c.digest.Write([]byte(c.constant(e)))
+	}
+	return nil
+}
+
+// Exit implements hclsyntax.Walker.
+func (c *constants) Exit(hclsyntax.Node) hcl.Diagnostics {
+	c.within = max(0, c.within-1)
+	return nil
+}
+
+// constant is a digest of a value, which is made once for all instances where it
+// is the same for them. It is empty for what has a value in a loop only, whose
+// parts stand in what is written.
+func (s *scope) constant(e hclsyntax.Expression) string {
+	own := slices.ContainsFunc(e.Variables(), func(t hcl.Traversal) bool { return t.RootName() == "each" })
+	if text, ok := s.constants[e]; ok && !own {
+		return text
+	}
+	text := ""
+	if v, diags := e.Value(s.ctx); !diags.HasErrors() {
+		sum := sha256.Sum256(fmt.Appendf(nil, "%#v", v))
+		text = string(sum[:])
+	}
+	if !own {
+		s.constants[e] = text
+	}
+	return text
 }
 
 // A condition is a when that machines are asked.

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net"
+	"strings"
 	"testing"
 
 	"github.com/pixiecore/pixiecore/booters"
@@ -80,6 +81,52 @@ rule "r" {
 		}
 		if got := cfg.Rules[0].Match.When(tt.machine, cfg.Inventory.Lookup(tt.machine)); got != tt.want {
 			t.Errorf("%s of %s: %v, want %v", tt.when, tt.name, got, tt.want)
+		}
+	}
+}
+
+// What a when says is its text, with the values of what is not the machine's.
+func TestWhenText(t *testing.T) {
+	const src = `
+listener "http" {}
+locals {
+  racks = ["a1", "a2"]
+}
+rule "one" {
+  for_each = { x = "S1", y = "S2" }
+  match {
+    when = machine.serial == each.value && contains([for r in local.racks : lower(r)], try(machine.labels.rack, ""))
+    mac  = "52:54:00:*"
+  }
+  ignore = true
+}
+`
+	texts := func(src string) [2]string {
+		t.Helper()
+		cfg, report := Parse("pixiecore.hcl", []byte(src))
+		if err := report.Err(); err != nil {
+			t.Fatal(err)
+		}
+		return [2]string{cfg.Rules[0].Match.WhenText, cfg.Rules[1].Match.WhenText}
+	}
+	was := texts(src)
+	if was[0] == was[1] {
+		t.Error("two instances say the same")
+	}
+	for _, tc := range []struct {
+		name, old, new string
+		differ         [2]bool
+	}{
+		{"the same", "", "", [2]bool{}},
+		{"the same by a function", `"a2"`, `lower("A2")`, [2]bool{}},
+		{"a local value", `"a2"`, `"a3"`, [2]bool{true, true}},
+		{"each.value of one", `"S2"`, `"S3"`, [2]bool{false, true}},
+		{"what is written", "lower(r)", "upper(r)", [2]bool{true, true}},
+		{"another condition", `mac  = "52:54:00:*"`, `mac  = "52:54:01:*"`, [2]bool{}},
+	} {
+		got := texts(strings.Replace(src, tc.old, tc.new, 1))
+		if differ := [2]bool{got[0] != was[0], got[1] != was[1]}; differ != tc.differ {
+			t.Errorf("%s: differ %v, want %v", tc.name, differ, tc.differ)
 		}
 	}
 }

@@ -42,8 +42,8 @@
 // commit, or in the command, never on the way of a packet, and for MaxCompared
 // machines of the inventory at most. A machine of which the deciding fact is
 // not known is compared by all that may come of it. One that was never seen may
-// have any of three platforms. What a when looks at is a function, which
-// cannot be compared: only the machines tell.
+// have any of three platforms. A when is compared by what is written, with the
+// values of what does not hang on the machine.
 //
 // HTTP, because its bounds and time limits are known and tested, and because
 // curl --unix-socket is at hand when nothing else is.

@@ -229,7 +229,7 @@ func TestCompare(t *testing.T) {
 		}},
 		// A machine that gets the same by another rule does not change.
 		{"a match", `"00:80:77:*"`, `"00:80:78:*"`, []Change{
-			{What: "rule", Name: "printers", Old: "is ignored", New: "is ignored, with other settings"},
+			{What: "rule", Name: "printers", Old: "is ignored", New: "is ignored, with other conditions"},
 		}},
 		{"a rule's name", `rule "printers"`, `rule "paper"`, []Change{
 			{What: "rule", Name: "paper", New: "is ignored"}, {What: "rule", Name: "printers", Old: "is ignored"},

@@ -131,7 +131,7 @@ func newPainter(c Configuration) *painter {
 // platform, so that a local value or a template which changes it is seen; where
 // that fails, for want of a label perhaps, its text stands in.
 func (p *painter) rule(r *booters.Rule) Element {
-	e := Element{Name: r.Name, Does: does(r.Action.Do, r.Action.Boot, ""), Digest: digest(describe(r.Match)), Boots: p.specs[r.Name]}
+	e := Element{Name: r.Name, Does: does(r.Action.Do, r.Action.Boot, ""), Digest: digest(describe(r.Match), r.Probe), Boots: p.specs[r.Name]}
 	if r.Action.Render == nil {
 		return e
 	}

@@ -63,9 +63,15 @@ func TestCompareByWhatMachinesGet(t *testing.T) {
 			`machine 4c4c4544-0042-3510-8053-b4c04f463433 by-uuid: boots linux by rule "all", which fails: boot linux: cmdline: the machine by-uuid has no label "rack"`,
 		}, Count{Differ: 2, Of: 2, All: 2, Asked: 2}},
 		{"a fact that is not known", `"S1"`, `"S2"`, []Question{{MAC: "52:55:00:00:00:01", Early: true}, {MAC: "52:55:00:00:00:02", Facts: map[string]string{"serial": "S3"}}}, []string{
-			"rule serial: boots linux, with other settings",
+			"rule serial: boots linux, with other conditions",
 			`machine 52:55:00:00:00:01: loads iPXE to be asked by rule "serial", and may boot something else then`,
 		}, Count{Differ: 1, Unsure: 1, Of: 4, All: 4, Asked: 4}},
+		{"a when of which no machine is known", "serial = \"S1\"", "serial = \"S1\"\n    when   = machine.asset == \"A1\"", nil, []string{
+			"rule serial: boots linux, with other conditions",
+		}, Count{Of: 2, All: 2, Asked: 2}},
+		{"probe", "rule \"serial\" {", "rule \"serial\" {\n  probe = true", nil, []string{
+			"rule serial: boots linux, with other conditions",
+		}, Count{Of: 2, All: 2, Asked: 2}},
 		// It gets what it got, under the name that it had.
 		{"an address of a machine that was known by its UUID", "by-uuid\" {", "by-uuid\" {\n  mac = \"52:54:00:00:00:09\"", nil, nil, Count{Of: 2, All: 2, Asked: 2}},
 	} {

@@ -82,7 +82,7 @@ func spec(s *boot.Spec) string {
 	return fmt.Sprintf("%+q", *s)
 }
 
-// describe tells matches apart, but for what a when looks at: that is a function.
+// describe tells matches apart.
 func describe(m booters.Match) string {
 	not, either, ipxe := m.Not, m.Any, m.IPXE
 	m.Not, m.Any, m.IPXE, m.When = nil, nil, nil, nil
@@ -152,7 +152,11 @@ func Compare(old, new Picture) []Change {
 				if o.Does == e.Does && (o.Boots != e.Boots || part.what == "rule" && others[e.Name]) {
 					c.New += ", which has changed"
 				}
-				if o.Does == e.Does && o.Digest != e.Digest {
+				switch {
+				case o.Digest == e.Digest:
+				case part.what == "rule":
+					c.New += ", with other conditions"
+				case o.Does == e.Does:
 					c.New += ", with other settings"
 				}
 				changes = append(changes, c)
