@@ -388,61 +388,14 @@ func TestSuggestionsEnd(t *testing.T) {
 	}
 }
 
-// TestLaterNamesAreNoOthers holds that a name stands in one list only.
-func TestLaterNamesAreNoOthers(t *testing.T) {
-	for _, s := range []schema{fileSchema, listenerSchema, bootSchema, ruleSchema, machineSchema, matchSchema, testSchema, ipxeSchema, logSchema} {
-		all := slices.Concat(s.settings, s.blocks, s.later)
-		slices.Sort(all)
-		if n := len(slices.Compact(slices.Clone(all))); n != len(all) {
-			t.Errorf("%s: a name stands in two lists: %v", s.inside, all)
-		}
-		for _, name := range s.later {
-			if !slices.IsSorted(s.later) {
-				t.Errorf("%s: later is not sorted", s.inside)
-			}
-			src := name + " = 1\n"
-			if s.inside != fileSchema.inside {
-				src = wrapIn(s.inside, src)
-			}
-			_, report := Parse("pixiecore.hcl", []byte(src))
-			if !slices.ContainsFunc(report.Problems(), func(p Problem) bool {
-				return p.Summary == string(sumLater) && strings.Contains(p.Detail, strconv.Quote(name))
-			}) {
-				t.Errorf("%s %s: %v, want %q", name, s.inside, report.Problems(), sumLater)
-			}
-		}
-	}
-}
-
-func wrapIn(inside, src string) string {
-	switch inside {
-	case listenerSchema.inside:
-		return "listener \"dhcp\" {\n" + src + "}\n"
-	case bootSchema.inside:
-		return "boot \"a\" {\n" + src + "}\n"
-	case ruleSchema.inside:
-		return "rule \"a\" {\n" + src + "}\n"
-	case matchSchema.inside:
-		return "rule \"a\" {\nmatch {\n" + src + "}\n}\n"
-	case machineSchema.inside:
-		return "machine \"a\" {\n" + src + "}\n"
-	case testSchema.inside:
-		return "test \"a\" {\n" + src + "}\n"
-	case logSchema.inside:
-		return "log {\n" + src + "}\n"
-	default:
-		return "ipxe {\n" + src + "}\n"
-	}
-}
-
 func TestDidYouMean(t *testing.T) {
 	for _, tt := range []struct {
 		given string
 		names []string
 		want  string
 	}{
-		{"adress", listenerSchema.settings, "address"},
-		{"lisener", fileSchema.blocks, "listener"},
+		{"adress", listenerSchema.names(), "address"},
+		{"lisener", fileSchema.Blocks, "listener"},
 		{"htpp", kinds, "http"},
 		{"HTTP", kinds, "http"},
 		{"amd64", boot.ArchitectureNames(), "x64"},
@@ -663,10 +616,10 @@ func TestDocumentation(t *testing.T) {
 			t.Errorf("the reference does not name the function %s", name)
 		}
 	}
-	for _, s := range []schema{fileSchema, listenerSchema, bootSchema, ruleSchema, machineSchema, matchSchema, testSchema, ipxeSchema, logSchema} {
-		for _, name := range slices.Concat(s.settings, s.blocks) {
+	for _, b := range blocks {
+		for _, name := range slices.Concat(b.names(), b.Blocks) {
 			if !strings.Contains(doc, "`"+name) {
-				t.Errorf("the reference does not explain `%s` %s", name, s.inside)
+				t.Errorf("the reference does not explain `%s` %s", name, b.inside())
 			}
 		}
 	}

@@ -364,29 +364,29 @@ func after(p hcl.Pos, text []byte) hcl.Pos {
 
 // names refuses the names in a body that s does not have. It returns the body
 // without them.
-func (d *decoder) names(s *schema, body *hclsyntax.Body) *hclsyntax.Body {
+func (d *decoder) names(s *Block, body *hclsyntax.Body) *hclsyntax.Body {
 	known := &hclsyntax.Body{Attributes: make(hclsyntax.Attributes, len(body.Attributes))}
 	for name, a := range body.Attributes {
 		switch {
-		case slices.Contains(s.settings, name):
+		case s.attribute(name) != nil:
 			known.Attributes[name] = a
-		case slices.Contains(s.blocks, name):
+		case slices.Contains(s.Blocks, name):
 			d.unsure[name] = true
-			d.errorf(a.NameRange, sumNotSetting, "%q %s is a block: write %s { … } without the equals sign.", name, s.inside, name)
-		case slices.Contains(s.later, name):
-			d.errorf(a.NameRange, sumLater, "%s", laterSentence(fmt.Sprintf("%q %s", name, s.inside)))
+			d.errorf(a.NameRange, sumNotSetting, "%q %s is a block: write %s { … } without the equals sign.", name, s.inside(), name)
+		case slices.Contains(s.Later, name):
+			d.errorf(a.NameRange, sumLater, "%s", laterSentence(fmt.Sprintf("%q %s", name, s.inside())))
 		default:
 			d.unknown(s, sumUnknownSetting, "setting", name, a.NameRange)
 		}
 	}
 	for _, b := range body.Blocks {
 		switch {
-		case slices.Contains(s.blocks, b.Type):
+		case slices.Contains(s.Blocks, b.Type):
 			known.Blocks = append(known.Blocks, b)
-		case slices.Contains(s.settings, b.Type):
-			d.errorf(b.TypeRange, sumNotBlock, "%q %s takes a value: write %s = … with an equals sign.", b.Type, s.inside, b.Type)
-		case slices.Contains(s.later, b.Type):
-			d.errorf(b.TypeRange, sumLater, "%s", laterSentence(fmt.Sprintf("%q %s", b.Type, s.inside)))
+		case s.attribute(b.Type) != nil:
+			d.errorf(b.TypeRange, sumNotBlock, "%q %s takes a value: write %s = … with an equals sign.", b.Type, s.inside(), b.Type)
+		case slices.Contains(s.Later, b.Type):
+			d.errorf(b.TypeRange, sumLater, "%s", laterSentence(fmt.Sprintf("%q %s", b.Type, s.inside())))
 		default:
 			d.unknown(s, sumUnknownBlock, "block", b.Type, b.TypeRange)
 		}
@@ -394,19 +394,19 @@ func (d *decoder) names(s *schema, body *hclsyntax.Body) *hclsyntax.Body {
 	return known
 }
 
-func (d *decoder) unknown(s *schema, sum summary, what, name string, at hcl.Range) {
-	have := slices.Concat(s.settings, s.blocks)
+func (d *decoder) unknown(s *Block, sum summary, what, name string, at hcl.Range) {
+	have := slices.Concat(s.names(), s.Blocks)
 	near := suggest(name, have)
 	if s == &fileSchema {
 		d.unsure[near] = true
 	}
 	if near == "" { // one of another version may be meant
-		near = suggest(name, s.later)
+		near = suggest(name, s.Later)
 	}
 	if near != "" {
 		have = []string{near}
 	}
-	d.errorf(at, sum, "There is no %s %q %s.%s", what, name, s.inside, didYouMean(name, have))
+	d.errorf(at, sum, "There is no %s %q %s.%s", what, name, s.inside(), didYouMean(name, have))
 }
 
 // label is the one label of a block. want says what it is for.
@@ -445,10 +445,10 @@ func (d *decoder) log(b *hclsyntax.Block) {
 		return
 	}
 	body, s := d.names(&logSchema, b.Body), d.in(b.TypeRange)
-	if w, ok := s.word(body.Attributes["level"], []string{string(LogDebug), string(LogInfo), string(LogWarn), string(LogError)}); ok {
+	if w, ok := s.word(body.Attributes["level"], logSchema.attribute("level").Words); ok {
 		d.cfg.Log.Level = LogLevel(w)
 	}
-	if w, ok := s.word(body.Attributes["format"], []string{string(LogAuto), string(LogConsole), string(LogJSON)}); ok {
+	if w, ok := s.word(body.Attributes["format"], logSchema.attribute("format").Words); ok {
 		d.cfg.Log.Format = LogFormat(w)
 	}
 }

@@ -25,9 +25,11 @@
 // that nobody uses) are made of a file without errors only. A file with an
 // error has no meaning yet.
 //
-// Two vocabularies decide about a name (schema.go): what this version has, and
-// what the language has but this version has not. The latter is refused with a
-// sentence that says so: a setting is never accepted and inert.
+// One table has every name with what there is to say of it (language.go): what
+// this version has, and what the language has but this version has not. The
+// latter is refused with a sentence that says so: a setting is never accepted
+// and inert. The reference is made of the same table, and tests hold the decoder
+// to it, so that neither can say what the other does not do.
 //
 // Blocks are decoded by hand from hclsyntax, not by hcl's schemas or struct
 // tags. A schema reports a wrong label or an unknown name in its own words and

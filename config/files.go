@@ -110,7 +110,7 @@ func (d *decoder) folder(abs string) (names []string) {
 
 // unsureOfAll is for what may have held blocks of any type.
 func (d *decoder) unsureOfAll() {
-	for _, typ := range fileSchema.blocks {
+	for _, typ := range fileSchema.Blocks {
 		d.unsure[typ] = true
 	}
 }

@@ -7,77 +7,113 @@ import (
 	"unicode/utf8"
 )
 
-// A schema is what may stand inside of one kind of block.
-type schema struct {
-	inside   string   // for sentences: "in a boot block"
-	settings []string // NAME = VALUE
-	blocks   []string // NAME { … }
-	// later are the names that the language has and this version has not. This
-	// is their only list; a name moves up from here when it gets its effect.
-	later []string
+// A Block is what may stand in one kind of block. The table of all of them
+// (language.go) is the only list of the language's names: the decoder refuses
+// what is not in it, and the reference is made of it.
+type Block struct {
+	Name       string      `json:"name"`             // "listener"; empty: the file itself
+	Label      string      `json:"label,omitempty"`  // what its one label is; empty: it has none
+	Labels     []Word      `json:"labels,omitempty"` // all that the label can be, if these are few
+	As         string      `json:"as,omitempty"`     // the block that has the same attributes and blocks
+	Many       bool        `json:"many,omitzero"`    // whether there may be several in one place
+	Doc        string      `json:"doc"`              // sentences, in Markdown of code and links to other blocks
+	Example    string      `json:"example"`          // what can stand in a file, with all that it refers to
+	Attributes []Attribute `json:"attributes,omitempty"`
+	Blocks     []string    `json:"blocks,omitempty"` // the names of those that may stand in it
+	// Later are the names that the language has and this version has not. A name
+	// becomes an Attribute or a Block when it gets its effect.
+	Later []string `json:"later,omitempty"`
 }
 
-var (
-	fileSchema = schema{
-		inside:   "at the top of a file",
-		settings: []string{"include"},
-		blocks:   []string{"listener", "boot", "rule", "ipxe", "locals", "log", "machine", "state", "test", "url_key"},
-		later:    []string{"assets", "cache", "reload", "secure_boot"},
-	}
-	listenerSchema = schema{
-		inside:   "in a listener block",
-		settings: []string{"address", "interfaces", "advertise", "share", "relays", "broadcast"},
-		later:    []string{"cert", "dhcp6", "key", "single_port"},
-	}
-	bootSchema = schema{
-		inside:   "in a boot block",
-		settings: []string{"kernel", "initrd", "cmdline", "message", "script", "cmdline_append", "extends", "for_each"},
-		later: []string{"api", "efi", "file", "installs", "loader", "offer",
-			"secure_boot", "timeout"},
-	}
-	ruleSchema = schema{
-		inside:   "in a rule block",
-		settings: []string{"boot", "ignore", "local", "for_each", "probe"},
-		blocks:   []string{"match"},
-		later:    []string{"any_machine", "offer", "once"},
-	}
-	machineSchema = schema{
-		inside:   "in a machine block",
-		settings: []string{"mac", "uuid", "name", "labels", "for_each"},
-	}
-	// matchSchema is that of not and any, too.
-	matchSchema = schema{
-		inside: "in a match block",
-		settings: []string{"mac", "arch", "firmware", "transport", "ipxe", "uuid", "machine", "labels", "interface", "listener", "subnet",
-			"relay", "vendor_class", "user_class", "circuit_id", "remote_id", "serial", "manufacturer", "product", "asset", "hostname", "when"},
-		blocks: []string{"not", "any"},
-	}
-	testSchema = schema{
-		inside:   "in a test block",
-		settings: []string{"machine", "expect"},
-	}
-	ipxeSchema = schema{
-		inside:   "in an ipxe block",
-		settings: []string{"bios", "efi32", "efi64", "arm32", "arm64", "riscv64", "loongarch64"},
-	}
-	stateSchema = schema{
-		inside:   "in a state block",
-		settings: []string{"dir"},
-	}
-	urlKeySchema = schema{
-		inside:   "in a url_key block",
-		settings: []string{"file"},
-	}
-	logSchema = schema{
-		inside:   "in a log block",
-		settings: []string{"level", "format"},
-	}
+// An Attribute is NAME = VALUE in a block.
+type Attribute struct {
+	Name    string        `json:"name"`
+	Type    Type          `json:"type"`
+	Needed  bool          `json:"needed,omitzero"`   // whether the block is refused without it
+	Default string        `json:"default,omitempty"` // as it would be written, or in words
+	Words   []string      `json:"words,omitempty"`   // all that the value, or each of the list, can be
+	Members []string      `json:"members,omitempty"` // the names in an object
+	Machine MachineValues `json:"machine,omitempty"`
+	Stage   Stage         `json:"stage,omitempty"` // of a condition
+	Doc     string        `json:"doc"`             // one or two sentences
+	Example string        `json:"example"`         // a value
+}
+
+// A Word is one of the few that can stand in a place.
+type Word struct {
+	Word string `json:"word"`
+	Doc  string `json:"doc"`
+}
+
+// A Type is what the value of an Attribute is.
+type Type string
+
+// The types.
+const (
+	TypeText      Type = "text"
+	TypeTexts     Type = "texts" // one, or a list of them
+	TypeBool      Type = "bool"
+	TypeMap       Type = "map"       // of texts, with any names
+	TypeObject    Type = "object"    // with the names in Members
+	TypeElements  Type = "elements"  // a map of anything, or a set of texts
+	TypeBoot      Type = "boot"      // a reference, boot.NAME
+	TypeCondition Type = "condition" // over machine.*
 )
+
+// MachineValues are the values of the machine, machine.NAME, that may stand in
+// an Attribute.
+type MachineValues string
+
+// The values of the machine that may stand somewhere; anywhere else, there are
+// none.
+const (
+	MachinePaths MachineValues = "paths" // those that may choose a file: see pathMembers
+	MachineAll   MachineValues = "all"
+)
+
+// A Stage is how early in a boot something about a machine is known.
+type Stage string
+
+// The stages.
+const (
+	StageDHCP Stage = "dhcp" // with the first request
+	StageIPXE Stage = "ipxe" // from inside of iPXE only
+)
+
+// attribute is the one of that name, or nil.
+func (b *Block) attribute(name string) *Attribute {
+	i := slices.IndexFunc(b.Attributes, func(a Attribute) bool { return a.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return &b.Attributes[i]
+}
+
+// names are those of all attributes.
+func (b *Block) names() []string {
+	names := make([]string, len(b.Attributes))
+	for i, a := range b.Attributes {
+		names[i] = a.Name
+	}
+	return names
+}
+
+// inside is for sentences: "in a boot block".
+func (b *Block) inside() string {
+	switch {
+	case b.Name == "":
+		return "at the top of a file"
+	case strings.ContainsRune("aeio", rune(b.Name[0])):
+		return "in an " + b.Name + " block"
+	default:
+		return "in a " + b.Name + " block"
+	}
+}
 
 // laterRoots are the names that references of a later version begin with.
 var laterRoots = []string{"assets", "file"}
 
-// laterSentence is said of everything in the lists above.
+// laterSentence is said of all that comes in a later version.
 func laterSentence(what string) string {
 	return what + " is part of the language, but this version does not have it yet. Leave it out for now."
 }

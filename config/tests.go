@@ -41,7 +41,7 @@ func (d *decoder) test(b *hclsyntax.Block) {
 		d.unique("test", name, at, sumTwice, fmt.Sprintf("There are two tests %q. Rename one of them.", name))
 	}
 	t := testCase{scope: s, name: name, at: b.DefRange()}
-	for _, need := range testSchema.settings {
+	for _, need := range testSchema.names() {
 		if body.Attributes[need] == nil && len(body.Attributes) == len(b.Body.Attributes) {
 			d.errorf(b.DefRange(), sumHalfTest, "A test says which machine, and what it expects of it. Write %s = { … }.", need)
 		}
@@ -102,9 +102,7 @@ func (s *scope) members(a *hclsyntax.Attribute, names, later []string) (all map[
 // testMachine is the machine of a test, of which everything is known: what is
 // not said, it does not have.
 func (s *scope) testMachine(a *hclsyntax.Attribute) boot.Machine {
-	names := append(slices.Sorted(maps.Keys(facts)), "subnet")
-	names = slices.DeleteFunc(names, func(name string) bool { return name == "name" || name == "labels" }) // those of the inventory
-	said, ok := s.members(a, names, []string{"armed"})
+	said, ok := s.members(a, testSchema.attribute("machine").Members, []string{"armed"})
 	m := boot.Machine{Arch: boot.ArchX64, Firmware: boot.FirmwareEFI64, Probed: true, Facts: &boot.Facts{Known: boot.DHCPFacts &^ boot.FactUUID}}
 	if _, has := said["mac"]; ok && !has {
 		s.errorf(a.Expr.Range(), sumNoIdentity, "The machine of a test has a MAC address. Write mac = \"…\".")

@@ -1,0 +1,284 @@
+package config
+
+import (
+	"slices"
+
+	"github.com/pixiecore/pixiecore/booters/boot"
+)
+
+// blocks are all that there are, the file itself first, in the order in which
+// they are explained.
+var blocks = []*Block{
+	&fileSchema, &listenerSchema, &localsSchema, &bootSchema, &machineSchema, &ruleSchema, &matchSchema, &notSchema, &anySchema,
+	&testSchema, &ipxeSchema, &logSchema, &stateSchema, &urlKeySchema,
+}
+
+// block is the one of that name, or nil.
+func block(name string) *Block {
+	i := slices.IndexFunc(blocks, func(b *Block) bool { return b.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return blocks[i]
+}
+
+var fileSchema = Block{
+	Doc: "A configuration is one file, or all files of a directory. Blocks stand in any order, but for rules, of which the first that matches decides. " +
+		"A file with an error is not used at all.",
+	Example: "include = [\"conf.d/*.hcl\"]\n\nlistener \"http\" {}\n\nrule \"everything else\" { local = true }\n",
+	Attributes: []Attribute{
+		{Name: "include", Type: TypeTexts, Example: `["conf.d/*.hcl", "machines.hcl"]`,
+			Doc: "More files that take part: paths, or patterns with `*`, `?` and `[…]` in the last element. Rules in them stand where the `include` does, and a file takes part once however often it is named. A pattern may match nothing."},
+	},
+	Blocks: []string{"listener", "boot", "rule", "ipxe", "locals", "log", "machine", "state", "test", "url_key"},
+	Later:  []string{"assets", "cache", "reload", "secure_boot"},
+}
+
+var listenerSchema = Block{
+	Name: "listener", Label: "what it serves", Many: true,
+	Labels: []Word{
+		{string(DHCP), "ProxyDHCP: adds where to boot from to the answers of the network's own DHCP server"},
+		{string(PXE), "the PXE boot server, which much UEFI firmware asks once more"},
+		{string(TFTP), "loaders"},
+		{string(HTTP), "scripts, kernels and initrds"},
+		{string(Status), "`/healthz`, and `/api/v1/status`: a JSON document of the rules, the machines and what each did"},
+	},
+	Doc: "A socket to serve on. There may be several of one kind, with different addresses. A configuration without any listener is an error, " +
+		"and so is one with `dhcp`, `pxe` or `tftp` but without `http`, over which every machine fetches its script. " +
+		"`dhcp` without `tftp` or without `pxe` is a warning.",
+	Example: "listener \"dhcp\" {\n  address    = \"0.0.0.0:67\"\n  interfaces = [\"eth0\"]\n}\nlistener \"pxe\" { interfaces = \"eth0\" }\nlistener \"tftp\" {}\nlistener \"http\" { address = \"192.0.2.1:80\" }\n",
+	Attributes: []Attribute{
+		{Name: "address", Type: TypeText, Example: `"192.0.2.1:67"`,
+			Default: "`0.0.0.0:67` for `dhcp`, `0.0.0.0:4011` for `pxe`, `[::]:69` for `tftp`, `[::]:80` for `http`, `127.0.0.1:8067` for `status`",
+			Doc:     "The IP address and port to listen on. IPv6 stands in brackets, and `[::]` serves IPv4 as well; `dhcp` and `pxe` take IPv4 only. Port 0 takes any free port."},
+		{Name: "interfaces", Type: TypeTexts, Default: "all interfaces", Example: `["eth0", "eth1"]`,
+			Doc: "For `dhcp`, `pxe` and `tftp`: serve only what comes in by these."},
+		{Name: "advertise", Type: TypeText, Default: "the receiving interface's own address", Example: `"192.0.2.1"`,
+			Doc: "For all but `status`: the one IP address that machines are told to come to. `dhcp` and `pxe` take IPv4 only."},
+		{Name: "share", Type: TypeBool, Default: "false", Example: "true",
+			Doc: "For `dhcp`: listen beside another DHCP server on this host, and take nothing from it."},
+		{Name: "relays", Type: TypeTexts, Default: "all relays", Example: `["10.1.0.1", "10.2.0.0/16"]`,
+			Doc: "For `dhcp`: the addresses and networks of DHCP relays (giaddr) whose requests are answered. Relayed requests of others are dropped, and said in the log at level `debug`."},
+		{Name: "broadcast", Type: TypeBool, Default: "true", Example: "false",
+			Doc: "For `dhcp`: `false` answers relayed requests only, so that machines on this host's own links get nothing."},
+	},
+	Later: []string{"cert", "dhcp6", "key", "single_port"},
+}
+
+var localsSchema = Block{
+	Name: "locals", Many: true,
+	Doc: "Values with names of your own, of any type: `local.NAME` is the value, in any other block and in other locals. " +
+		"A name is one identifier over all files. A value that needs itself is an error.",
+	Example: "locals {\n  mirror = \"https://example.org/debian\"\n  lab    = [\"52:54:00:*\", \"b8:27:eb:*\"]\n}\n",
+}
+
+var forEach = Attribute{Name: "for_each", Type: TypeElements, Example: `{ db1 = "52:54:00:aa:00:01", db2 = "52:54:00:aa:00:02" }`,
+	Doc: "Makes one of the block for each element of a map, or of a set of texts, in the order of the keys. In the block, `each.key` and `each.value` are the element's; of a set, both are the text."}
+
+var bootSchema = Block{
+	Name: "boot", Label: "its name, an identifier", Many: true,
+	Doc: "What can be booted: a kernel with what belongs to it, or a script. Rules refer to it as `boot.NAME`, or `boot.NAME[\"KEY\"]` where it has `for_each`. " +
+		"Paths that are not absolute count from the folder of the file that they stand in. URLs begin with `http://` or `https://` and are fetched when a machine asks for the file. " +
+		"iPXE's own variables are written with two dollar signs, `$${net0/mac}`. A boot that no rule uses is a warning.",
+	Example: "boot \"live\" {\n  kernel  = \"https://example.org/live/${machine.arch}/vmlinuz\"\n  initrd  = [\"https://example.org/live/${machine.arch}/initrd\"]\n  cmdline = \"ip=dhcp hostname=${machine.name}\"\n  message = \"Starting the live system\"\n}\n\nrule \"everybody\" { boot = boot.live }\n",
+	Attributes: []Attribute{
+		{Name: "kernel", Type: TypeText, Machine: MachinePaths, Example: `"/srv/live/vmlinuz"`,
+			Doc: "The path or URL of the kernel. A boot has this or `script`, its own or one that it takes over by `extends`. A local file that is not there is a warning."},
+		{Name: "initrd", Type: TypeTexts, Machine: MachinePaths, Example: `["/srv/live/initrd", "https://example.org/firmware.cpio"]`,
+			Doc: "Paths or URLs of initrds, which are loaded in this order."},
+		{Name: "cmdline", Type: TypeText, Machine: MachineAll, Example: `"ip=dhcp BOOTIF=$${net0/mac}"`,
+			Doc: "The kernel's command line: one line of up to 4096 bytes. `{{ ID \"…\" }}` or `{{ URL \"…\" }}` in it becomes the address at which the machine fetches that path or URL."},
+		{Name: "cmdline_append", Type: TypeText, Machine: MachineAll, Example: `"console=ttyS0,115200"`,
+			Doc: "Is added to the command line, with a blank between: to `cmdline`, or to the one that `extends` takes over."},
+		{Name: "message", Type: TypeText, Machine: MachineAll, Example: `"Starting ${machine.name}"`,
+			Doc: "Is shown on the machine's screen before it boots. It may have several lines."},
+		{Name: "script", Type: TypeText, Machine: MachineAll, Example: `"#!ipxe\nshell\n"`,
+			Doc: "An iPXE script of up to 1 MiB, whose first line is `#!ipxe`. It does everything itself, so none of the others may stand beside it."},
+		{Name: "extends", Type: TypeBoot, Example: "boot.base",
+			Doc: "Takes over all settings of that boot which the block does not set itself. A boot that is only extended needs no kernel."},
+		forEach,
+	},
+	Later: []string{"api", "efi", "file", "installs", "loader", "offer", "secure_boot", "timeout"},
+}
+
+var machineSchema = Block{
+	Name: "machine", Label: "its name, an identifier", Many: true,
+	Doc: "Gives a machine a name and labels, by which rules can choose it. Machines need no such block to be booted. " +
+		"A machine is looked for by its MAC address, then by its UUID; names, MAC addresses and UUIDs are of one machine only.",
+	Example: "machine \"db1\" {\n  mac    = [\"52:54:00:aa:00:01\", \"52:54:00:aa:00:02\"]\n  uuid   = \"4c4c4544-0042-3510-8053-b4c04f463433\"\n  labels = { role = \"db\", rack = \"a1\" }\n}\n",
+	Attributes: []Attribute{
+		{Name: "mac", Type: TypeTexts, Example: `["52:54:00:aa:00:01", "52:54:00:aa:00:02"]`,
+			Doc: "Its MAC addresses. A machine has this or `uuid`."},
+		{Name: "uuid", Type: TypeText, Example: `"4c4c4544-0042-3510-8053-b4c04f463433"`,
+			Doc: "Its SMBIOS UUID."},
+		{Name: "name", Type: TypeText, Default: "`each.key`, else the label of the block", Example: `"db1.example.org"`,
+			Doc: "What it is called: up to 253 letters, digits, `.`, `_` and `-`, beginning with a letter or a digit."},
+		{Name: "labels", Type: TypeMap, Example: `{ role = "db", rack = "a1" }`,
+			Doc: "Any names with texts, for rules and for `machine.labels`."},
+		forEach,
+	},
+}
+
+var ruleSchema = Block{
+	Name: "rule", Label: "its name, any text", Many: true,
+	Doc: "Says what becomes of the machines that match. The first rule that matches decides, in the order of the file; a machine that no rule matches gets no answer. " +
+		"A rule has exactly one of `boot`, `ignore` and `local`. Without a `match` block it is for every machine. " +
+		"One that an earlier rule hides, and a configuration without rules, are warnings.",
+	Example: "rule \"lab\" {\n  match {\n    mac  = \"52:54:00:*\"\n    arch = [\"x64\", \"arm64\"]\n  }\n  local = true\n}\nrule \"others\" { ignore = true }\n",
+	Attributes: []Attribute{
+		{Name: "boot", Type: TypeBoot, Example: "boot.live",
+			Doc: "Boot this: `boot.NAME`, or any expression that yields a boot, like `boot[each.value.boot]`."},
+		{Name: "ignore", Type: TypeBool, Example: "true",
+			Doc: "`true`: do not answer the machine."},
+		{Name: "local", Type: TypeBool, Example: "true",
+			Doc: "`true`: let the machine boot its own disk."},
+		{Name: "probe", Type: TypeBool, Default: "false", Example: "true",
+			Doc: "`true`: load iPXE to learn what the rule asks for, on every machine that no earlier rule decides about. Without it, a rule that hangs on what only iPXE knows is an error."},
+		forEach,
+	},
+	Blocks: []string{"match"},
+	Later:  []string{"any_machine", "offer", "once"},
+}
+
+// matchSchema is that of not and any, too.
+var matchSchema = Block{
+	Name: "match",
+	Doc: "Says for which machines a rule is. All that stands in it must hold, and any of the values of one list will do. Where texts are compared, `*` stands for any characters and `?` for one. " +
+		"A `match` without a condition, or with nothing but `not`, is an error, and so is a condition that is null, an empty list or an empty text: a value that got lost must not turn a rule for one machine into a rule for all. " +
+		"What only iPXE knows is unknown when a machine begins to boot: see the stage of each condition.",
+	Example: "rule \"new servers\" {\n  match {\n    manufacturer = \"Dell*\"\n    subnet       = \"192.0.2.0/24\"\n    not { mac = \"52:54:00:*\" }\n  }\n  local = true\n}\n",
+	Attributes: []Attribute{
+		{Name: "mac", Type: TypeTexts, Example: `["52:54:00:*", "b8:27:eb:00:00:01"]`,
+			Doc: "MAC addresses, with `:`, `-`, `.` or no separators, or patterns: `52:54:00:*` for all that begin so, `52:*:00:*` for any octet, `?` for one digit."},
+		{Name: "arch", Type: TypeTexts, Words: boot.ArchitectureNames(), Example: `["x64", "arm64"]`,
+			Doc: "Architectures. A BIOS does not say whether its processor has 64 bits: `[\"ia32\", \"x64\"]` holds for it at once, and for one of the two alone it is given iPXE first, which asks the processor."},
+		{Name: "firmware", Type: TypeTexts, Words: boot.FirmwareWords(), Example: `["bios", "uefi"]`,
+			Doc: "What the machine boots by. It stays the same at every stage. A pair of `arch` and `firmware` that no machine has is a warning."},
+		{Name: "machine", Type: TypeTexts, Example: `["db1"]`,
+			Doc: "Names of `machine` blocks."},
+		{Name: "labels", Type: TypeMap, Example: `{ role = "db", rack = "a1" }`,
+			Doc: "Labels of a `machine` block, of which it must have all."},
+		{Name: "transport", Type: TypeTexts, Words: facts["transport"].words, Example: `"http"`,
+			Doc: "How the firmware boots: `pxe`, or `http` for UEFI HTTP Boot."},
+		{Name: "ipxe", Type: TypeBool, Example: "true",
+			Doc: "Whether the boot began with an iPXE, such as that of a virtual machine."},
+		{Name: "uuid", Type: TypeTexts, Example: `["4c4c4544-0042-3510-8053-b4c04f463433"]`,
+			Doc: "SMBIOS UUIDs, or patterns."},
+		{Name: "interface", Type: TypeTexts, Example: `["eth0", "vlan*"]`,
+			Doc: "Names of the interfaces that the request came in by."},
+		{Name: "listener", Type: TypeTexts, Example: `"0.0.0.0:67"`,
+			Doc: "Addresses of the listeners that it came to."},
+		{Name: "subnet", Type: TypeTexts, Example: `["192.0.2.0/24"]`,
+			Doc: "Networks: that of the relay's link selection (option 82), else of the relay, else of the receiving interface."},
+		{Name: "relay", Type: TypeTexts, Example: `["10.1.0.1", "10.2.0.0/16"]`,
+			Doc: "Addresses or networks of relays (giaddr)."},
+		{Name: "vendor_class", Type: TypeTexts, Example: `"PXEClient:Arch:00007:*"`,
+			Doc: "DHCP option 60."},
+		{Name: "user_class", Type: TypeTexts, Example: `"iPXE"`,
+			Doc: "DHCP option 77."},
+		{Name: "circuit_id", Type: TypeTexts, Example: `["eth1/0/*", "0x000400640103"]`,
+			Doc: "What the relay says of the port, in option 82; in hexadecimal, `0x000400640103`, where that is not text."},
+		{Name: "remote_id", Type: TypeTexts, Example: `"0x0006525400aa0001"`,
+			Doc: "What the relay says of itself, in option 82; in hexadecimal where that is not text."},
+		{Name: "serial", Type: TypeTexts, Example: `"4711*"`,
+			Doc: "The serial number, as SMBIOS has it."},
+		{Name: "manufacturer", Type: TypeTexts, Example: `["Dell*", "Supermicro"]`,
+			Doc: "The manufacturer, as SMBIOS has it."},
+		{Name: "product", Type: TypeTexts, Example: `"PowerEdge R6*"`,
+			Doc: "The product's name, as SMBIOS has it."},
+		{Name: "asset", Type: TypeTexts, Example: `"A-1*"`,
+			Doc: "The asset tag, as SMBIOS has it."},
+		{Name: "hostname", Type: TypeTexts, Example: `"db*"`,
+			Doc: "The name that DHCP gave the machine."},
+		{Name: "when", Type: TypeCondition, Machine: MachineAll, Example: `machine.arch == "x64" && machine.relay != "10.1.0.1"`,
+			Doc: "A condition over `machine.*`. What a machine is known not to have is an empty text there; where it has no label of a name, the condition does not hold."},
+	},
+	Blocks: []string{"not", "any"},
+}
+
+var notSchema = Block{
+	Name: "not", As: "match", Many: true,
+	Doc:     "Holds when what is in it does not. It takes all that `match` does.",
+	Example: "rule \"no telephones\" {\n  match {\n    subnet = \"192.0.2.0/24\"\n    not { mac = \"00:80:77:*\" }\n  }\n  local = true\n}\n",
+}
+
+var anySchema = Block{
+	Name: "any", As: "match", Many: true,
+	Doc:     "Holds when one of the settings or blocks in it does. It takes all that `match` does.",
+	Example: "rule \"two kinds\" {\n  match {\n    any {\n      mac   = \"52:54:00:*\"\n      relay = \"10.1.0.1\"\n    }\n  }\n  local = true\n}\n",
+}
+
+var testSchema = Block{
+	Name: "test", Label: "what it shows, any text", Many: true,
+	Doc:     "Says what must become of one machine. A configuration of which a test fails is not used.",
+	Example: "rule \"servers\" {\n  match { serial = \"X*\" }\n  probe = true\n  local = true\n}\n\ntest \"a server boots its disk\" {\n  machine = { mac = \"52:54:00:aa:00:01\", arch = \"x64\", serial = \"X7\" }\n  expect  = { rule = \"servers\", action = \"local\" }\n}\n",
+	Attributes: []Attribute{
+		{Name: "machine", Type: TypeObject, Needed: true, Members: testMembers(), Example: `{ mac = "52:54:00:aa:00:01", arch = "x64", firmware = "efi64" }`,
+			Doc: "The machine: `mac`, and any of `arch` (`x64` unless set), `firmware` (`efi64` unless set) and what else a rule can ask. What is not said, the machine does not have."},
+		{Name: "expect", Type: TypeObject, Needed: true, Members: expectations, Example: `{ rule = "servers", boot = "live", cmdline_contains = ["ip=dhcp"] }`,
+			Doc: "What becomes of it: the names of the `rule` and the `boot`, the `action` (`boot`, `ignore` or `local`), the path or URL of the `kernel`, and a text or a list of them that the command line contains."},
+	},
+}
+
+var ipxeSchema = Block{
+	Name: "ipxe",
+	Doc: "Paths of iPXE binaries that are used instead of those built in or installed on the host. " +
+		"They are read when the file is loaded.",
+	Example: "ipxe {\n  bios  = \"/srv/ipxe/undionly.kpxe\"\n  efi64 = \"/srv/ipxe/snponly.efi\"\n}\n",
+	Attributes: []Attribute{
+		{Name: "bios", Type: TypeText, Example: `"/srv/ipxe/undionly.kpxe"`, Doc: "For x86 with a BIOS."},
+		{Name: "efi32", Type: TypeText, Example: `"/srv/ipxe/snponly-i386.efi"`, Doc: "For x86 with UEFI of 32 bits."},
+		{Name: "efi64", Type: TypeText, Example: `"/srv/ipxe/snponly.efi"`, Doc: "For x86 with UEFI of 64 bits."},
+		{Name: "arm32", Type: TypeText, Example: `"/srv/ipxe/snponly-arm32.efi"`, Doc: "For ARM of 32 bits with UEFI."},
+		{Name: "arm64", Type: TypeText, Example: `"/srv/ipxe/snponly-arm64.efi"`, Doc: "For ARM of 64 bits with UEFI."},
+		{Name: "riscv64", Type: TypeText, Example: `"/srv/ipxe/snponly-riscv64.efi"`, Doc: "For RISC-V of 64 bits with UEFI."},
+		{Name: "loongarch64", Type: TypeText, Example: `"/srv/ipxe/snponly-loong64.efi"`, Doc: "For LoongArch of 64 bits with UEFI."},
+	},
+}
+
+var logSchema = Block{
+	Name:    "log",
+	Doc:     "What is logged, and how.",
+	Example: "log {\n  level  = \"debug\"\n  format = \"json\"\n}\n",
+	Attributes: []Attribute{
+		{Name: "level", Type: TypeText, Default: "`info`", Words: []string{string(LogDebug), string(LogInfo), string(LogWarn), string(LogError)}, Example: `"debug"`,
+			Doc: "The least that is logged. `debug` also says what was not answered, and why."},
+		{Name: "format", Type: TypeText, Default: "`auto`", Words: []string{string(LogAuto), string(LogConsole), string(LogJSON)}, Example: `"json"`,
+			Doc: "How a line is written. `auto` is `console` on a terminal and `json` elsewhere."},
+	},
+}
+
+var stateSchema = Block{
+	Name: "state",
+	Doc: "Where what outlives the process is kept: the key for addresses, the configuration that was served last, what is on hold. " +
+		"A reload that changes it is refused, and a restart applies it.",
+	Example: "state { dir = \"/srv/pixiecore\" }\n",
+	Attributes: []Attribute{
+		{Name: "dir", Type: TypeText, Needed: true, Example: `"/srv/pixiecore"`,
+			Doc: "The directory, which is made if it is missing. `serve --state-dir` wins over it."},
+	},
+}
+
+var urlKeySchema = Block{
+	Name: "url_key",
+	Doc: "A key for the addresses that machines are given, which several servers share, so that a machine may go from one to the other in the middle of a boot. " +
+		"Without the block, the key is made in the state directory. A reload that changes it is refused, and a restart applies it.",
+	Example: "url_key { file = \"/etc/pixiecore/url.key\" }\n",
+	Attributes: []Attribute{
+		{Name: "file", Type: TypeText, Needed: true, Example: `"/etc/pixiecore/url.key"`,
+			Doc: "The file of the key: 32 to 4096 bytes, which only the user that pixiecore runs as may read. It must be there."},
+	},
+}
+
+// testMembers are what a test can say of its machine: all that a machine tells,
+// but not what the inventory knows.
+func testMembers() []string {
+	names := []string{"subnet"}
+	for name := range facts {
+		if name != "name" && name != "labels" {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
