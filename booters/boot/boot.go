@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"time"
 )
 
 // A Machine describes a machine that is attempting to boot.
@@ -84,7 +85,8 @@ type ContextBooter interface {
 	WriteBootFileContext(ctx context.Context, id ID, body io.Reader) error
 }
 
-// A Decider is a Booter that can say more than a Spec: see Verdict.
+// A Decider is a Booter that can say more than a Spec: see Verdict. It answers
+// at once; where somebody else has the last word, it leaves that to Verdict.Ask.
 type Decider interface {
 	Decide(ctx context.Context, m Machine) (Verdict, error)
 }
@@ -126,10 +128,18 @@ type Verdict struct {
 	// the decision did. It is called when the Spec is needed, not before: what it
 	// costs, and what it may find missing, is no matter of DHCP.
 	Render func(Machine) (*Spec, error)
+	// Ask is set where somebody else, such as an API, has the last word on a Boot.
+	// It waits for the answer until ctx ends, and what it returns stands: it has no
+	// Ask. An error is a sentence for the operator.
+	Ask  func(ctx context.Context, m Machine) (Verdict, error)
+	Wait time.Duration // how long DHCP, whose clients do not wait, gives Ask; 0: as long as it can
+
 	Rule   string // the rule's name; empty where no rule decided
 	Pos    string // where the rule stands, "pixiecore.hcl:12"; may be empty
 	Boot   string // the boot block's name; may be empty
 	Reason string // for Ignore: why, where it is not the rule itself that says so
+	// Notice is what the operator should act on although the machine boots.
+	Notice string
 }
 
 // SpecFor is what the machine boots that the Verdict is on; nil unless Action is
@@ -141,17 +151,30 @@ func (v Verdict) SpecFor(m Machine) (*Spec, error) {
 	return v.Spec, nil
 }
 
-// Decide asks b about m. A Booter that is no Decider ignores a machine by a
-// nil Spec and boots it otherwise.
+// Decide asks b about m, and then whoever has the last word. A Booter that is no
+// Decider ignores a machine by a nil Spec and boots it otherwise.
 func Decide(ctx context.Context, b Booter, m Machine) (Verdict, error) {
+	v, err := DecideNow(ctx, b, m)
+	if err != nil || v.Ask == nil {
+		return v, err
+	}
+	return v.Ask(ctx, m)
+}
+
+// DecideNow is Decide as far as it goes without waiting: the Verdict may have an
+// Ask, which is then to be called. So does that of a Booter that is no Decider,
+// since it may do anything before it answers.
+func DecideNow(ctx context.Context, b Booter, m Machine) (Verdict, error) {
 	if d, ok := b.(Decider); ok {
 		return d.Decide(ctx, m)
 	}
-	spec, err := SpecFor(ctx, b, m)
-	if err != nil || spec == nil {
-		return Verdict{Action: Ignore}, err
-	}
-	return Verdict{Action: Boot, Spec: spec}, nil
+	return Verdict{Action: Boot, Ask: func(ctx context.Context, m Machine) (Verdict, error) {
+		spec, err := SpecFor(ctx, b, m)
+		if err != nil || spec == nil {
+			return Verdict{Action: Ignore}, err
+		}
+		return Verdict{Action: Boot, Spec: spec}, nil
+	}}, nil
 }
 
 // SpecFor calls BootSpec, with ctx where the Booter takes one.

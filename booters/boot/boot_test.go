@@ -51,8 +51,12 @@ func TestDecideKnowsEveryKindOfBooter(t *testing.T) {
 		{"an error", plain{err: down}, Ignore, down},
 		{"a decider", decider{plain{spec: spec}}, Local, nil},
 	} {
+		now, err := DecideNow(t.Context(), tc.b, Machine{})
+		if _, atOnce := tc.b.(Decider); err != nil || atOnce != (now.Ask == nil) {
+			t.Errorf("%s: at once got %v, %v", tc.name, now, err)
+		}
 		v, err := Decide(t.Context(), tc.b, Machine{})
-		if v.Action != tc.want || !errors.Is(err, tc.err) || v.Action == Boot && v.Spec != spec {
+		if v.Ask != nil || v.Action != tc.want || !errors.Is(err, tc.err) || v.Action == Boot && v.Spec != spec {
 			t.Errorf("%s: got %v, %v; want %v, %v", tc.name, v, err, tc.want, tc.err)
 		}
 	}

@@ -15,8 +15,12 @@
 // The Booter interface is the one of the original pixiecore, to the letter, so
 // that programs which implement it go on compiling. What it cannot say (local
 // disk, "ask iPXE first", the rule's name) is said by Verdict, which a Booter
-// may offer by implementing Decider. Decide, SpecFor, OpenFile and PutFile are
+// may offer by implementing Decider. DecideNow, SpecFor, OpenFile and PutFile are
 // the only places that look for the optional interfaces.
+//
+// A decision is a lookup, and who serves packets makes it between two of them.
+// What takes longer is not hidden in it but named: Verdict.Ask is called where
+// waiting harms nobody. DecideNow is the lookup, and Decide is both.
 //
 // Firmware names the platform and never changes during a boot: a BIOS machine
 // that has come as far as iPXE is still FirmwareX86PC here. Which program is

@@ -43,6 +43,11 @@
 // goes to the relay, but makes us send one there; a filter in front of the server
 // is what keeps strangers off.
 //
+// The loop that reads never waits for a verdict. Where somebody has to be asked
+// (boot.Verdict.Ask: an API), the rest of the request goes on beside it, for a
+// part of iPXE's two seconds and for maxAsking requests at most. Who is answered
+// too late asks again: a client repeats its request by itself.
+//
 // The file name stands in the BOOTP field, because U-Boot and old ROMs read
 // nothing else, and some read option 67 without its length. Only what is longer
 // than 127 bytes goes to option 67.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
@@ -41,6 +42,8 @@ const (
 	// decideTimeout bounds one question to the Booter: iPXE waits about two
 	// seconds for a proxy's offer after the ordinary one.
 	decideTimeout = 1800 * time.Millisecond
+	// maxAsking bounds the requests that wait for somebody else's answer.
+	maxAsking = 1024
 
 	readBatch  = 64
 	packetSize = 1500 // an Ethernet frame's worth; a larger request is not of a ROM
@@ -83,32 +86,66 @@ func (s *Server) String() string { return fmt.Sprintf("%s %s", s.Role, s.Conn.Lo
 func (s *Server) Run(ctx context.Context) error {
 	out := make([]netio.Datagram, 0, readBatch)
 	sent := make([]answer, 0, readBatch)
+	asking := make(chan struct{}, maxAsking)
+	var askers sync.WaitGroup
+	defer askers.Wait() // ctx is done by then, or the socket is of no use
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	return netio.Serve(ctx, s.Conn, readBatch, packetSize, func(in []netio.Datagram) {
 		out, sent = out[:0], sent[:0]
 		for _, d := range in {
 			a, err := s.handle(ctx, d)
-			if err != nil {
+			switch {
+			case err != nil:
 				s.logUnanswered(d, a, err)
-				continue
+			case a.later == nil:
+				out, sent = append(out, a.datagram), append(sent, a)
+			default:
+				select {
+				case asking <- struct{}{}:
+				default:
+					s.logUnanswered(d, a, errOperator{errBusy})
+					continue
+				}
+				d.Data = nil // it belongs to the next batch
+				askers.Go(func() {
+					defer func() { <-asking }()
+					switch a, err := a.later(ctx); {
+					case ctx.Err() != nil: // the server stops
+					case err != nil:
+						s.logUnanswered(d, a, err)
+					default:
+						s.send([]netio.Datagram{a.datagram}, []answer{a})
+					}
+				})
 			}
-			out, sent = append(out, a.datagram), append(sent, a)
 		}
-		for len(out) > 0 {
-			n, err := s.Conn.WriteBatch(out)
-			for _, a := range sent[:n] {
-				s.record(a)
-			}
-			out, sent = out[n:], sent[n:]
-			if err != nil && len(out) > 0 {
-				s.Log.Warn("answer not sent", append(sent[0].fields(), zap.Error(err))...)
-				out, sent = out[1:], sent[1:]
-			}
-		}
+		s.send(out, sent)
 	})
+}
+
+// send writes the datagrams of the answers, and says what became of them.
+func (s *Server) send(out []netio.Datagram, sent []answer) {
+	for len(out) > 0 {
+		n, err := s.Conn.WriteBatch(out)
+		for _, a := range sent[:n] {
+			s.record(a)
+		}
+		out, sent = out[n:], sent[n:]
+		if err != nil && len(out) > 0 {
+			s.Log.Warn("answer not sent", append(sent[0].fields(), zap.Error(err))...)
+			out, sent = out[1:], sent[1:]
+		}
+	}
 }
 
 // An answer is one reply and what there is to say of it.
 type answer struct {
+	// later makes the answer where somebody else has to be asked for it. It may
+	// block, so it is called beside the loop that reads; until then there is no
+	// datagram.
+	later func(context.Context) (answer, error)
+
 	datagram netio.Datagram
 	client   Client
 	offering Offering
@@ -143,6 +180,7 @@ var (
 	errUnrelayed = errors.New("came without a relay, and the configuration has broadcast = false")
 	errIgnored   = errors.New("ignored: the configuration says so, or no rule matches")
 	errTooLarge  = errors.New("answer is larger than the client takes")
+	errBusy      = fmt.Errorf("%d requests wait for an answer already, so this one is not asked about: see why the API that the rule asks is slow", maxAsking)
 )
 
 // errOperator marks what the operator should act on.
@@ -156,8 +194,19 @@ func gate(b []byte) bool {
 	return len(b) >= bootpFixed && b[0] == 1 && b[2] == 6 && binary.BigEndian.Uint32(b[236:]) == 0x63825363
 }
 
-// handle decides one request. With an error there is no answer; what is known
-// of the client by then is in the answer all the same.
+// A request is one that has been understood, with what its answer hangs on: all
+// of one moment.
+type request struct {
+	*dhcpv4.DHCPv4
+	from  netio.Datagram
+	iface netio.Interface
+	set   Settings
+	snap  *boot.Snapshot
+}
+
+// handle decides one request, without waiting for anybody: see answer.later. With
+// an error there is no answer; what is known of the client by then is in the
+// answer all the same.
 func (s *Server) handle(ctx context.Context, d netio.Datagram) (answer, error) {
 	var a answer
 	if !gate(d.Data) {
@@ -195,17 +244,46 @@ func (s *Server) handle(ctx context.Context, d netio.Datagram) (answer, error) {
 	s.Events.SetFacts([6]byte(m.MAC), events.Facts{Arch: m.Arch.Name(), Firmware: m.Firmware.String(), UUID: m.Facts.UUID})
 	snap := s.Source.Current() // once: one request, one generation
 	a.gen = snap.Gen
-	ctx, cancel := context.WithTimeout(ctx, decideTimeout)
-	defer cancel()
-	if a.verdict, err = boot.Decide(ctx, snap.Booter, *m); err != nil {
+	if a.verdict, err = boot.DecideNow(ctx, snap.Booter, *m); err != nil {
 		return a, errOperator{err}
 	}
+	r := request{req, d, iface, set, snap}
+	if a.verdict.Ask != nil {
+		return s.ask(r, a), nil
+	}
+	return s.reply(r, a)
+}
+
+// ask leaves the answer for later.
+func (s *Server) ask(r request, a answer) answer {
+	a.later = func(ctx context.Context) (answer, error) {
+		a.later = nil
+		wait := decideTimeout
+		if w := a.verdict.Wait; w > 0 {
+			wait = min(w, wait)
+		}
+		ctx, cancel := context.WithTimeout(ctx, wait)
+		defer cancel()
+		v, err := a.verdict.Ask(ctx, a.client.Machine)
+		a.verdict.Ask = nil
+		if err != nil {
+			return a, errOperator{err}
+		}
+		a.verdict = v
+		return s.reply(r, a)
+	}
+	return a
+}
+
+// reply makes the answer that the verdict asks for.
+func (s *Server) reply(r request, a answer) (answer, error) {
+	m, req, set := &a.client.Machine, r.DHCPv4, r.set
 	a.offering = Strategy(a.client, a.verdict.Action)
 	switch a.offering {
 	case OfferNothing:
 		return a, errIgnored
 	case OfferLoader, OfferLoaderByHTTP:
-		if len(snap.Loaders[m.Firmware]) == 0 {
+		if len(r.snap.Loaders[m.Firmware]) == 0 {
 			return a, errOperator{fmt.Errorf("no loader for %s: `pixiecore check` says where it was looked for and what mends it", m.Firmware)}
 		}
 		if a.client.Stage == StageIPXEWithoutHTTP && !s.Chains.Allow([6]byte(m.MAC), time.Now()) {
@@ -213,7 +291,7 @@ func (s *Server) handle(ctx context.Context, d netio.Datagram) (answer, error) {
 		}
 	}
 
-	addr, err := s.address(set, req, d, iface)
+	addr, err := s.address(set, req, r.from, r.iface)
 	if err != nil {
 		return a, errOperator{err}
 	}
@@ -232,15 +310,15 @@ func (s *Server) handle(ctx context.Context, d netio.Datagram) (answer, error) {
 	}
 
 	e := Endpoint{Addr: addr, TFTP: set.TFTP, File: a.file}
-	a.datagram = netio.Datagram{Local: addr, Interface: d.Interface}
+	a.datagram = netio.Datagram{Local: addr, Interface: r.from.Interface}
 	var resp *dhcpv4.DHCPv4
 	if s.Role == BootServer {
 		// PXE 2.1 §2.2.4: unicast, to the port that the client asked from.
 		resp = Ack(req, a.client, a.offering, e)
-		a.datagram.Peer = d.Peer
+		a.datagram.Peer = r.from.Peer
 	} else {
 		resp = Offer(req, a.client, a.offering, e)
-		a.datagram.Peer, a.datagram.Interface = destination(req, d)
+		a.datagram.Peer, a.datagram.Interface = destination(req, r.from)
 	}
 	if set.Advertise.IsValid() {
 		a.datagram.Local = netip.Addr{} // it need not be an address of this host
@@ -323,6 +401,10 @@ func (s *Server) record(a answer) {
 	}
 	s.Log.Info(phrase, append(a.fields(), zap.Stringer("offering", a.offering))...)
 	s.Events.Add([6]byte(a.client.Machine.MAC), events.Event{Kind: kind, Rule: a.verdict.Rule, Gen: a.gen, Detail: a.offering.String()})
+	if n := a.verdict.Notice; n != "" {
+		s.Log.Warn("machine boots all the same", append(a.fields(), zap.String("notice", n))...)
+		s.Events.Add([6]byte(a.client.Machine.MAC), events.Event{Kind: events.Failed, Rule: a.verdict.Rule, Gen: a.gen, Detail: n})
+	}
 }
 
 // logUnanswered says why a request got no answer, at the level that fits.
@@ -337,7 +419,7 @@ func (s *Server) logUnanswered(d netio.Datagram, a answer, err error) {
 		s.Log.Debug("request not answered", zap.Stringer("peer", d.Peer), zap.String("iface", a.iface), zap.Error(err))
 		return
 	}
-	s.Log.Debug("request not answered", append(a.fields(), zap.Error(err))...)
+	s.Log.Debug("request not answered", append(a.fields(), zap.Error(err), zap.String("reason", a.verdict.Reason))...)
 	if errors.Is(err, errIgnored) {
 		s.Events.Add([6]byte(a.client.Machine.MAC), events.Event{Kind: events.Ignored, Rule: a.verdict.Rule, Gen: a.gen, Detail: a.verdict.Reason})
 	}

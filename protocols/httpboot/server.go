@@ -32,8 +32,9 @@ const (
 	maxHeaderBytes    = 16 << 10
 	// drainTimeout bounds how long a clean stop waits for transfers.
 	drainTimeout = 10 * time.Second
-	// decideTimeout bounds one question to the Booter.
-	decideTimeout = 5 * time.Second
+	// decideTimeout bounds one question to the Booter: more than the five seconds
+	// that an API has, so that it is the API's error that is told.
+	decideTimeout = 6 * time.Second
 )
 
 // A Server serves one listener.
@@ -226,9 +227,9 @@ func (s *Server) script(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case err != nil:
 	case v.Action == boot.Boot:
-		notice := ""
+		notice := v.Notice
 		if m.Firmware == boot.FirmwareX86PC && q.Get("cpu") == "unknown" {
-			notice = "this iPXE cannot ask the CPU, so the machine counts as ia32"
+			notice = strings.TrimPrefix(notice+"; this iPXE cannot ask the CPU, so the machine counts as ia32", "; ")
 		}
 		var spec *boot.Spec
 		if spec, err = v.SpecFor(m); err == nil {
@@ -246,6 +247,10 @@ func (s *Server) script(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	text(w, body)
+	if v.Notice != "" {
+		log.Warn("machine boots all the same", zap.String("notice", v.Notice))
+		s.Events.Add(mac, events.Event{Kind: events.Failed, Rule: v.Rule, Gen: snap.Gen, Detail: v.Notice})
+	}
 	log.Info("script sent", zap.Stringer("action", v.Action), zap.String("boot", v.Boot))
 	s.Events.Add(mac, events.Event{Kind: kind, Rule: v.Rule, Gen: snap.Gen, Detail: v.Boot})
 }
