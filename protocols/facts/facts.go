@@ -5,6 +5,8 @@
 //	dhcp4 ── Heard ──▶ Table: MAC → *boot.Facts ── Of ──▶ bootfiles (TFTP, HTTP)
 //	                                                          │
 //	                   serial, product, … from inside iPXE ───┴─▶ Machine.Facts
+//	                                              │
+//	                              Report ──▶ Reported, for the files of this boot
 //
 // # Decisions
 //
@@ -18,6 +20,10 @@
 // iPXE's own request within SameBoot, that is the same boot further on, and
 // brings other classes from the same machine; it changes nothing, so that a
 // rule on them means the same at each stage.
+//
+// What iPXE reports comes with the request for a script, and belongs to the boot
+// until the next one begins. The files that are made for a machine while it
+// boots ask for it then: a kernel fetches them, and reports nothing.
 //
 // A MAC address costs its sender nothing, so the table has a bound, MaxMachines,
 // and forgets the machine that was silent longest. A flood of invented
@@ -57,7 +63,9 @@ type Table struct {
 type entry struct {
 	mac   [6]byte
 	at    time.Time
-	facts *boot.Facts
+	facts *boot.Facts // said in DHCP; nil where only iPXE has reported
+	// reported is what iPXE has told in this boot, with facts; nil before.
+	reported *boot.Facts
 }
 
 // New makes an empty Table.
@@ -80,20 +88,43 @@ func (t *Table) Heard(mac [6]byte, said *boot.Facts, now time.Time) *boot.Facts 
 	e := t.entry(mac)
 	switch {
 	case e == nil:
-		if t.recent.Len() >= MaxMachines {
-			oldest := t.recent.Back()
-			delete(t.machines, oldest.Value.(*entry).mac)
-			t.recent.Remove(oldest)
-		}
-		t.machines[mac] = t.recent.PushFront(&entry{mac: mac, at: now, facts: said})
-		return said
-	case !e.facts.Knows(whole) && said.Knows(whole):
+		e = t.add(mac)
+	case e.facts == nil, !e.facts.Knows(whole) && said.Knows(whole):
 	case e.facts.Knows(whole) && !said.Knows(whole),
 		said.IPXE && !e.facts.IPXE && now.Sub(e.at) < SameBoot:
 		return e.facts
 	}
-	e.at, e.facts = now, said
+	e.at, e.facts, e.reported = now, said, nil
 	return said
+}
+
+// Report takes what is known of a machine once iPXE has told: what it said in
+// DHCP is among it. all must not be modified afterwards.
+func (t *Table) Report(mac [6]byte, all *boot.Facts) {
+	if t == nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	e := t.entry(mac)
+	if e == nil { // another DHCP server sent it here, or this one was restarted
+		e = t.add(mac)
+	}
+	e.reported = all
+}
+
+// Reported is what Report has taken in the machine's present boot; nil where
+// that is nothing. It must not be modified.
+func (t *Table) Reported(mac net.HardwareAddr) *boot.Facts {
+	if t == nil || len(mac) != 6 {
+		return nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if e := t.entry([6]byte(mac)); e != nil {
+		return e.reported
+	}
+	return nil
 }
 
 // Of is what is remembered of the machine; nil where that is nothing. It must
@@ -108,6 +139,19 @@ func (t *Table) Of(mac net.HardwareAddr) *boot.Facts {
 		return e.facts
 	}
 	return nil
+}
+
+// add makes the entry of a machine that has none, at the cost of the one that
+// was silent longest. The caller holds t.mu.
+func (t *Table) add(mac [6]byte) *entry {
+	if t.recent.Len() >= MaxMachines {
+		oldest := t.recent.Back()
+		delete(t.machines, oldest.Value.(*entry).mac)
+		t.recent.Remove(oldest)
+	}
+	e := &entry{mac: mac}
+	t.machines[mac] = t.recent.PushFront(e)
+	return e
 }
 
 // entry finds a machine and moves it to the front. The caller holds t.mu.

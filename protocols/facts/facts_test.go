@@ -54,6 +54,40 @@ func TestABootIsWhatItsFirstRequestSays(t *testing.T) {
 	}
 }
 
+func TestAReportIsOfOneBoot(t *testing.T) {
+	rom, ipxe := said("rom", false, boot.DHCPFacts), said("ipxe", true, boot.DHCPFacts)
+	serial := &boot.Facts{Known: boot.DHCPFacts | boot.FactSerial, Serial: "X7"}
+	tab := New()
+	tab.Heard([6]byte(mac), rom, start)
+	if got := tab.Reported(mac); got != nil {
+		t.Errorf("before iPXE runs: got %+v", got)
+	}
+	tab.Report([6]byte(mac), serial)
+	tab.Heard([6]byte(mac), ipxe, start.Add(time.Minute)) // a script may run DHCP once more
+	if got := tab.Reported(mac); got != serial || tab.Of(mac) != rom {
+		t.Errorf("in this boot: got %+v, and %+v of DHCP", got, tab.Of(mac))
+	}
+	tab.Heard([6]byte(mac), rom, start.Add(2*time.Minute))
+	if got := tab.Reported(mac); got != nil {
+		t.Errorf("in the next one: got %+v", got)
+	}
+
+	// One that was never heard, for another DHCP server sent it here.
+	tab = New()
+	tab.Report([6]byte(mac), serial)
+	if got := tab.Reported(mac); got != serial || tab.Of(mac) != nil {
+		t.Errorf("unheard: got %+v, and %+v of DHCP", got, tab.Of(mac))
+	}
+	if got := tab.Heard([6]byte(mac), ipxe, start); got != ipxe || tab.Reported(mac) != nil {
+		t.Errorf("heard then: got %+v", got)
+	}
+	var none *Table
+	none.Report([6]byte(mac), serial)
+	if none.Reported(mac) != nil {
+		t.Error("a nil table remembers")
+	}
+}
+
 func TestTheMachineThatWasSilentLongestIsForgotten(t *testing.T) {
 	tab := New()
 	rom := said("", false, boot.DHCPFacts)
