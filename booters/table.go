@@ -104,11 +104,11 @@ func (t *Table) prepare(r *Rule) (*boot.Spec, error) {
 
 // renderer is Verdict.Render for an action that has one: what it makes is
 // prepared like what lies ready.
-func (t *Table) renderer(a *Action) func(boot.Machine) (*boot.Spec, error) {
+func (t *Table) renderer(a *Action) func(boot.Machine, string) (*boot.Spec, error) {
 	if a.Do != boot.Boot || a.Render == nil {
 		return nil
 	}
-	return func(m boot.Machine) (*boot.Spec, error) {
+	return func(m boot.Machine, _ string) (*boot.Spec, error) {
 		spec, err := a.Render(m, t.inv.Lookup(m))
 		if err != nil {
 			return nil, err
@@ -266,7 +266,7 @@ func (t *Table) BootSpecContext(ctx context.Context, m boot.Machine) (*boot.Spec
 	if err != nil {
 		return nil, err
 	}
-	return v.SpecFor(m)
+	return v.SpecFor(m, "")
 }
 
 // ReadBootFile opens the source that id was sealed from, of this table or of

@@ -282,7 +282,7 @@ func TestRender(t *testing.T) {
 	if err != nil || v.Action != boot.Boot || v.Boot != "debian" || made != 0 {
 		t.Errorf("%+v, %v, made %d times; want a verdict and nothing made", v, err, made)
 	}
-	spec, err := v.SpecFor(db1)
+	spec, err := v.SpecFor(db1, "http://192.0.2.1:80")
 	if err != nil {
 		t.Fatal(err)
 	}

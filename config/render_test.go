@@ -34,7 +34,7 @@ func render(t *testing.T, src string, m boot.Machine) (*boot.Spec, error) {
 	if err != nil || v.Action != boot.Boot || v.Spec != nil {
 		t.Fatalf("%+v, %v; want a boot that is made for each machine", v, err)
 	}
-	spec, err := v.SpecFor(m)
+	spec, err := v.SpecFor(m, "http://192.0.2.1:80")
 	if err != nil {
 		return nil, err
 	}
@@ -191,7 +191,7 @@ func FuzzOwnWords(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		spec, err := v.SpecFor(m)
+		spec, err := v.SpecFor(m, "http://192.0.2.1:80")
 		if err != nil {
 			return // a control character, or nothing at all
 		}

@@ -125,9 +125,11 @@ type Verdict struct {
 	Action Action
 	Spec   *Spec // for Boot, unless Render makes it
 	// Render makes the Spec of a Boot that depends on more of the machine than
-	// the decision did. It is called when the Spec is needed, not before: what it
-	// costs, and what it may find missing, is no matter of DHCP.
-	Render func(Machine) (*Spec, error)
+	// the decision did, or holds addresses of this server, which begin with base:
+	// "http://host:port", as the machine reaches it. It is called when the Spec is
+	// needed, not before: what it costs, and what it may find missing, is no
+	// matter of DHCP.
+	Render func(m Machine, base string) (*Spec, error)
 	// Ask is set where somebody else, such as an API, has the last word on a Boot.
 	// It waits for the answer until ctx ends, and what it returns stands: it has no
 	// Ask. An error is a sentence for the operator.
@@ -143,10 +145,10 @@ type Verdict struct {
 }
 
 // SpecFor is what the machine boots that the Verdict is on; nil unless Action is
-// Boot.
-func (v Verdict) SpecFor(m Machine) (*Spec, error) {
+// Boot. base is as for Render.
+func (v Verdict) SpecFor(m Machine, base string) (*Spec, error) {
 	if v.Render != nil {
-		return v.Render(m)
+		return v.Render(m, base)
 	}
 	return v.Spec, nil
 }

@@ -141,7 +141,7 @@ func walk(c Configuration, stage string, m boot.Machine) Walk {
 func script(v boot.Verdict, m boot.Machine) (string, error) {
 	switch v.Action {
 	case boot.Boot:
-		spec, err := v.SpecFor(m)
+		spec, err := v.SpecFor(m, sampleBase)
 		if err != nil {
 			return "", err
 		}

@@ -211,6 +211,7 @@ func (s *Server) script(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	mac := [6]byte(m.MAC)
+	s.Tree.Facts.Report(mac, m.Facts)
 	s.Events.SetFacts(mac, events.Facts{
 		Arch: m.Arch.Name(), Firmware: m.Firmware.String(), UUID: q.Get("uuid"), Serial: q.Get("serial"),
 		Manufacturer: q.Get("manufacturer"), Product: q.Get("product"), Asset: q.Get("asset"),
@@ -232,7 +233,7 @@ func (s *Server) script(w http.ResponseWriter, r *http.Request) {
 			notice = strings.TrimPrefix(notice+"; this iPXE cannot ask the CPU, so the machine counts as ia32", "; ")
 		}
 		var spec *boot.Spec
-		if spec, err = v.SpecFor(m); err == nil {
+		if spec, err = v.SpecFor(m, base(r)); err == nil {
 			body, err = bootfiles.Boot(base(r), spec, m.MAC, notice)
 		}
 	case v.Action == boot.Local:
