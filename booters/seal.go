@@ -18,7 +18,10 @@ const (
 )
 
 // maxID is the length of the ID of the longest source.
-const maxID = ((sealNonce+maxSource+sealTag)*8 + 5) / 6
+const maxID = ((sealNonce+maxSealed+sealTag)*8 + 5) / 6
+
+// maxSealed is the length of the longest source, in bytes.
+const maxSealed = digestLen + maxSource
 
 // sealEncoding writes IDs with characters that need no quoting in a URL.
 var sealEncoding = base64.RawURLEncoding.Strict()
@@ -59,7 +62,7 @@ func NewSealer(secret []byte) (*Sealer, error) {
 }
 
 // Seal makes the ID of a source, which is the same each time. The longest
-// source that Open accepts again has 2048 bytes.
+// source that Open accepts again has a path or URL of 2048 bytes, and a digest.
 //
 // The nonce is a MAC of the source, as in RFC 8452 (AES-GCM-SIV): two sources
 // never share one in practice, so that GCM stays safe, and the server need not

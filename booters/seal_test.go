@@ -63,7 +63,7 @@ func TestForgedIDsAreNotFound(t *testing.T) {
 		"another key":   string(other.Seal("/srv/linux")),
 		"very long":     strings.Repeat("A", 1<<20),
 		"static IDs":    "initrd-0",
-		"too long once": string(s.Seal(strings.Repeat("x", maxSource+1))),
+		"too long once": string(s.Seal(strings.Repeat("x", maxSealed+1))),
 	} {
 		if got, err := s.Open(boot.ID(forged)); got != "" || !errors.Is(err, boot.ErrNotFound) {
 			t.Errorf("%s: got %q, %v, want boot.ErrNotFound", name, got, err)

@@ -5,148 +5,112 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
-	"net/http"
 	"net/netip"
 	"net/url"
 	"path/filepath"
+	"strings"
 	"syscall"
-	"time"
+
+	"github.com/pixiecore/pixiecore/booters/boot"
 )
 
+const maxSource = 2048 // bytes of a path or URL
+
+// A Source is where a boot file is, and what it must be.
+type Source struct {
+	At     string      // an absolute path or an http(s) URL
+	SHA256 boot.Digest // of its content; the zero Digest: whatever is there
+}
+
+// The written form of a Source with a digest is "sha256:DIGEST@PATH-OR-URL". No
+// path or URL begins so.
 const (
-	maxSource = 2048 // bytes of a path or URL
-	// Of fetching a URL:
-	connectTimeout = 5 * time.Second  // DNS and TCP
-	tlsTimeout     = 5 * time.Second  // the TLS handshake
-	headerTimeout  = 10 * time.Second // from the request to the end of the response's header
-	stallTimeout   = 30 * time.Second // while a reader waits for the next byte
-	maxHeader      = 64 << 10         // bytes of a response's header
-	maxRedirects   = 5
+	digestPrefix = "sha256:"
+	digestLen    = len(digestPrefix) + 2*len(boot.Digest{}) + len("@")
 )
 
-var errStalled = fmt.Errorf("no byte for %v", stallTimeout)
+// String is the Source as ParseSource reads it, and as it stands in the Kernel
+// and Initrd of a Spec of sources: the path or URL, behind the digest if it has
+// one.
+func (s Source) String() string {
+	if s.SHA256.IsZero() {
+		return s.At
+	}
+	return digestPrefix + s.SHA256.String() + "@" + s.At
+}
 
-// Sources opens boot files where they are: at an absolute local path or behind
-// an http(s) URL.
-type Sources struct{ client *http.Client }
+// Local reports whether the source is a file of this host.
+func (s Source) Local() bool { return filepath.IsAbs(s.At) }
 
-// NewSources makes Sources with a client of its own. It takes proxies from the
-// environment (HTTP_PROXY, HTTPS_PROXY, NO_PROXY).
-func NewSources() *Sources {
-	dialer := &net.Dialer{Timeout: connectTimeout, Control: refuseLinkLocal}
-	return &Sources{client: &http.Client{
-		Transport: &http.Transport{
-			Proxy:                  http.ProxyFromEnvironment,
-			DialContext:            dialer.DialContext,
-			TLSHandshakeTimeout:    tlsTimeout,
-			ResponseHeaderTimeout:  headerTimeout,
-			MaxResponseHeaderBytes: maxHeader,
-			// A file that is decompressed on the way has no known length, and
-			// without one iPXE is very slow.
-			DisableCompression: true,
-			// A connection ends with its file, so that none is left to be
-			// closed. Next to a kernel, a handshake weighs nothing.
-			DisableKeepAlives: true,
-		},
-		CheckRedirect: func(r *http.Request, via []*http.Request) error {
-			if len(via) > maxRedirects {
-				return fmt.Errorf("more than %d redirects", maxRedirects)
-			}
-			return checkURL(r.URL)
-		},
-	}}
+// ParseSource reads what String writes. The error is for the operator, and shows
+// nothing of a URL that may be secret.
+func ParseSource(text string) (Source, error) {
+	s, err := splitSource(text)
+	if err != nil {
+		return Source{}, err
+	}
+	return s, checkAt(s.At)
+}
+
+// splitSource takes a source apart, of which the path may be relative.
+func splitSource(text string) (s Source, err error) {
+	s.At = text
+	if rest, pinned := strings.CutPrefix(text, digestPrefix); pinned {
+		digest, at, _ := strings.Cut(rest, "@")
+		if s.SHA256, err = boot.ParseDigest(digest); err != nil {
+			return Source{}, err
+		}
+		s.At = at
+	}
+	return s, nil
 }
 
 // Open opens a source, and says how many bytes it has, or -1 where the server
 // does not tell. A local file is an *os.File, so that http.ServeContent and
 // sendfile work on it. What is read from a URL ends with ctx, and with an error
 // when the server stalls.
+//
+// What has a digest is verified before Open returns, and the error for another
+// content is a *boot.DigestError.
 func (s *Sources) Open(ctx context.Context, source string) (io.ReadCloser, int64, error) {
-	if err := checkSource(source); err != nil {
+	src, err := ParseSource(source)
+	switch {
+	case err != nil:
 		return nil, 0, err
+	case !src.Local() && !src.SHA256.IsZero():
+		return nil, 0, fmt.Errorf("get %q: a URL with a digest: %w", redact(src.At), errors.ErrUnsupported)
+	case !src.Local():
+		return s.get(ctx, src.At)
+	case !src.SHA256.IsZero():
+		f, err := s.openPinned(ctx, src)
+		if err != nil {
+			return nil, 0, err
+		}
+		return f, f.at.size, nil
 	}
-	if !filepath.IsAbs(source) {
-		return s.get(ctx, source)
-	}
-	f, info, err := openRegular(source)
+	f, info, err := openRegular(src.At)
 	if err != nil {
-		return nil, 0, fmt.Errorf("open %q: %w", source, bare(err))
+		return nil, 0, fmt.Errorf("open %q: %w", src.At, bare(err))
 	}
 	return f, info.Size(), nil
 }
 
-func (s *Sources) get(ctx context.Context, source string) (_ io.ReadCloser, _ int64, err error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer func() {
-		if err != nil {
-			cancel(nil)
-		}
-	}()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, source, nil)
-	if err != nil {
-		return nil, 0, fmt.Errorf("get %q: %w", redact(source), bareURL(err))
-	}
-	req.Header.Set("User-Agent", "pixiecore")
-	resp, err := s.client.Do(req)
-	if err != nil {
-		return nil, 0, fmt.Errorf("get %q: %w", redact(source), bareURL(err))
-	}
-	if resp.StatusCode != http.StatusOK {
-		resp.Body.Close()
-		return nil, 0, fmt.Errorf("get %q: the server answers %s", redact(source), resp.Status)
-	}
-	b := &body{body: resp.Body, cancel: cancel, cause: func() error { return context.Cause(ctx) }, source: source}
-	b.stall = time.AfterFunc(stallTimeout, func() { cancel(errStalled) })
-	b.stall.Stop() // it runs during Read only
-	return b, resp.ContentLength, nil
-}
-
-// body is a response's body with a limit on how long one Read may wait. The
-// time that the reader itself takes does not count: a machine may be slow.
-type body struct {
-	body   io.ReadCloser
-	cancel context.CancelCauseFunc // ends the request
-	cause  func() error            // why it was ended
-	source string
-	stall  *time.Timer
-}
-
-func (b *body) Read(p []byte) (int, error) {
-	b.stall.Reset(stallTimeout)
-	n, err := b.body.Read(p)
-	b.stall.Stop()
-	if err != nil && err != io.EOF {
-		if cause := b.cause(); cause != nil {
-			err = cause
-		}
-		err = fmt.Errorf("read %q: %w", redact(b.source), err)
-	}
-	return n, err
-}
-
-func (b *body) Close() error {
-	b.cancel(nil)
-	b.stall.Stop()
-	return b.body.Close()
-}
-
-// checkSource refuses what is neither an absolute path nor an http(s) URL.
-func checkSource(source string) error {
+// checkAt refuses what is neither an absolute path nor an http(s) URL.
+func checkAt(at string) error {
 	switch {
-	case source == "":
+	case at == "":
 		return errors.New("no path or URL is given")
-	case len(source) > maxSource:
-		return fmt.Errorf("a path or URL of %d bytes is longer than %d", len(source), maxSource)
-	case filepath.IsAbs(source):
+	case len(at) > maxSource:
+		return fmt.Errorf("a path or URL of %d bytes is longer than %d", len(at), maxSource)
+	case filepath.IsAbs(at):
 		return nil
 	}
-	u, err := url.Parse(source)
+	u, err := url.Parse(at)
 	if err != nil {
-		return fmt.Errorf("URL %q: %w", redact(source), bareURL(err))
+		return fmt.Errorf("URL %q: %w", redact(at), bareURL(err))
 	}
 	if u.Scheme == "" {
-		return fmt.Errorf("%q is neither an absolute path nor an http or https URL", source)
+		return fmt.Errorf("%q is neither an absolute path nor an http or https URL", at)
 	}
 	return checkURL(u)
 }

@@ -25,7 +25,8 @@ func render(t *testing.T, cmdline string) string {
 }
 
 func upper(_ fileKind, source string) (boot.ID, error) {
-	return boot.ID(strings.ToUpper(source)), checkSource(source)
+	_, err := ParseSource(source)
+	return boot.ID(strings.ToUpper(source)), err
 }
 
 func TestCmdline(t *testing.T) {

@@ -32,14 +32,16 @@ type static struct {
 }
 
 func (s *static) issue(kind fileKind, source string) (boot.ID, error) {
-	if source != "" && !strings.Contains(source, "://") {
-		abs, err := filepath.Abs(source)
-		if err != nil {
+	src, err := splitSource(source)
+	if err != nil {
+		return "", err
+	}
+	if src.At != "" && !strings.Contains(src.At, "://") {
+		if src.At, err = filepath.Abs(src.At); err != nil {
 			return "", err
 		}
-		source = abs
 	}
-	if err := checkSource(source); err != nil {
+	if err := checkAt(src.At); err != nil {
 		return "", err
 	}
 	id := boot.ID(kind) // there is one kernel, so it needs no number
@@ -49,7 +51,7 @@ func (s *static) issue(kind fileKind, source string) (boot.ID, error) {
 			break
 		}
 	}
-	s.files[id] = source
+	s.files[id] = src.String()
 	return id, nil
 }
 

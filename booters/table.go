@@ -119,10 +119,11 @@ func (t *Table) renderer(a *Action) func(boot.Machine, string) (*boot.Spec, erro
 
 // issue seals a source of any kind.
 func (t *Table) issue(_ fileKind, source string) (boot.ID, error) {
-	if err := checkSource(source); err != nil {
+	src, err := ParseSource(source)
+	if err != nil {
 		return "", err
 	}
-	return t.seal.Seal(source), nil
+	return t.seal.Seal(src.String()), nil
 }
 
 // Decide implements boot.Decider. Its cost does not grow with the number of

@@ -6,11 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log"
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"path"
 	"strconv"
 	"strings"
@@ -292,13 +292,21 @@ func (s *Server) file(w http.ResponseWriter, r *http.Request) {
 			return // the machine has gone
 		}
 		status, msg := http.StatusBadGateway, "couldn't get file"
-		if errors.Is(err, boot.ErrNotFound) {
+		detail := msg + ": " + err.Error()
+		var digest *boot.DigestError
+		switch {
+		case errors.Is(err, boot.ErrNotFound):
 			status, msg = http.StatusNotFound, "no such file"
+			detail = msg + ": " + err.Error()
 			s.Log.Debug("file not served", zap.String("peer", r.RemoteAddr), zap.Error(err))
-		} else {
+		case errors.As(err, &digest):
+			// 403: iPXE then says "Permission denied", and not that the server has a fault.
+			status, msg, detail = http.StatusForbidden, digest.Error(), digest.Brief()
+			fallthrough
+		default:
 			s.Log.Warn("file not served", zap.String("peer", r.RemoteAddr), zap.String("type", q.Get("type")), zap.Error(err))
 		}
-		s.fileEvent(q, snap.Gen, events.Failed, msg+": "+err.Error())
+		s.fileEvent(q, snap.Gen, events.Failed, detail)
 		http.Error(w, msg, status)
 		return
 	}
@@ -309,14 +317,19 @@ func (s *Server) file(w http.ResponseWriter, r *http.Request) {
 	var sent int64
 	if file, ok := f.(io.ReadSeeker); ok {
 		var modified time.Time
-		if f, ok := f.(*os.File); ok {
+		if f, ok := f.(fs.File); ok {
 			if info, err := f.Stat(); err == nil {
 				modified, size = info.ModTime(), info.Size()
 			}
 		}
 		http.ServeContent(w, r, "", modified, file)
-		// The writer is not wrapped, so the file itself says how far it was read.
-		sent, _ = file.Seek(0, io.SeekCurrent)
+		// The writer is not wrapped, so the file itself says how far it was read,
+		// and what it failed with. The machine sees a broken transfer.
+		if sent, err = file.Seek(0, io.SeekCurrent); err != nil {
+			s.Log.Warn("file cut short", zap.String("peer", r.RemoteAddr), zap.Int64("sent", sent), zap.Error(err))
+			s.fileEvent(q, snap.Gen, events.Failed, "file cut short: "+err.Error())
+			return
+		}
 	} else {
 		if size >= 0 {
 			w.Header().Set("Content-Length", strconv.FormatInt(size, 10))

@@ -1,0 +1,221 @@
+package booters
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/pixiecore/pixiecore/booters/boot"
+)
+
+const (
+	maxDigests = 4096 // local files whose digest is remembered; beyond it, those longest unused are hashed anew
+	hashBuffer = 256 << 10
+	// clockTick is more than the steps in which file systems tell the time of a
+	// change: with what is older, a later change shows (10 ms at HZ=100).
+	clockTick = 20 * time.Millisecond
+)
+
+// A stamp is the same as long as a file is. The time of change (ctime) cannot be
+// set back, as that of modification can.
+type stamp struct {
+	dev, ino           uint64
+	size, mtime, ctime int64 // bytes, and nanoseconds since 1970
+}
+
+func stampOf(f *os.File) (s stamp, err error) {
+	conn, err := f.SyscallConn()
+	if err != nil {
+		return s, err
+	}
+	var st unix.Stat_t
+	var failed error
+	if err := conn.Control(func(fd uintptr) { failed = unix.Fstat(int(fd), &st) }); err != nil {
+		return s, err
+	}
+	return stamp{uint64(st.Dev), st.Ino, st.Size, st.Mtim.Nano(), st.Ctim.Nano()}, failed
+}
+
+// digests remembers what files were found to be. It is safe for concurrent use.
+type digests struct {
+	mu sync.Mutex
+	// Of two generations, the older is dropped when the younger is full.
+	young, old map[stamp]boot.Digest
+	hashing    map[stamp]chan struct{} // closed when somebody has done, or given up
+}
+
+func newDigests() *digests {
+	return &digests{young: make(map[stamp]boot.Digest), hashing: make(map[stamp]chan struct{})}
+}
+
+// of is the digest of an open file, which is read once however many ask. The
+// stamp is that of what was read: if the file has another one, it is another.
+func (d *digests) of(ctx context.Context, f *os.File) (boot.Digest, stamp, error) {
+	for {
+		at, err := stampOf(f)
+		if err != nil {
+			return boot.Digest{}, at, err
+		}
+		d.mu.Lock()
+		sum, known := d.lookup(at)
+		others := d.hashing[at]
+		if !known && others == nil {
+			d.hashing[at] = make(chan struct{})
+		}
+		d.mu.Unlock()
+		switch {
+		case known:
+			return sum, at, nil
+		case others == nil:
+			sum, err := d.hash(ctx, f, at)
+			return sum, at, err
+		}
+		select {
+		case <-others: // it may have been given up, so look again
+		case <-ctx.Done():
+			return boot.Digest{}, at, context.Cause(ctx)
+		}
+	}
+}
+
+// lookup is called with d.mu held.
+func (d *digests) lookup(at stamp) (boot.Digest, bool) {
+	sum, ok := d.young[at]
+	if !ok {
+		if sum, ok = d.old[at]; ok {
+			d.remember(at, sum)
+		}
+	}
+	return sum, ok
+}
+
+func (d *digests) remember(at stamp, sum boot.Digest) {
+	if len(d.young) >= maxDigests/2 {
+		d.old, d.young = d.young, make(map[stamp]boot.Digest)
+	}
+	d.young[at] = sum
+}
+
+func (d *digests) hash(ctx context.Context, f *os.File, at stamp) (sum boot.Digest, err error) {
+	defer func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if err == nil {
+			d.remember(at, sum)
+		}
+		close(d.hashing[at])
+		delete(d.hashing, at)
+	}()
+	// A change within the tick of the one before would not show.
+	if age := time.Since(time.Unix(0, at.ctime)); age < clockTick {
+		tick := time.NewTimer(clockTick)
+		defer tick.Stop()
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return sum, context.Cause(ctx)
+		}
+	}
+	h, buf := sha256.New(), make([]byte, hashBuffer)
+	for off := int64(0); ; {
+		if ctx.Err() != nil {
+			return sum, context.Cause(ctx)
+		}
+		n, err := f.ReadAt(buf, off) // the offset of f is its reader's
+		h.Write(buf[:n])
+		off += int64(n)
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return sum, bare(err)
+		}
+	}
+	if now, err := stampOf(f); err != nil || now != at {
+		return sum, errChanged
+	}
+	return boot.Digest(h.Sum(nil)), nil
+}
+
+var errChanged = errors.New("it was changed while it was read; it is refused until it stays as it is")
+
+// openPinned opens a local file that has the digest.
+func (s *Sources) openPinned(ctx context.Context, src Source) (*pinnedFile, error) {
+	f, _, err := openRegular(src.At)
+	if err != nil {
+		return nil, fmt.Errorf("open %q: %w", src.At, bare(err))
+	}
+	verify := func() (stamp, error) {
+		sum, at, err := s.digests.of(ctx, f)
+		switch {
+		case err != nil:
+			return at, fmt.Errorf("read %q: %w", src.At, err)
+		case sum != src.SHA256:
+			return at, &boot.DigestError{File: fmt.Sprintf("%q", src.At), Want: src.SHA256, Got: sum}
+		}
+		return at, nil
+	}
+	at, err := verify()
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return &pinnedFile{f: f, at: at, verify: verify}, nil
+}
+
+// A pinnedFile is an open file of known content. Each Read looks whether it
+// still is the file that was hashed. If it is not, it is hashed again: a rename
+// over its name changes the time, but not the content. That costs sendfile(2),
+// which reads and sends in one.
+type pinnedFile struct {
+	f      *os.File
+	at     stamp
+	off    int64 // of the next Read
+	verify func() (stamp, error)
+	err    error // set for good when the content has changed
+}
+
+func (p *pinnedFile) Read(b []byte) (int, error) {
+	for p.err == nil {
+		n, err := p.f.ReadAt(b, p.off)
+		now, failed := stampOf(p.f)
+		if failed == nil && now == p.at { // so b was read before any change
+			p.off += int64(n)
+			if n > 0 {
+				err = nil
+			}
+			return n, err
+		}
+		p.at, p.err = p.verify()
+	}
+	return 0, p.err
+}
+
+// Seek implements io.Seeker.
+func (p *pinnedFile) Seek(offset int64, whence int) (int64, error) {
+	switch whence {
+	case io.SeekCurrent:
+		offset += p.off
+	case io.SeekEnd:
+		offset += p.at.size
+	}
+	if p.err == nil && offset < 0 {
+		return 0, fs.ErrInvalid
+	}
+	p.off = offset
+	return offset, p.err
+}
+
+// Stat is that of os.File.
+func (p *pinnedFile) Stat() (fs.FileInfo, error) { return p.f.Stat() }
+
+// Close implements io.Closer.
+func (p *pinnedFile) Close() error { return p.f.Close() }

@@ -1,0 +1,84 @@
+package httpboot
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"go.uber.org/zap"
+
+	"github.com/pixiecore/pixiecore/booters/boot"
+	"github.com/pixiecore/pixiecore/protocols/events"
+)
+
+// lastEvent is the newest event of the machine that the tests are about.
+func lastEvent(t *testing.T, s *Server) events.Event {
+	t.Helper()
+	all := s.Events.Machines()
+	if len(all) != 1 || len(all[0].Events) == 0 {
+		t.Fatalf("machines: %+v, want one with an event", all)
+	}
+	return all[0].Events[len(all[0].Events)-1]
+}
+
+func TestAFileWithAnotherDigestIsRefusedWithBoth(t *testing.T) {
+	wrong := &boot.DigestError{File: `"/srv/linux"`, Want: boot.Digest{1}, Got: boot.Digest{2}}
+	s := newServer(t, booter{files: map[boot.ID]func() (io.ReadCloser, int64, error){
+		"kernel": func() (io.ReadCloser, int64, error) { return nil, 0, wrong },
+	}})
+	w := get(t, s, "GET", "/_/file?name=kernel&type=kernel&mac="+mac.String())
+	if w.Code != http.StatusForbidden || !strings.Contains(w.Body.String(), wrong.Error()) {
+		t.Errorf("got %d %q, want 403 and both digests", w.Code, w.Body)
+	}
+	e := lastEvent(t, s)
+	if want := `SHA-256 is 020000000000…, must be 010000000000…: "/srv/linux"`; e.Kind != events.Failed || e.Detail != want {
+		t.Errorf("event %s %q, want failed %q", e.Kind, e.Detail, want)
+	}
+}
+
+// changing is a file that fails after its first bytes.
+type changing struct {
+	*bytes.Reader
+	err error
+}
+
+func (changing) Close() error { return nil }
+func (c *changing) Read(b []byte) (int, error) {
+	if c.err != nil {
+		return 0, c.err
+	}
+	c.err = errors.New("it was changed")
+	return c.Reader.Read(b[:3])
+}
+func (c *changing) Seek(off int64, whence int) (int64, error) {
+	if c.err != nil {
+		return 0, c.err
+	}
+	return c.Reader.Seek(off, whence)
+}
+
+func TestAFileThatFailsInTheMiddleIsABrokenTransfer(t *testing.T) {
+	s := newServer(t, booter{files: map[boot.ID]func() (io.ReadCloser, int64, error){
+		"kernel": func() (io.ReadCloser, int64, error) {
+			return &changing{Reader: bytes.NewReader([]byte("kernel"))}, 6, nil
+		},
+	}})
+	s.Log = zap.NewNop()
+	srv := httptest.NewServer(s)
+	defer srv.Close()
+	resp, err := srv.Client().Get(srv.URL + "/_/file?name=kernel&type=kernel&mac=" + mac.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if b, err := io.ReadAll(resp.Body); err == nil {
+		t.Errorf("got %q and no error, want a broken transfer", b)
+	}
+	if e := lastEvent(t, s); e.Kind != events.Failed || e.Detail != "file cut short: it was changed" {
+		t.Errorf("event %s %q", e.Kind, e.Detail)
+	}
+}
