@@ -40,7 +40,7 @@ type decoder struct {
 	vetted    map[vetted]bool
 	alike     map[alike]int
 	constants map[hclsyntax.Expression]string // digests of values in a when
-	nears     int // how many suggestions of a name have been made
+	nears     int                             // how many suggestions of a name have been made
 	// first holds where each name (or listener's address) was used first, under
 	// its kind.
 	first   map[[2]string]hcl.Range

@@ -5,6 +5,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,6 +14,12 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/convert"
+
+	"github.com/pixiecore/pixiecore/booters/boot"
 )
 
 // contents are the schema of what stands in a block.
@@ -257,5 +264,101 @@ rule "servers" { boot = boot.base }
 				t.Errorf("%s: %q is refused", b.inside(), strings.TrimSpace(line))
 			}
 		}
+	}
+}
+
+// TestMembersOfTheTable holds the words that have a description to the code.
+func TestMembersOfTheTable(t *testing.T) {
+	if diff := cmp.Diff(slices.Sorted(maps.Keys(facts)), slices.Sorted(maps.Keys(memberDocs))); diff != "" {
+		t.Errorf("members of machine (-code +table):\n%s", diff)
+	}
+	words := func(all []Word) (words []string) {
+		for _, w := range all {
+			words = append(words, w.Word)
+		}
+		return words
+	}
+	if diff := cmp.Diff(boot.ArchitectureNames(), words(architectureWords)); diff != "" {
+		t.Errorf("architectures (-code +table):\n%s", diff)
+	}
+	if diff := cmp.Diff(boot.FirmwareWords(), words(firmwareWords)); diff != "" {
+		t.Errorf("firmwares (-code +table):\n%s", diff)
+	}
+}
+
+// TestStages holds what the reference says of how early a condition is known to
+// what a rule does without probe.
+func TestStages(t *testing.T) {
+	for _, b := range Language().Blocks {
+		for _, a := range b.Attributes {
+			if isCondition := b.Name == "match" && a.Type != TypeCondition; (a.Stage != "") != isCondition {
+				t.Errorf("%s %s: stage %q", a.Name, b.inside(), a.Stage)
+			} else if !isCondition {
+				continue
+			}
+			src := "machine \"db1\" { mac = \"02:00:00:00:00:01\" }\n" + within(&b, a.Name+" = "+a.Example+"\n")[0]
+			if probes := complains([]string{src}, sumProbes, "match {", ""); probes != (a.Stage == StageIPXE) {
+				t.Errorf("%s: stage %s, and the decoder says that every machine would load iPXE: %v", a.Name, a.Stage, probes)
+			}
+		}
+	}
+}
+
+// TestFunctionsOfTheTable holds that each function is in it with as many
+// arguments as it has, and that its example yields what the table says.
+func TestFunctionsOfTheTable(t *testing.T) {
+	dir, err := filepath.Abs("testdata/docs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := &disk{open: ReadFile, getenv: os.LookupEnv, files: make(map[string]content), templates: make(map[string]hclsyntax.Expression)}
+	ctx := &hcl.EvalContext{Functions: k.functions(dir)}
+	evaluate := func(src string) (cty.Value, error) {
+		e, diags := hclsyntax.ParseExpression([]byte(src), "", hcl.InitialPos)
+		if diags.HasErrors() {
+			return cty.NilVal, diags
+		}
+		v, diags := e.Value(ctx)
+		if diags.HasErrors() {
+			return cty.NilVal, diags
+		}
+		return v, nil
+	}
+	var names []string
+	for _, f := range functionTable {
+		names = append(names, f.Name)
+		code, ok := ctx.Functions[f.Name]
+		if !ok {
+			t.Errorf("there is no function %s", f.Name)
+			continue
+		}
+		arguments := strings.Split(strings.TrimSuffix(strings.TrimPrefix(f.Signature, f.Name+"("), ")"), ", ")
+		want := len(code.Params())
+		if code.VarParam() != nil {
+			want++
+		}
+		if variadic := strings.HasSuffix(f.Signature, "…)"); len(arguments) != want || variadic != (code.VarParam() != nil) {
+			t.Errorf("%s has %d arguments, variadic %v", f.Signature, want, code.VarParam() != nil)
+		}
+		if !strings.HasSuffix(f.Doc, ".") || !strings.Contains(f.Example, f.Name+"(") {
+			t.Errorf("%s: no sentence, or an example of something else", f.Name)
+		}
+		got, err := evaluate(f.Example)
+		if err != nil {
+			t.Errorf("%s: %v", f.Example, err)
+			continue
+		}
+		result, err := evaluate(f.Result)
+		if err != nil {
+			t.Errorf("%s: %v", f.Result, err)
+			continue
+		}
+		if result, err = convert.Convert(result, got.Type()); err != nil || !result.RawEquals(got) {
+			t.Errorf("%s is %#v, and not %s", f.Example, got, f.Result)
+		}
+	}
+	slices.Sort(names)
+	if diff := cmp.Diff(functionNames, names); diff != "" {
+		t.Errorf("functions (-code +table):\n%s", diff)
 	}
 }

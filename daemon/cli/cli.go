@@ -62,23 +62,11 @@ func failed(err error) error {
 func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	root := &cobra.Command{
-		Use:           "pixiecore",
-		Short:         "Boot machines from the network",
-		Long:          "Pixiecore boots machines from the network: ProxyDHCP beside your DHCP server, PXE, TFTP and HTTP.\nWhat each machine boots stands in one file, " + defaultConfig + ".",
-		SilenceErrors: true,
-		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
+	root := Command()
 	root.SetArgs(args)
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.AddCommand(
-		serveCommand(), reloadCommand(), statusCommand(), seenCommand(), explainCommand(), planCommand(), holdCommand(), resumeCommand(),
-		checkCommand(), fmtCommand(), doctorCommand(), snippetCommand(), bootCommand(), versionCommand(),
-	)
 
 	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
@@ -95,6 +83,24 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	fmt.Fprintln(stderr, "pixiecore:", err)
 	fmt.Fprintf(stderr, "Run `%s --help` for what it takes.\n", cmd.CommandPath())
 	return exitUsage
+}
+
+// Command is the command line as a whole, for who runs it or writes about it.
+func Command() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "pixiecore",
+		Short:         "Boot machines from the network",
+		Long:          "Pixiecore boots machines from the network: ProxyDHCP beside your DHCP server, PXE, TFTP and HTTP.\nWhat each machine boots stands in one file, " + defaultConfig + ".",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.AddCommand(
+		serveCommand(), reloadCommand(), statusCommand(), seenCommand(), explainCommand(), planCommand(), holdCommand(), resumeCommand(),
+		checkCommand(), fmtCommand(), doctorCommand(), snippetCommand(), schemaCommand(), bootCommand(), versionCommand(),
+	)
+	return root
 }
 
 // terminal reports whether w is one, and its width in columns.
