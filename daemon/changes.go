@@ -86,7 +86,7 @@ func (d *Daemon) seen(now time.Time) []control.Question {
 		if _, err := q.Machine(); err != nil {
 			continue // it has said nothing of its platform
 		}
-		all = append(all, q.With(d.facts.Of(m.MAC[:])))
+		all = append(all, q.With(d.boots.Of(m.MAC[:])))
 	}
 	slices.Reverse(all)
 	return all

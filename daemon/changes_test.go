@@ -14,6 +14,7 @@ import (
 
 	"github.com/pixiecore/pixiecore/booters/boot"
 	"github.com/pixiecore/pixiecore/daemon/control"
+	"github.com/pixiecore/pixiecore/protocols/boots"
 	"github.com/pixiecore/pixiecore/protocols/events"
 )
 
@@ -68,7 +69,7 @@ rule "x64" {
 	defer d.Close()
 
 	now := time.Now()
-	d.facts.Heard(events.MAC{6, 0, 0, 0, 0, 7}, &boot.Facts{Known: boot.DHCPFacts &^ boot.FactUUID, Transport: boot.TransportPXE, CircuitID: "rack7"}, now)
+	d.boots.Heard(boots.Request{MAC: events.MAC{6, 0, 0, 0, 0, 7}, Discover: true, Facts: &boot.Facts{Known: boot.DHCPFacts &^ boot.FactUUID, Transport: boot.TransportPXE, CircuitID: "rack7"}}, now)
 	for i, m := range []struct {
 		mac   events.MAC
 		facts events.Facts

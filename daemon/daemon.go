@@ -24,9 +24,9 @@ import (
 	"github.com/pixiecore/pixiecore/booters/boot"
 	"github.com/pixiecore/pixiecore/config"
 	"github.com/pixiecore/pixiecore/daemon/status"
+	"github.com/pixiecore/pixiecore/protocols/boots"
 	"github.com/pixiecore/pixiecore/protocols/dhcp4"
 	"github.com/pixiecore/pixiecore/protocols/events"
-	"github.com/pixiecore/pixiecore/protocols/facts"
 	"github.com/pixiecore/pixiecore/protocols/netio"
 	"github.com/pixiecore/pixiecore/systemd"
 )
@@ -85,7 +85,7 @@ type Daemon struct {
 
 	interfaces *netio.Interfaces
 	chains     *dhcp4.Chains
-	facts      *facts.Table // outlives generations and listeners, like a boot under way
+	boots      *boots.Memory // outlives generations and listeners, like a boot under way
 
 	poll       time.Duration // between two looks at the files without an event
 	quiet      time.Duration // for which they must not change
@@ -120,9 +120,10 @@ func New(o Options) (*Daemon, error) {
 	d := &Daemon{
 		opts: o, log: o.Log, level: zap.NewAtomicLevel(),
 		sources: booters.NewSources(), swap: &booters.Swapper{}, events: events.New(), started: time.Now(),
-		interfaces: netio.NewInterfaces(), chains: &dhcp4.Chains{}, facts: facts.New(), poll: pollEvery, quiet: settle, fileEvents: fsnotify.NewWatcher,
+		interfaces: netio.NewInterfaces(), chains: &dhcp4.Chains{}, poll: pollEvery, quiet: settle, fileEvents: fsnotify.NewWatcher,
 	}
 	files := reading{}
+	d.boots = &boots.Memory{Source: d.swap, Held: func(rule string) string { return d.hold.why(rule) }, Events: d.events}
 	cfg, report := d.load(files)
 	d.tried, d.files = files.digest(), files.paths()
 	d.state = report.StateDir()
@@ -528,7 +529,7 @@ func (d *Daemon) commit(n *next) (gen uint64) {
 	d.level.SetLevel(zapLevel(c.Config.Log.Level))
 	d.setFormat(c.Config.Log)
 	tell(n.listeners, c.Config.Listeners)
-	gen = d.swap.Publish(d.hold.over(c))
+	gen = d.swap.Publish(boot.Snapshot{Booter: c.Table, Loaders: c.Loaders.Bytes()})
 	d.mu.Lock()
 	if d.current != nil {
 		d.standin = ""

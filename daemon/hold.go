@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,8 +14,6 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/pixiecore/pixiecore/booters"
-	"github.com/pixiecore/pixiecore/booters/boot"
 	"github.com/pixiecore/pixiecore/daemon/status"
 )
 
@@ -122,25 +119,12 @@ func writeHolds(path string, holds []status.Hold) error {
 	return errors.Join(dir.Sync(), dir.Close()) // the name, too
 }
 
-// over is the snapshot of c, under the hold.
-func (h *hold) over(c *Compiled) boot.Snapshot {
-	return boot.Snapshot{Booter: heldTable{c.Table, h}, Loaders: c.Loaders.Bytes()}
-}
-
-// A heldTable decides like its table, and ignores machines whose rule is on
-// hold. Files of boots that have begun are served all the same.
-type heldTable struct {
-	*booters.Table
-	hold *hold
-}
-
-// Decide implements boot.Decider.
-func (t heldTable) Decide(ctx context.Context, m boot.Machine) (boot.Verdict, error) {
-	v, err := t.Table.Decide(ctx, m)
-	for _, one := range t.hold.list() {
-		if one.Rule == "" || one.Rule == v.Rule {
-			return boot.Verdict{Action: boot.Ignore, Rule: v.Rule, Pos: v.Pos, Reason: one.Why()}, nil
+// why says in a clause why nobody is to boot by the rule; empty: it is not on hold.
+func (h *hold) why(rule string) string {
+	for _, one := range h.list() {
+		if one.Rule == "" || one.Rule == rule {
+			return one.Why()
 		}
 	}
-	return v, err
+	return ""
 }

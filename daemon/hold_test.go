@@ -14,6 +14,7 @@ import (
 	"github.com/pixiecore/pixiecore/booters"
 	"github.com/pixiecore/pixiecore/booters/boot"
 	"github.com/pixiecore/pixiecore/daemon/status"
+	"github.com/pixiecore/pixiecore/protocols/boots"
 )
 
 func TestAHoldIgnoresItsMachinesAndSaysWhy(t *testing.T) {
@@ -33,13 +34,15 @@ func TestAHoldIgnoresItsMachinesAndSaysWhy(t *testing.T) {
 		t.Fatal(err)
 	}
 	h := loadHold("", zap.NewNop())
-	held := heldTable{table, h}
+	var swap booters.Swapper
+	swap.Publish(boot.Snapshot{Booter: table})
+	memory := boots.Memory{Source: &swap, Held: h.why}
 	decide := func(first byte) boot.Verdict {
-		v, err := held.Decide(t.Context(), boot.Machine{MAC: []byte{first, 0x54, 0, 0, 0, 1}})
+		d, err := memory.Decide(t.Context(), boot.Machine{MAC: []byte{first, 0x54, 0, 0, 0, 1}}, time.Now())
 		if err != nil {
 			t.Fatal(err)
 		}
-		return v
+		return d.Verdict
 	}
 	h.set("lab", "broken", time.Now())
 	if got, want := decide(0x52), (boot.Verdict{Action: boot.Ignore, Rule: "lab", Reason: `rule "lab" is on hold: broken`}); got.Reason != want.Reason || got.Action != want.Action || got.Rule != want.Rule {

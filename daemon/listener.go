@@ -65,7 +65,7 @@ func (d *Daemon) open(c config.Listener) (*listener, error) {
 			l.server = &status.Server{Listener: watched, Report: d.report, Log: d.log.Named("status")}
 			break
 		}
-		tree := bootfiles.Tree{Source: d.swap, Tokens: d.tokens, Facts: d.facts}
+		tree := bootfiles.Tree{Boots: d.boots, Tokens: d.tokens}
 		l.server = &httpboot.Server{Listener: httpboot.Listener(watched), Tree: tree, Events: d.events, Log: d.log.Named("http")}
 	case config.TFTP:
 		conn, err := netio.ListenUDP(at)
@@ -74,7 +74,7 @@ func (d *Daemon) open(c config.Listener) (*listener, error) {
 		}
 		closes(conn)
 		l.port = conn.LocalAddr().Port()
-		files := tftpFiles{tree: bootfiles.Tree{Source: d.swap, Tokens: d.tokens, Facts: d.facts}, listener: l, interfaces: d.interfaces}
+		files := tftpFiles{tree: bootfiles.Tree{Boots: d.boots, Tokens: d.tokens}, listener: l, interfaces: d.interfaces}
 		l.server = &tftp.Server{Conn: conn, Files: files, Interfaces: d.interfaces, Done: d.transferred, Log: d.log.Named("tftp")}
 	case config.DHCP, config.PXE:
 		listen := func() (netio.Conn, error) { return netio.ListenUDP(at) }
@@ -92,8 +92,8 @@ func (d *Daemon) open(c config.Listener) (*listener, error) {
 			role = dhcp4.BootServer
 		}
 		l.server = &dhcp4.Server{
-			Role: role, Conn: conn, Source: d.swap, Settings: l.dhcp, Tokens: d.tokens, Interfaces: d.interfaces,
-			Chains: d.chains, Facts: d.facts, Events: d.events, Log: d.log.Named(role.String()),
+			Role: role, Conn: conn, Boots: d.boots, Settings: l.dhcp, Tokens: d.tokens, Interfaces: d.interfaces,
+			Chains: d.chains, Events: d.events, Log: d.log.Named(role.String()),
 		}
 	default:
 		return nil, fmt.Errorf("no server for listeners of kind %q", c.Kind)

@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/pixiecore/pixiecore/booters/boot"
+	"github.com/pixiecore/pixiecore/protocols/boots"
 )
 
 var update = flag.Bool("update", false, "write testdata/*.ipxe anew")
@@ -167,13 +168,13 @@ func tree(t testing.TB, v verdicts) Tree {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Tree{Source: v, Tokens: key}
+	return Tree{Boots: &boots.Memory{Source: v}, Tokens: key}
 }
 
 func TestTree(t *testing.T) {
-	boots := tree(t, verdicts{Verdict: boot.Verdict{Action: boot.Boot, Rule: "lab"}})
+	lab := tree(t, verdicts{Verdict: boot.Verdict{Action: boot.Boot, Rule: "lab"}})
 	tok := func(typ boot.ArchType) string {
-		return boots.Tokens.Seal(boot.Token{MAC: [6]byte(mac), Type: typ, Time: time.Unix(1700000000, 0)})
+		return lab.Tokens.Seal(boot.Token{MAC: [6]byte(mac), Type: typ, Time: time.Unix(1700000000, 0)})
 	}
 	for _, tc := range []struct {
 		name, path string
@@ -181,23 +182,23 @@ func TestTree(t *testing.T) {
 		want       string // the beginning of the file
 		err        error
 	}{
-		{"a UEFI machine's loader", tok(7) + "/ipxe.efi", boots, "snponly", nil},
-		{"with a slash, as GRUB and shim ask", "/" + tok(7) + "/ipxe.efi", boots, "snponly", nil},
-		{"with two", "//" + tok(7) + "//ipxe.efi", boots, "snponly", nil},
-		{"in upper case, as a DOS-minded ROM asks", strings.ToUpper(tok(7)) + "/ipxe.efi", boots, "snponly", nil},
-		{"a BIOS machine's loader", tok(0) + "/undionly.kpxe", boots, "undionly", nil},
-		{"the other kind's name", tok(0) + "/ipxe.efi", boots, "", boot.ErrNotFound},
-		{"its autoexec", tok(7) + "/autoexec.ipxe", boots, "#!ipxe\nset user-class pixiecore\n", nil},
-		{"a loader that is missing", tok(0x0b) + "/ipxe.efi", boots, "", boot.ErrNotFound},
-		{"shim's probe", tok(7) + "/revocations_sbat.efi", boots, "", boot.ErrNotFound},
-		{"a forged token", strings.Repeat("a", boot.TokenLen) + "/ipxe.efi", boots, "", boot.ErrNotFound},
-		{"out of the tree", tok(7) + "/../../etc/passwd", boots, "", boot.ErrNotFound},
-		{"a fixed name", "ipxe-x64.efi", boots, "snponly", nil},
-		{"a fixed name without a loader", "ipxe-riscv64.efi", boots, "", boot.ErrNotFound},
-		{"autoexec beside a fixed name", "autoexec.ipxe", boots, "#!ipxe\nset user-class pixiecore\n", nil},
-		{"the script under a fixed name", "/boot.ipxe", boots, "#!ipxe\niseq ${platform}", nil},
-		{"nothing", "", boots, "", boot.ErrNotFound},
-		{"anything else", "vmlinuz", boots, "", boot.ErrNotFound},
+		{"a UEFI machine's loader", tok(7) + "/ipxe.efi", lab, "snponly", nil},
+		{"with a slash, as GRUB and shim ask", "/" + tok(7) + "/ipxe.efi", lab, "snponly", nil},
+		{"with two", "//" + tok(7) + "//ipxe.efi", lab, "snponly", nil},
+		{"in upper case, as a DOS-minded ROM asks", strings.ToUpper(tok(7)) + "/ipxe.efi", lab, "snponly", nil},
+		{"a BIOS machine's loader", tok(0) + "/undionly.kpxe", lab, "undionly", nil},
+		{"the other kind's name", tok(0) + "/ipxe.efi", lab, "", boot.ErrNotFound},
+		{"its autoexec", tok(7) + "/autoexec.ipxe", lab, "#!ipxe\nset user-class pixiecore\n", nil},
+		{"a loader that is missing", tok(0x0b) + "/ipxe.efi", lab, "", boot.ErrNotFound},
+		{"shim's probe", tok(7) + "/revocations_sbat.efi", lab, "", boot.ErrNotFound},
+		{"a forged token", strings.Repeat("a", boot.TokenLen) + "/ipxe.efi", lab, "", boot.ErrNotFound},
+		{"out of the tree", tok(7) + "/../../etc/passwd", lab, "", boot.ErrNotFound},
+		{"a fixed name", "ipxe-x64.efi", lab, "snponly", nil},
+		{"a fixed name without a loader", "ipxe-riscv64.efi", lab, "", boot.ErrNotFound},
+		{"autoexec beside a fixed name", "autoexec.ipxe", lab, "#!ipxe\nset user-class pixiecore\n", nil},
+		{"the script under a fixed name", "/boot.ipxe", lab, "#!ipxe\niseq ${platform}", nil},
+		{"nothing", "", lab, "", boot.ErrNotFound},
+		{"anything else", "vmlinuz", lab, "", boot.ErrNotFound},
 		{"a machine that is ignored by now", tok(7) + "/ipxe.efi", tree(t, verdicts{}), "", ErrRefused},
 		{"its autoexec as well", tok(7) + "/autoexec.ipxe", tree(t, verdicts{}), "", ErrRefused},
 		{"a booter that fails", tok(7) + "/ipxe.efi", tree(t, verdicts{err: io.ErrUnexpectedEOF}), "", io.ErrUnexpectedEOF},

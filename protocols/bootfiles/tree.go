@@ -7,9 +7,10 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/pixiecore/pixiecore/booters/boot"
-	"github.com/pixiecore/pixiecore/protocols/facts"
+	"github.com/pixiecore/pixiecore/protocols/boots"
 )
 
 // Names of the scripts in the tree.
@@ -98,16 +99,15 @@ type File struct {
 
 // A Tree opens the names of the virtual directory.
 type Tree struct {
-	Source boot.Source
+	Boots  *boots.Memory // decides, for the boot that the machine is in
 	Tokens boot.TokenKey
-	Facts  *facts.Table // what machines said in DHCP; nil: nothing is known of any
 }
 
 // Machine is the machine that the token names, with what it said in DHCP. Where
 // that is forgotten, the token still tells the transport.
 func (t Tree) Machine(token boot.Token) boot.Machine {
 	m := token.Machine()
-	if m.Facts = t.Facts.Of(m.MAC); m.Facts == nil {
+	if m.Facts = t.Boots.Of(m.MAC); m.Facts == nil {
 		m.Facts = &boot.Facts{Known: boot.FactTransport, Transport: boot.TransportPXE}
 		if p, _ := token.Type.Platform(); p.HTTP {
 			m.Facts.Transport = boot.TransportHTTP
@@ -122,40 +122,36 @@ func (t Tree) Machine(token boot.Token) boot.Machine {
 // Errors wrap boot.ErrNotFound, or ErrRefused where the configuration now
 // ignores the machine; each is one line, fit for the machine's screen.
 func (t Tree) Open(ctx context.Context, name, base string) (File, error) {
-	snap := t.Source.Current()
 	dir, file, inDir := strings.Cut(strings.TrimLeft(name, "/"), "/")
 	if !inDir {
-		return t.openFixed(snap, dir, base)
+		return t.openFixed(t.Boots.Source.Current(), dir, base)
 	}
 	token, err := t.Tokens.Open(dir)
 	if err != nil {
 		return File{}, fmt.Errorf("%q: %w", name, boot.ErrNotFound)
 	}
 	m := t.Machine(token)
-	f := File{Name: strings.TrimLeft(file, "/"), Machine: m, Gen: snap.Gen}
+	f := File{Name: strings.TrimLeft(file, "/"), Machine: m}
 	if f.Name != loaderName(m.Firmware) && f.Name != AutoexecScript {
 		return File{}, fmt.Errorf("%q: %w", name, boot.ErrNotFound)
 	}
 
 	// The same verdict as in DHCP: a machine that the table ignores by now
 	// gets nothing here either.
-	v, err := boot.Decide(ctx, snap.Booter, m)
+	d, err := t.Boots.Decide(ctx, m, time.Now())
 	if err != nil {
 		return File{}, fmt.Errorf("%q: %w", name, err)
 	}
-	f.Rule = v.Rule
-	if v.Action == boot.Ignore {
-		if v.Reason != "" {
-			return File{}, fmt.Errorf("%w: %s", ErrRefused, v.Reason)
-		}
-		return File{}, fmt.Errorf("%w: the configuration ignores %s now", ErrRefused, m.MAC)
+	f.Rule, f.Gen = d.Rule, d.Snapshot.Gen
+	if d.Action == boot.Ignore {
+		return File{}, fmt.Errorf("%w: %s", ErrRefused, d.Refusal(m))
 	}
 
 	if f.Name == AutoexecScript {
 		f.Kind, f.Data = KindAutoexec, []byte(Autoexec(base, dir))
 		return f, nil
 	}
-	f.Data = snap.Loaders[m.Firmware]
+	f.Data = d.Snapshot.Loaders[m.Firmware]
 	return f, missing(f.Data, m.Firmware)
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/insomniacslk/dhcp/dhcpv4"
 
 	"github.com/pixiecore/pixiecore/booters/boot"
+	"github.com/pixiecore/pixiecore/protocols/boots"
 )
 
 // A Stage is which program on the machine is asking.
@@ -36,6 +37,7 @@ type Client struct {
 	Machine boot.Machine
 	Type    boot.ArchType
 	Stage   Stage
+	Chained bool // its user class says that it was started by us
 	// UUID is option 97 as it came: a type octet of 0 and the 16 octets of the
 	// machine's UUID (RFC 4578 §2.3). Nil where the ROM sends none.
 	UUID []byte
@@ -96,7 +98,7 @@ func Classify(req *dhcpv4.DHCPv4) (Client, error) {
 	case hasUserClass(req, "pixiecore"):
 		// A loader that is ours, or one after our autoexec.ipxe. Programs of
 		// the original announce nothing else.
-		c.Stage = StageIPXE
+		c.Stage, c.Chained = StageIPXE, true
 	case encapsulated != nil || hasUserClass(req, "iPXE"):
 		c.Stage = StageIPXEWithoutHTTP
 		if hasFeature(encapsulated, ipxeFeatureHTTP) {
@@ -111,6 +113,20 @@ func Classify(req *dhcpv4.DHCPv4) (Client, error) {
 	}
 	c.Machine.Facts = said(req, c.Stage, transport)
 	return c, nil
+}
+
+// program is which of its boot's programs the client is.
+func (c Client) program() boots.Program {
+	switch {
+	case c.Chained:
+		return boots.Chained
+	case c.Stage == StageIPXE:
+		return boots.IPXE
+	case c.Stage == StageIPXEWithoutHTTP:
+		return boots.LimitedIPXE
+	default:
+		return boots.Firmware
+	}
 }
 
 // hasUserClass looks for a user class in option 77, which iPXE sends as plain

@@ -21,8 +21,8 @@ import (
 
 	"github.com/pixiecore/pixiecore/booters/boot"
 	"github.com/pixiecore/pixiecore/protocols/bootfiles"
+	"github.com/pixiecore/pixiecore/protocols/boots"
 	"github.com/pixiecore/pixiecore/protocols/events"
-	"github.com/pixiecore/pixiecore/protocols/facts"
 	"github.com/pixiecore/pixiecore/protocols/netio"
 	"github.com/pixiecore/pixiecore/protocols/pxeclient"
 )
@@ -331,8 +331,8 @@ func server(t testing.TB, role Role, b booter) *Server {
 		t.Fatal(err)
 	}
 	return &Server{
-		Role: role, Source: b, Tokens: tokens, Interfaces: netio.NewInterfaces(), Settings: set(Settings{}),
-		Conn: boundTo("0.0.0.0:67"), Chains: &Chains{}, Facts: facts.New(), Events: events.New(), Log: zap.NewNop(),
+		Role: role, Boots: &boots.Memory{Source: b}, Tokens: tokens, Interfaces: netio.NewInterfaces(), Settings: set(Settings{}),
+		Conn: boundTo("0.0.0.0:67"), Chains: &Chains{}, Events: events.New(), Log: zap.NewNop(),
 	}
 }
 
@@ -356,7 +356,7 @@ func loopback(t testing.TB) int {
 	return 0
 }
 
-var boots = booter{mac.String(): {Action: boot.Boot, Spec: &boot.Spec{Kernel: "k"}, Rule: "lab"}}
+var lab = booter{mac.String(): {Action: boot.Boot, Spec: &boot.Spec{Kernel: "k"}, Rule: "lab"}}
 
 func TestHandle(t *testing.T) {
 	lo := loopback(t)
@@ -368,26 +368,26 @@ func TestHandle(t *testing.T) {
 		set  func(*Server)
 		want string // of the boot file, or of the error
 	}{
-		{"a DISCOVER is offered the loader", ProxyDHCP, boots, discover(t, "efi-x64"), nil, "TOKEN/ipxe.efi"},
-		{"iPXE is offered its script", ProxyDHCP, boots, discover(t, "undionly"), nil, "http://127.0.0.1:80/_/ipxe?token=TOKEN"},
-		{"HTTP Boot is offered a URL", ProxyDHCP, boots, discover(t, "http-x64"), nil, "http://127.0.0.1:80/TOKEN/ipxe.efi"},
-		{"iPXE without HTTP is offered a loader by TFTP", ProxyDHCP, boots, discover(t, "ipxe-no-http"), nil, "tftp://127.0.0.1/TOKEN/undionly.kpxe"},
+		{"a DISCOVER is offered the loader", ProxyDHCP, lab, discover(t, "efi-x64"), nil, "TOKEN/ipxe.efi"},
+		{"iPXE is offered its script", ProxyDHCP, lab, discover(t, "undionly"), nil, "http://127.0.0.1:80/_/ipxe?token=TOKEN"},
+		{"HTTP Boot is offered a URL", ProxyDHCP, lab, discover(t, "http-x64"), nil, "http://127.0.0.1:80/TOKEN/ipxe.efi"},
+		{"iPXE without HTTP is offered a loader by TFTP", ProxyDHCP, lab, discover(t, "ipxe-no-http"), nil, "tftp://127.0.0.1/TOKEN/undionly.kpxe"},
 		{"an ignored machine gets nothing", ProxyDHCP, booter{}, discover(t, "efi-x64"), nil, errIgnored.Error()},
 		{"a probe gets the loader", ProxyDHCP, booter{mac.String(): {Action: boot.Probe}}, discover(t, "bios"), nil, "TOKEN/undionly.kpxe"},
 		{"local on a BIOS gets the loader", ProxyDHCP, booter{mac.String(): {Action: boot.Local}}, discover(t, "bios"), nil, "TOKEN/undionly.kpxe"},
 		{"local on UEFI gets the menu", ProxyDHCP, booter{mac.String(): {Action: boot.Local}}, discover(t, "efi-x64"), nil, ""},
-		{"a missing loader is said", ProxyDHCP, boots, discover(t, "efi-arm64"), nil, "no loader for efi-arm64: `pixiecore check` says where it was looked for and what mends it"},
-		{"a REQUEST on port 67 is the ordinary server's", ProxyDHCP, boots, discover(t, "efi-x64", option(53, []byte{3})), nil, errType.Error()},
-		{"a DISCOVER on port 4011", BootServer, boots, discover(t, "efi-x64"), nil, errType.Error()},
-		{"a REQUEST on port 4011", BootServer, boots, discover(t, "efi-x64", option(53, []byte{3})), nil, "TOKEN/ipxe.efi"},
-		{"an INFORM on port 4011", BootServer, boots, discover(t, "bios", option(53, []byte{8})), nil, "TOKEN/undionly.kpxe"},
-		{"another interface", ProxyDHCP, boots, discover(t, "efi-x64"), func(s *Server) { s.Settings = set(Settings{Only: []string{"nonesuch"}}) }, errInterface.Error()},
-		{"an address of another interface", ProxyDHCP, boots, discover(t, "efi-x64"), func(s *Server) { s.Settings = set(Settings{Address: us}) }, errInterface.Error()},
-		{"an address of this one", ProxyDHCP, boots, discover(t, "undionly"), func(s *Server) { s.Settings = set(Settings{Address: netip.MustParseAddr("127.0.0.1")}) }, "http://127.0.0.1:80/_/ipxe?token=TOKEN"},
-		{"an advertised address", ProxyDHCP, boots, discover(t, "undionly"), func(s *Server) { s.Settings = set(Settings{Advertise: us}) }, "http://192.0.2.1:80/_/ipxe?token=TOKEN"},
-		{"an HTTP server elsewhere", ProxyDHCP, boots, discover(t, "undionly"), func(s *Server) { s.Settings = set(Settings{Web: bootfiles.Web{Addr: us, Port: 8080}}) }, "http://192.0.2.1:8080/_/ipxe?token=TOKEN"},
-		{"an answer that is too large", ProxyDHCP, boots, discover(t, "efi-x64", option(82, bytes.Repeat([]byte{1}, 250)), option(61, bytes.Repeat([]byte{1}, 50)), option(57, []byte{2, 64})), nil, errTooLarge.Error() + ": 584 bytes of 548"},
-		{"a client that takes it", ProxyDHCP, boots, discover(t, "efi-x64", option(82, bytes.Repeat([]byte{1}, 250)), option(61, bytes.Repeat([]byte{1}, 50)), option(57, []byte{5, 192})), nil, "TOKEN/ipxe.efi"},
+		{"a missing loader is said", ProxyDHCP, lab, discover(t, "efi-arm64"), nil, "no loader for efi-arm64: `pixiecore check` says where it was looked for and what mends it"},
+		{"a REQUEST on port 67 is the ordinary server's", ProxyDHCP, lab, discover(t, "efi-x64", option(53, []byte{3})), nil, errType.Error()},
+		{"a DISCOVER on port 4011", BootServer, lab, discover(t, "efi-x64"), nil, errType.Error()},
+		{"a REQUEST on port 4011", BootServer, lab, discover(t, "efi-x64", option(53, []byte{3})), nil, "TOKEN/ipxe.efi"},
+		{"an INFORM on port 4011", BootServer, lab, discover(t, "bios", option(53, []byte{8})), nil, "TOKEN/undionly.kpxe"},
+		{"another interface", ProxyDHCP, lab, discover(t, "efi-x64"), func(s *Server) { s.Settings = set(Settings{Only: []string{"nonesuch"}}) }, errInterface.Error()},
+		{"an address of another interface", ProxyDHCP, lab, discover(t, "efi-x64"), func(s *Server) { s.Settings = set(Settings{Address: us}) }, errInterface.Error()},
+		{"an address of this one", ProxyDHCP, lab, discover(t, "undionly"), func(s *Server) { s.Settings = set(Settings{Address: netip.MustParseAddr("127.0.0.1")}) }, "http://127.0.0.1:80/_/ipxe?token=TOKEN"},
+		{"an advertised address", ProxyDHCP, lab, discover(t, "undionly"), func(s *Server) { s.Settings = set(Settings{Advertise: us}) }, "http://192.0.2.1:80/_/ipxe?token=TOKEN"},
+		{"an HTTP server elsewhere", ProxyDHCP, lab, discover(t, "undionly"), func(s *Server) { s.Settings = set(Settings{Web: bootfiles.Web{Addr: us, Port: 8080}}) }, "http://192.0.2.1:8080/_/ipxe?token=TOKEN"},
+		{"an answer that is too large", ProxyDHCP, lab, discover(t, "efi-x64", option(82, bytes.Repeat([]byte{1}, 250)), option(61, bytes.Repeat([]byte{1}, 50)), option(57, []byte{2, 64})), nil, errTooLarge.Error() + ": 584 bytes of 548"},
+		{"a client that takes it", ProxyDHCP, lab, discover(t, "efi-x64", option(82, bytes.Repeat([]byte{1}, 250)), option(61, bytes.Repeat([]byte{1}, 50)), option(57, []byte{5, 192})), nil, "TOKEN/ipxe.efi"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := server(t, tc.role, tc.b)
@@ -444,7 +444,7 @@ func TestRequestsAreAdmittedByTheWayTheyCame(t *testing.T) {
 		{"the boot server answers all", BootServer, Settings{Relays: named, Relayed: true}, "", nil},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			s := server(t, tc.role, boots)
+			s := server(t, tc.role, lab)
 			s.Settings = set(tc.set)
 			typ := dhcpv4.MessageTypeDiscover
 			if tc.role == BootServer {
@@ -469,7 +469,7 @@ func TestRequestsAreAdmittedByTheWayTheyCame(t *testing.T) {
 }
 
 func TestABootServersAnswerGoesToWhoAsked(t *testing.T) {
-	s := server(t, BootServer, boots)
+	s := server(t, BootServer, lab)
 	from := netip.MustParseAddrPort("127.0.0.9:2070")
 	req := discover(t, "efi-x64", option(53, []byte{3}), func(d *dhcpv4.DHCPv4) { d.ClientIPAddr = from.Addr().AsSlice() })
 	a, err := s.handle(t.Context(), netio.Datagram{Data: req.ToBytes(), Interface: loopback(t), Peer: from, Local: netip.MustParseAddr("127.0.0.1")})
@@ -553,7 +553,7 @@ func FuzzAnswer(f *testing.F) {
 		s.record(a)
 		heard := a.client.Machine.Facts
 		for _, text := range []string{heard.UUID, heard.VendorClass, heard.UserClass, heard.CircuitID, heard.RemoteID} {
-			if text != facts.Text(text) {
+			if text != boots.Text(text) {
 				t.Errorf("a fact that is not fit to be shown: %q", text)
 			}
 		}

@@ -4,15 +4,15 @@
 //
 //	datagram ─▶ gate ─▶ Classify ─▶ Client ─┐
 //	                                        ├─▶ Strategy ─▶ Offering ─▶ Offer | Ack ─▶ destination ─▶ datagram
-//	      Source.Current() ─▶ Verdict ──────┘
+//	       Memory.Decide ─▶ Verdict ────────┘
 //
 // Everything between the two datagrams is pure but for the Booter's verdict,
 // and tested as a table: Classify says who asks, Strategy what kind of answer
 // that machine can use, Offer and Ack write it, destination addresses it.
 //
 // What the request tells of the machine beside (relay, circuit, classes, UUID:
-// boot.Facts) goes to package facts, from which all servers of the daemon take
-// it for the rest of the boot.
+// boot.Facts) goes to package boots, which knows the boot that it belongs to, and
+// from which all servers of the daemon take it for the rest of that boot.
 //
 // # Decisions
 //

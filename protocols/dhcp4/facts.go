@@ -11,7 +11,7 @@ import (
 	"github.com/insomniacslk/dhcp/dhcpv4"
 
 	"github.com/pixiecore/pixiecore/booters/boot"
-	"github.com/pixiecore/pixiecore/protocols/facts"
+	"github.com/pixiecore/pixiecore/protocols/boots"
 	"github.com/pixiecore/pixiecore/protocols/netio"
 )
 
@@ -29,7 +29,7 @@ func said(req *dhcpv4.DHCPv4, stage Stage, transport string) *boot.Facts {
 		Known:       boot.FactTransport | boot.FactIPXE | boot.FactRelay | boot.FactVendorClass | boot.FactUserClass | boot.FactCircuitID | boot.FactRemoteID,
 		Transport:   transport,
 		IPXE:        stage == StageIPXE || stage == StageIPXEWithoutHTTP,
-		VendorClass: facts.Text(string(req.Options.Get(dhcpv4.OptionClassIdentifier))),
+		VendorClass: boots.Text(string(req.Options.Get(dhcpv4.OptionClassIdentifier))),
 		UserClass:   userClass(req.Options.Get(dhcpv4.OptionUserClassInformation)),
 	}
 	if id := req.Options.Get(optionUUID); len(id) == uuidLen {
@@ -90,9 +90,9 @@ func suboptions(raw []byte) func(yield func(byte, []byte) bool) {
 func agentText(raw []byte) string {
 	text := strings.TrimRight(string(raw), "\x00")
 	if utf8.ValidString(text) && !strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
-		return facts.Text(text)
+		return boots.Text(text)
 	}
-	const most = (facts.MaxText - len("0x")) / 2
+	const most = (boots.MaxText - len("0x")) / 2
 	return "0x" + hex.EncodeToString(raw[:min(len(raw), most)])
 }
 
@@ -103,12 +103,12 @@ func userClass(raw []byte) string {
 	for rest := raw; len(rest) > 0; {
 		n := int(rest[0])
 		if n == 0 || len(rest) < 1+n {
-			return facts.Text(string(raw)) // no such list
+			return boots.Text(string(raw)) // no such list
 		}
 		classes = append(classes, string(rest[1:1+n]))
 		rest = rest[1+n:]
 	}
-	return facts.Text(strings.Join(classes, ","))
+	return boots.Text(strings.Join(classes, ","))
 }
 
 // arrived adds what the way of the request tells: where it came in, and, unless

@@ -13,6 +13,7 @@ import (
 	"github.com/insomniacslk/dhcp/dhcpv4"
 
 	"github.com/pixiecore/pixiecore/booters/boot"
+	"github.com/pixiecore/pixiecore/protocols/boots"
 	"github.com/pixiecore/pixiecore/protocols/netio"
 )
 
@@ -137,10 +138,11 @@ func (a asked) Current() *boot.Snapshot {
 // 4011, which no relay tells of itself, and for iPXE's own request.
 func TestOneBootHasOneSetOfFacts(t *testing.T) {
 	var machines []boot.Machine
-	b := asked{decider{boots}, &machines}
-	proxy, bootServer := server(t, ProxyDHCP, boots), server(t, BootServer, boots)
-	proxy.Source, bootServer.Source = b, b
-	bootServer.Facts = proxy.Facts
+	// Nothing is fixed, so that each request is decided.
+	b := asked{decider{booter{"*": {Action: boot.Probe, Rule: "lab"}}}, &machines}
+	proxy, bootServer := server(t, ProxyDHCP, lab), server(t, BootServer, lab)
+	proxy.Boots = &boots.Memory{Source: b}
+	bootServer.Boots = proxy.Boots
 	lo := loopback(t)
 	relay := option(82, []byte("\x01\x07sw1/0/7"))
 	send := func(s *Server, req *dhcpv4.DHCPv4) {
@@ -157,7 +159,7 @@ func TestOneBootHasOneSetOfFacts(t *testing.T) {
 			t.Errorf("request %d: -first +this\n%s", i, diff)
 		}
 	}
-	if f := proxy.Facts.Of(mac); len(machines) != 3 || f.CircuitID != "sw1/0/7" || f.IPXE || !f.Knows(boot.DHCPFacts) || f.Listener != "0.0.0.0:67" {
+	if f := proxy.Boots.Of(mac); len(machines) != 3 || f.CircuitID != "sw1/0/7" || f.IPXE || !f.Knows(boot.DHCPFacts) || f.Listener != "0.0.0.0:67" {
 		t.Errorf("got %d decisions, %+v", len(machines), f)
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/pixiecore/pixiecore/booters"
 	"github.com/pixiecore/pixiecore/booters/boot"
 	"github.com/pixiecore/pixiecore/protocols/bootfiles"
-	"github.com/pixiecore/pixiecore/protocols/facts"
+	"github.com/pixiecore/pixiecore/protocols/boots"
 	"github.com/pixiecore/pixiecore/protocols/httpboot"
 	"github.com/pixiecore/pixiecore/protocols/netio"
 )
@@ -25,6 +25,7 @@ type site struct {
 	proxy *Server
 	tree  bootfiles.Tree
 	web   *httpboot.Server
+	src   boot.Source
 }
 
 // current is the Source of one snapshot.
@@ -48,15 +49,15 @@ func newSite(t testing.TB, rules ...booters.Rule) *site {
 	}
 	src := current{&boot.Snapshot{Gen: 1, Booter: table, Loaders: map[boot.Firmware][]byte{boot.FirmwareX86PC: []byte("undionly"), boot.FirmwareEFI64: []byte("snponly")}}}
 	s := &site{t: t, proxy: server(t, ProxyDHCP, booter{})}
-	s.proxy.Source = src
+	s.src = src
 	s.forget()
 	return s
 }
 
 // forget makes the servers anew, as a restart does.
 func (s *site) forget() {
-	s.proxy.Facts = facts.New()
-	s.tree = bootfiles.Tree{Source: s.proxy.Source, Tokens: s.proxy.Tokens, Facts: s.proxy.Facts}
+	s.proxy.Boots = &boots.Memory{Source: s.src}
+	s.tree = bootfiles.Tree{Boots: s.proxy.Boots, Tokens: s.proxy.Tokens}
 	s.web = &httpboot.Server{Tree: s.tree, Log: zap.NewNop()}
 }
 
@@ -222,7 +223,8 @@ func TestAStrangerIsNotProbed(t *testing.T) {
 	if got := s.script(file, url.Values{"serial": {"X1"}}); got != "serial" {
 		t.Errorf("with probe: got %q", got)
 	}
-	if got := s.get(file + "&facts=1&serial=Y1"); !strings.Contains(got, `the rule "ignored" ignores`) || !strings.HasSuffix(got, "exit 1\n") {
+	s = newSite(t, serial, ignored)
+	if got := s.get(s.offer(discover(t, "undionly")) + "&facts=1&serial=Y1"); !strings.Contains(got, `the rule "ignored" ignores`) || !strings.HasSuffix(got, "exit 1\n") {
 		t.Errorf("a machine that is ignored after iPXE was loaded: got %q", got)
 	}
 }

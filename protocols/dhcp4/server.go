@@ -15,8 +15,8 @@ import (
 
 	"github.com/pixiecore/pixiecore/booters/boot"
 	"github.com/pixiecore/pixiecore/protocols/bootfiles"
+	"github.com/pixiecore/pixiecore/protocols/boots"
 	"github.com/pixiecore/pixiecore/protocols/events"
-	"github.com/pixiecore/pixiecore/protocols/facts"
 	"github.com/pixiecore/pixiecore/protocols/netio"
 )
 
@@ -69,12 +69,11 @@ type Settings struct {
 type Server struct {
 	Role       Role
 	Conn       netio.Conn
-	Source     boot.Source
+	Boots      *boots.Memory   // decides, for the boot that the machine is in
 	Settings   func() Settings // called once for each request
 	Tokens     boot.TokenKey
 	Interfaces *netio.Interfaces
 	Chains     *Chains
-	Facts      *facts.Table // remembers them for the other servers; nil: nothing is remembered
 	Events     *events.Log
 	Log        *zap.Logger
 }
@@ -149,8 +148,7 @@ type answer struct {
 	datagram netio.Datagram
 	client   Client
 	offering Offering
-	verdict  boot.Verdict
-	gen      uint64
+	decision boots.Decision
 	file     string
 	iface    string
 }
@@ -161,8 +159,8 @@ func (a answer) fields() []zap.Field {
 		zap.String("arch", a.client.Machine.Arch.Name()),
 		zap.Stringer("firmware", a.client.Machine.Firmware),
 		zap.Stringer("stage", a.client.Stage),
-		zap.String("rule", a.verdict.Rule),
-		zap.Uint64("gen", a.gen),
+		zap.String("rule", a.decision.Rule),
+		zap.Uint64("gen", a.decision.Gen()),
 		zap.String("iface", a.iface),
 	}
 	if a.file != "" {
@@ -201,7 +199,6 @@ type request struct {
 	from  netio.Datagram
 	iface netio.Interface
 	set   Settings
-	snap  *boot.Snapshot
 }
 
 // handle decides one request, without waiting for anybody: see answer.later. With
@@ -240,15 +237,16 @@ func (s *Server) handle(ctx context.Context, d netio.Datagram) (answer, error) {
 
 	m := &a.client.Machine
 	arrived(m.Facts, s.Role, s.listener(set), iface, d.Peer.Addr())
-	m.Facts = s.Facts.Heard([6]byte(m.MAC), m.Facts, time.Now())
+	now := time.Now()
+	m.Facts = s.Boots.Heard(boots.Request{
+		MAC: [6]byte(m.MAC), Transaction: req.TransactionID, Program: a.client.program(), Discover: s.Role == ProxyDHCP, Facts: m.Facts,
+	}, now)
 	s.Events.SetFacts([6]byte(m.MAC), events.Facts{Arch: m.Arch.Name(), Firmware: m.Firmware.String(), UUID: m.Facts.UUID})
-	snap := s.Source.Current() // once: one request, one generation
-	a.gen = snap.Gen
-	if a.verdict, err = boot.DecideNow(ctx, snap.Booter, *m); err != nil {
+	if a.decision, err = s.Boots.DecideNow(ctx, *m, now); err != nil {
 		return a, errOperator{err}
 	}
-	r := request{req, d, iface, set, snap}
-	if a.verdict.Ask != nil {
+	r := request{req, d, iface, set}
+	if a.decision.Ask != nil {
 		return s.ask(r, a), nil
 	}
 	return s.reply(r, a)
@@ -259,17 +257,15 @@ func (s *Server) ask(r request, a answer) answer {
 	a.later = func(ctx context.Context) (answer, error) {
 		a.later = nil
 		wait := decideTimeout
-		if w := a.verdict.Wait; w > 0 {
+		if w := a.decision.Wait; w > 0 {
 			wait = min(w, wait)
 		}
 		ctx, cancel := context.WithTimeout(ctx, wait)
 		defer cancel()
-		v, err := a.verdict.Ask(ctx, a.client.Machine)
-		a.verdict.Ask = nil
-		if err != nil {
+		var err error
+		if a.decision, err = s.Boots.Await(ctx, a.decision, a.client.Machine, time.Now()); err != nil {
 			return a, errOperator{err}
 		}
-		a.verdict = v
 		return s.reply(r, a)
 	}
 	return a
@@ -278,12 +274,12 @@ func (s *Server) ask(r request, a answer) answer {
 // reply makes the answer that the verdict asks for.
 func (s *Server) reply(r request, a answer) (answer, error) {
 	m, req, set := &a.client.Machine, r.DHCPv4, r.set
-	a.offering = Strategy(a.client, a.verdict.Action)
+	a.offering = Strategy(a.client, a.decision.Action)
 	switch a.offering {
 	case OfferNothing:
 		return a, errIgnored
 	case OfferLoader, OfferLoaderByHTTP:
-		if len(r.snap.Loaders[m.Firmware]) == 0 {
+		if len(a.decision.Snapshot.Loaders[m.Firmware]) == 0 {
 			return a, errOperator{fmt.Errorf("no loader for %s: `pixiecore check` says where it was looked for and what mends it", m.Firmware)}
 		}
 		if a.client.Stage == StageIPXEWithoutHTTP && !s.Chains.Allow([6]byte(m.MAC), time.Now()) {
@@ -400,10 +396,10 @@ func (s *Server) record(a answer) {
 		kind, phrase = events.BootServer, "boot server answer sent"
 	}
 	s.Log.Info(phrase, append(a.fields(), zap.Stringer("offering", a.offering))...)
-	s.Events.Add([6]byte(a.client.Machine.MAC), events.Event{Kind: kind, Rule: a.verdict.Rule, Gen: a.gen, Detail: a.offering.String()})
-	if n := a.verdict.Notice; n != "" {
+	s.Events.Add([6]byte(a.client.Machine.MAC), events.Event{Kind: kind, Rule: a.decision.Rule, Gen: a.decision.Gen(), Detail: a.offering.String()})
+	if n := a.decision.Notice; n != "" {
 		s.Log.Warn("machine boots all the same", append(a.fields(), zap.String("notice", n))...)
-		s.Events.Add([6]byte(a.client.Machine.MAC), events.Event{Kind: events.Failed, Rule: a.verdict.Rule, Gen: a.gen, Detail: n})
+		s.Events.Add([6]byte(a.client.Machine.MAC), events.Event{Kind: events.Failed, Rule: a.decision.Rule, Gen: a.decision.Gen(), Detail: n})
 	}
 }
 
@@ -412,15 +408,15 @@ func (s *Server) logUnanswered(d netio.Datagram, a answer, err error) {
 	var operator errOperator
 	if errors.As(err, &operator) {
 		s.Log.Warn("request not answered", append(a.fields(), zap.Error(err))...)
-		s.Events.Add([6]byte(a.client.Machine.MAC), events.Event{Kind: events.Failed, Rule: a.verdict.Rule, Gen: a.gen, Detail: err.Error()})
+		s.Events.Add([6]byte(a.client.Machine.MAC), events.Event{Kind: events.Failed, Rule: a.decision.Rule, Gen: a.decision.Gen(), Detail: err.Error()})
 		return
 	}
 	if a.client.Machine.MAC == nil {
 		s.Log.Debug("request not answered", zap.Stringer("peer", d.Peer), zap.String("iface", a.iface), zap.Error(err))
 		return
 	}
-	s.Log.Debug("request not answered", append(a.fields(), zap.Error(err), zap.String("reason", a.verdict.Reason))...)
+	s.Log.Debug("request not answered", append(a.fields(), zap.Error(err), zap.String("reason", a.decision.Reason))...)
 	if errors.Is(err, errIgnored) {
-		s.Events.Add([6]byte(a.client.Machine.MAC), events.Event{Kind: events.Ignored, Rule: a.verdict.Rule, Gen: a.gen, Detail: a.verdict.Reason})
+		s.Events.Add([6]byte(a.client.Machine.MAC), events.Event{Kind: events.Ignored, Rule: a.decision.Rule, Gen: a.decision.Gen(), Detail: a.decision.Reason})
 	}
 }

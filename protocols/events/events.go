@@ -37,10 +37,11 @@ const (
 	Local                  // the machine was told to boot its own disk
 	Ignored                // the machine is not to boot from here
 	Failed                 // something went wrong: the detail says what
+	Moved                  // the boot goes on with another generation than it began with
 )
 
 var kindWords = [...]string{
-	"offered", "boot-server", "loader", "script", "kernel", "initrd", "file", "booting", "local", "ignored", "failed",
+	"offered", "boot-server", "loader", "script", "kernel", "initrd", "file", "booting", "local", "ignored", "failed", "moved",
 }
 
 // String is the fixed word that logs and JSON use.

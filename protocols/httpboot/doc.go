@@ -20,7 +20,7 @@
 // What iPXE reports of the machine decides about this one request: its next script
 // asks for it again. It is remembered for the files of the boot only, which no
 // iPXE may be there to report for. What the machine said in DHCP is looked up in
-// the facts of bootfiles.Tree, and stands where both tell the same.
+// the boots of bootfiles.Tree, and stands where both tell the same.
 //
 // A machine that cannot be given a script is shown why on its screen, by a
 // script. HTTP statuses are for requests that no machine of ours makes.

@@ -8,21 +8,22 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/pixiecore/pixiecore/booters/boot"
-	"github.com/pixiecore/pixiecore/protocols/facts"
+	"github.com/pixiecore/pixiecore/protocols/boots"
 )
 
 // What a machine said in DHCP stands, and what iPXE reports is added to it.
 func TestReportedFacts(t *testing.T) {
 	const a, b = "4c4c4544-0042-3510-8053-b4c04f463433", "4c4c4544-0042-3510-8053-b4c04f463434"
-	heard := facts.New()
-	heard.Heard([6]byte(mac), &boot.Facts{Known: boot.FactUUID | boot.FactCircuitID, UUID: a, CircuitID: "sw1/0/7"}, time.Now())
+	heard := func(m *boots.Memory) {
+		m.Heard(boots.Request{MAC: [6]byte(mac), Discover: true, Facts: &boot.Facts{Known: boot.FactUUID | boot.FactCircuitID, UUID: a, CircuitID: "sw1/0/7"}}, time.Now())
+	}
 	type want struct {
 		Known, UUID, CircuitID, Serial string
 		IPXE                           bool
 	}
 	for _, tc := range []struct {
 		name   string
-		heard  *facts.Table
+		heard  func(*boots.Memory)
 		token  bool
 		report string
 		want   want
@@ -38,7 +39,10 @@ func TestReportedFacts(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := newServer(t, booter{verdict: byArch})
-			s.Tree.Facts = tc.heard
+			if tc.heard != nil {
+				tc.heard(s.Tree.Boots)
+			}
+			before := s.Tree.Boots.Of(mac)
 			q, err := url.ParseQuery("facts=1&platform=efi&buildarch=x86_64&mac=" + url.QueryEscape(mac.String()) + "&" + tc.report)
 			if err != nil {
 				t.Fatal(err)
@@ -54,9 +58,9 @@ func TestReportedFacts(t *testing.T) {
 			if diff := cmp.Diff(tc.want, want{f.Known.String(), f.UUID, f.CircuitID, f.Serial, f.IPXE}); diff != "" {
 				t.Errorf("-want +got\n%s", diff)
 			}
+			if after := s.Tree.Boots.Of(mac); before != nil && (after != before || after.Known != boot.FactUUID|boot.FactCircuitID) {
+				t.Errorf("what is remembered was modified: %+v", after)
+			}
 		})
-	}
-	if f := heard.Of(mac); f.Known != boot.FactUUID|boot.FactCircuitID {
-		t.Errorf("what is remembered was modified: %+v", f)
 	}
 }

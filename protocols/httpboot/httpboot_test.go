@@ -22,6 +22,7 @@ import (
 
 	"github.com/pixiecore/pixiecore/booters/boot"
 	"github.com/pixiecore/pixiecore/protocols/bootfiles"
+	"github.com/pixiecore/pixiecore/protocols/boots"
 	"github.com/pixiecore/pixiecore/protocols/events"
 )
 
@@ -54,7 +55,7 @@ func newServer(t testing.TB, b booter) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Server{Tree: bootfiles.Tree{Source: b, Tokens: key}, Events: events.New(), Log: zap.NewNop()}
+	return &Server{Tree: bootfiles.Tree{Boots: &boots.Memory{Source: b}, Tokens: key}, Events: events.New(), Log: zap.NewNop()}
 }
 
 func (s *Server) token(typ boot.ArchType) string {
@@ -108,7 +109,7 @@ func TestScriptOfABoot(t *testing.T) {
 		{"an unknown one", "arch=7&mac=52:54:00:12:34:56", 400, "missing or invalid arch"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			w := get(t, s, "GET", "/_/ipxe?"+tc.query)
+			w := get(t, newServer(t, booter{verdict: byArch}), "GET", "/_/ipxe?"+tc.query)
 			if w.Code != tc.status || !strings.Contains("\n"+w.Body.String(), "\n"+tc.want+"\n") {
 				t.Errorf("got %d, %s\nwant %d, %s", w.Code, w.Body, tc.status, tc.want)
 			}

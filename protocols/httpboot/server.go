@@ -20,8 +20,8 @@ import (
 
 	"github.com/pixiecore/pixiecore/booters/boot"
 	"github.com/pixiecore/pixiecore/protocols/bootfiles"
+	"github.com/pixiecore/pixiecore/protocols/boots"
 	"github.com/pixiecore/pixiecore/protocols/events"
-	"github.com/pixiecore/pixiecore/protocols/facts"
 	"github.com/pixiecore/pixiecore/protocols/netio"
 )
 
@@ -127,7 +127,10 @@ func (s *Server) machine(q url.Values) (m boot.Machine, id bootfiles.Machine, er
 		if id.MAC, err = net.ParseMAC(q.Get("mac")); err != nil || len(id.MAC) != 6 {
 			return m, id, errRequest{http.StatusBadRequest, "missing or invalid mac"}
 		}
-		m.MAC, m.Facts = id.MAC, s.Tree.Facts.Of(id.MAC)
+		if q.Get("facts") == "1" {
+			s.Tree.Boots.Script(id.MAC, time.Now())
+		}
+		m.MAC, m.Facts = id.MAC, s.Tree.Boots.Of(id.MAC)
 		if m.Facts == nil {
 			// Another DHCP server sent the machine here: all that is known of
 			// its boot is that iPXE does it.
@@ -169,7 +172,7 @@ func reported(q url.Values, dhcp *boot.Facts) *boot.Facts {
 		{boot.FactSerial, &f.Serial, "serial"}, {boot.FactManufacturer, &f.Manufacturer, "manufacturer"}, {boot.FactProduct, &f.Product, "product"},
 		{boot.FactAsset, &f.Asset, "asset"}, {boot.FactHostname, &f.Hostname, "hostname"},
 	} {
-		if text := facts.Text(q.Get(said.key)); text != "" {
+		if text := boots.Text(q.Get(said.key)); text != "" {
 			f.Known |= said.fact
 			*said.to = text
 		}
@@ -211,61 +214,47 @@ func (s *Server) script(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	mac := [6]byte(m.MAC)
-	s.Tree.Facts.Report(mac, m.Facts)
 	s.Events.SetFacts(mac, events.Facts{
 		Arch: m.Arch.Name(), Firmware: m.Firmware.String(), UUID: q.Get("uuid"), Serial: q.Get("serial"),
 		Manufacturer: q.Get("manufacturer"), Product: q.Get("product"), Asset: q.Get("asset"),
 		Hostname: q.Get("hostname"), IP: q.Get("ip"),
 	})
 
-	snap := s.Tree.Source.Current() // once: one request, one generation
 	ctx, cancel := context.WithTimeout(r.Context(), decideTimeout)
 	defer cancel()
-	v, err := boot.Decide(ctx, snap.Booter, m)
+	d, err := s.Tree.Boots.Decide(ctx, m, time.Now())
 	log := s.Log.With(zap.Stringer("mac", m.MAC), zap.String("arch", m.Arch.Name()), zap.Stringer("firmware", m.Firmware),
-		zap.String("rule", v.Rule), zap.Uint64("gen", snap.Gen))
+		zap.String("rule", d.Rule), zap.Uint64("gen", d.Snapshot.Gen))
 	body, kind := "", events.Script
 	switch {
 	case err != nil:
-	case v.Action == boot.Boot:
-		notice := v.Notice
+	case d.Action == boot.Boot:
+		notice := d.Notice
 		if m.Firmware == boot.FirmwareX86PC && q.Get("cpu") == "unknown" {
 			notice = strings.TrimPrefix(notice+"; this iPXE cannot ask the CPU, so the machine counts as ia32", "; ")
 		}
 		var spec *boot.Spec
-		if spec, err = v.SpecFor(m, base(r)); err == nil {
+		if spec, err = d.SpecFor(m, base(r)); err == nil {
 			body, err = bootfiles.Boot(base(r), spec, m.MAC, notice)
 		}
-	case v.Action == boot.Local:
+	case d.Action == boot.Local:
 		body, kind = bootfiles.LocalDisk(m.Firmware), events.Local
 	default:
-		body, kind = bootfiles.Leave(ignored(m, v)), events.Ignored
+		body, kind = bootfiles.Leave(d.Refusal(m)), events.Ignored
 	}
 	if err != nil {
 		log.Warn("script not made", zap.Error(err))
-		s.Events.Add(mac, events.Event{Kind: events.Failed, Rule: v.Rule, Gen: snap.Gen, Detail: err.Error()})
+		s.Events.Add(mac, events.Event{Kind: events.Failed, Rule: d.Rule, Gen: d.Snapshot.Gen, Detail: err.Error()})
 		text(w, bootfiles.Screen(base(r), id, "no script for this machine: "+err.Error()))
 		return
 	}
 	text(w, body)
-	if v.Notice != "" {
-		log.Warn("machine boots all the same", zap.String("notice", v.Notice))
-		s.Events.Add(mac, events.Event{Kind: events.Failed, Rule: v.Rule, Gen: snap.Gen, Detail: v.Notice})
+	if d.Notice != "" {
+		log.Warn("machine boots all the same", zap.String("notice", d.Notice))
+		s.Events.Add(mac, events.Event{Kind: events.Failed, Rule: d.Rule, Gen: d.Snapshot.Gen, Detail: d.Notice})
 	}
-	log.Info("script sent", zap.Stringer("action", v.Action), zap.String("boot", v.Boot))
-	s.Events.Add(mac, events.Event{Kind: kind, Rule: v.Rule, Gen: snap.Gen, Detail: v.Boot})
-}
-
-// ignored says on the machine's screen why it is sent away.
-func ignored(m boot.Machine, v boot.Verdict) string {
-	who := fmt.Sprintf("%s (%s, %s)", m.MAC, m.Arch.Name(), m.Firmware)
-	if v.Reason != "" {
-		return who + " is not booted: " + v.Reason
-	}
-	if v.Rule != "" {
-		return fmt.Sprintf("the rule %q ignores %s", v.Rule, who)
-	}
-	return "no rule of the server boots " + who
+	log.Info("script sent", zap.Stringer("action", d.Action), zap.String("boot", d.Boot))
+	s.Events.Add(mac, events.Event{Kind: kind, Rule: d.Rule, Gen: d.Snapshot.Gen, Detail: d.Boot})
 }
 
 // text answers with an iPXE script.
@@ -285,7 +274,7 @@ func (s *Server) file(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "missing name", http.StatusBadRequest)
 		return
 	}
-	snap := s.Tree.Source.Current()
+	snap := s.Tree.Boots.Source.Current()
 	f, size, err := boot.OpenFile(r.Context(), snap.Booter, boot.ID(id))
 	if err != nil {
 		if r.Context().Err() != nil {
@@ -367,7 +356,7 @@ func (s *Server) fileEvent(q url.Values, gen uint64, kind events.Kind, detail st
 func (s *Server) booting(w http.ResponseWriter, r *http.Request) {
 	text(w, "# Booting\n")
 	if mac, err := net.ParseMAC(r.URL.Query().Get("mac")); err == nil && len(mac) == 6 {
-		gen := s.Tree.Source.Current().Gen
+		gen := s.Tree.Boots.Source.Current().Gen
 		s.Log.Info("machine boots", zap.Stringer("mac", mac), zap.Uint64("gen", gen))
 		s.Events.Add([6]byte(mac), events.Event{Kind: events.Booting, Gen: gen})
 	}

@@ -1,0 +1,445 @@
+package boots
+
+import (
+	"container/list"
+	"context"
+	"fmt"
+	"hash/maphash"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/pixiecore/pixiecore/booters/boot"
+	"github.com/pixiecore/pixiecore/protocols/events"
+)
+
+const (
+	// MaxMachines is how many machines a Memory remembers.
+	MaxMachines = 16384
+	// MaxGenerations is how many generations boots may hang on at a time, the
+	// current one included.
+	MaxGenerations = 8
+	// MaxBoot is how long a boot lasts at most.
+	MaxBoot = 2 * time.Hour
+	// SameBoot is how long after a boot began a request of iPXE belongs to it.
+	SameBoot = 10 * time.Minute
+	// MaxText is the length of a text in bytes.
+	MaxText = 255
+
+	// retransmits is how long after the last DISCOVER one of the same
+	// transaction is a repetition. A ROM gives up after a minute (PXE 2.1 §2.2.3).
+	retransmits = 2 * time.Minute
+	// sweepEvery is how often boots that are over are looked for.
+	sweepEvery = 10 * time.Minute
+	// maxFiles is how many files that a boot has begun to fetch are remembered.
+	maxFiles = 64
+)
+
+// A MAC is a machine's Ethernet address.
+type MAC = [6]byte
+
+// A Program is which of the programs of a boot sends a request, in the order in
+// which they run.
+type Program uint8
+
+const (
+	Firmware    Program = iota // the ROM's own PXE, or UEFI HTTP Boot
+	LimitedIPXE                // an iPXE that cannot load by HTTP
+	IPXE                       // an iPXE that can
+	Chained                    // one that says by its user class that we started it
+)
+
+// A Request is what a DHCP request tells of the boot that it belongs to.
+type Request struct {
+	MAC         MAC
+	Transaction [4]byte
+	Program     Program
+	// Discover is false for a request on the boot server's port, which begins
+	// no boot if there is one.
+	Discover bool
+	// Facts must not be modified afterwards.
+	Facts *boot.Facts
+}
+
+// A Memory is safe for concurrent use. Source must be set.
+type Memory struct {
+	Source boot.Source
+	// Held says in a clause why nobody is to boot by the rule at the moment, for
+	// the machine's screen; empty: it is not on hold. The name is empty where no
+	// rule decides. Nil: nothing is on hold, ever.
+	Held func(rule string) string
+	// Events are told of a boot that cannot go on as it began; nil: nobody is.
+	Events *events.Log
+
+	mu          sync.Mutex
+	machines    map[MAC]*list.Element // of *machine
+	recent      list.List             // the machine that was heard or asked for last is in front
+	generations map[uint64]int        // how many boots hang on each
+	swept       time.Time
+	seed        maphash.Seed
+}
+
+// A machine is one with the boot that it is in. Another boot is another machine.
+type machine struct {
+	mac      MAC
+	began    time.Time
+	heard    time.Time // the last request of transaction
+	first    Program   // that the boot began with
+	last     Program
+	transact [4]byte
+	facts    *boot.Facts // nil: no DHCP request of this boot is known
+
+	snap     *boot.Snapshot // that verdict is of; nil: nothing is fixed
+	verdict  boot.Verdict
+	lost     uint64       // the generation that had to be given up; 0: none
+	reported boot.Machine // with a MAC: what iPXE reported
+	files    []uint64     // hashes of their names
+}
+
+// Heard takes a DHCP request that came at the time of now, begins a boot if it is
+// the first of one, and returns the facts to go by: those of the boot. A request
+// that cannot tell all of boot.DHCPFacts but the UUID, as one on the boot server's
+// port, replaces none that could, and is replaced by any that can.
+func (m *Memory) Heard(r Request, now time.Time) *boot.Facts {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	const whole = boot.DHCPFacts &^ boot.FactUUID
+	b := m.of(r.MAC, now)
+	if b == nil || !b.continues(r, now) {
+		b = m.begin(r.MAC, now)
+		b.first = r.Program
+	}
+	if b.facts == nil || !b.facts.Knows(whole) && r.Facts.Knows(whole) {
+		b.facts = r.Facts
+	}
+	if r.Discover {
+		b.transact, b.heard, b.last = r.Transaction, now, r.Program
+	}
+	return b.facts
+}
+
+// continues reports whether the request belongs to the boot.
+func (b *machine) continues(r Request, now time.Time) bool {
+	switch {
+	case !r.Discover:
+		return true
+	case r.Transaction == b.transact && r.Program == b.last && now.Sub(b.heard) < retransmits:
+		return true
+	case r.Program == Firmware || now.Sub(b.began) >= SameBoot:
+		return false
+	default:
+		return r.Program > b.first || r.Program == Chained
+	}
+}
+
+// Script begins a boot of a machine that comes for its script unannounced:
+// another DHCP server has sent it. Nothing happens where a DHCP request of it is
+// known, or for what is no Ethernet address.
+func (m *Memory) Script(mac net.HardwareAddr, now time.Time) {
+	if len(mac) != len(MAC{}) {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if b := m.of(MAC(mac), now); b == nil || b.facts == nil {
+		m.begin(MAC(mac), now).first = IPXE
+	}
+}
+
+// Of is what the machine said in DHCP; nil where that is not known. It must not
+// be modified.
+func (m *Memory) Of(mac net.HardwareAddr) *boot.Facts {
+	if len(mac) != len(MAC{}) {
+		return nil
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if b := m.of(MAC(mac), time.Time{}); b != nil {
+		return b.facts
+	}
+	return nil
+}
+
+// Reported is the machine as it was when it was last decided for with all that
+// iPXE reports, in the boot that it is in.
+func (m *Memory) Reported(mac net.HardwareAddr) (boot.Machine, bool) {
+	if len(mac) != len(MAC{}) {
+		return boot.Machine{}, false
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	b := m.of(MAC(mac), time.Time{})
+	if b == nil {
+		return boot.Machine{}, false
+	}
+	return b.reported, b.reported.MAC != nil
+}
+
+// A Decision is the Verdict for a machine at one stage of its boot, with the
+// generation that it is of. boot.Ignore is a refusal: see Refusal.
+type Decision struct {
+	boot.Verdict
+	Snapshot *boot.Snapshot
+
+	of *machine // for Await
+}
+
+// Gen is the generation; 0 where nothing was decided.
+func (d Decision) Gen() uint64 {
+	if d.Snapshot == nil {
+		return 0
+	}
+	return d.Snapshot.Gen
+}
+
+// Refusal says in one line why a machine is sent away.
+func (d Decision) Refusal(m boot.Machine) string {
+	who := fmt.Sprintf("%s (%s, %s)", m.MAC, m.Arch.Name(), m.Firmware)
+	switch {
+	case d.Reason != "":
+		return who + " is not booted: " + d.Reason
+	case d.Rule != "":
+		return fmt.Sprintf("the rule %q ignores %s", d.Rule, who)
+	default:
+		return "no rule of the server boots " + who
+	}
+}
+
+// Decide says what is to become of a machine that asks at the time of now: what
+// was fixed for its boot, unless the current table ignores it, or its rule is on
+// hold. Where nothing is fixed yet, it is what the current table says, which from
+// now on is fixed if it is to boot. The error is that of the Booter; the Decision
+// tells the rule, where one is known.
+func (m *Memory) Decide(ctx context.Context, asks boot.Machine, now time.Time) (Decision, error) {
+	d, err := m.DecideNow(ctx, asks, now)
+	if err != nil || d.Ask == nil {
+		return d, err
+	}
+	return m.Await(ctx, d, asks, now)
+}
+
+// DecideNow is Decide as far as it goes without waiting (boot.DecideNow): the
+// Decision may have an Ask, and is then for Await.
+func (m *Memory) DecideNow(ctx context.Context, asks boot.Machine, now time.Time) (Decision, error) {
+	cur := m.Source.Current() // once: one request, one generation
+	d := m.recall(asks, cur, now)
+	var err error
+	switch {
+	case d.Snapshot == nil:
+		d.Snapshot = cur
+		if d.Verdict, err = boot.DecideNow(ctx, cur.Booter, asks); err == nil {
+			d = m.fix(d, asks, now)
+		}
+	case d.Snapshot.Gen != cur.Gen:
+		// Who would have to be asked for the last word is not: the table boots it.
+		if v, err := boot.DecideNow(ctx, cur.Booter, asks); err == nil && v.Action == boot.Ignore {
+			d.Verdict, d.Snapshot = v, cur
+		}
+	}
+	return m.unlessHeld(d, err)
+}
+
+// Await waits for whoever has the last word on d, which DecideNow has returned for
+// the same machine.
+func (m *Memory) Await(ctx context.Context, d Decision, asks boot.Machine, now time.Time) (Decision, error) {
+	v, err := d.Ask(ctx, asks)
+	if err != nil {
+		d.Ask = nil
+		return m.unlessHeld(d, err)
+	}
+	d.Verdict = v
+	return m.unlessHeld(m.fix(d, asks, now), nil)
+}
+
+// unlessHeld refuses what is on hold.
+func (m *Memory) unlessHeld(d Decision, err error) (Decision, error) {
+	if m.Held != nil {
+		if why := m.Held(d.Rule); why != "" {
+			d.Verdict = boot.Verdict{Action: boot.Ignore, Rule: d.Rule, Pos: d.Pos, Reason: why}
+			return d, nil
+		}
+	}
+	return d, err
+}
+
+// settled reports whether nothing that the machine may still say can change v. A
+// Booter that is no Decider has no word for what it does not know yet, so that it
+// is asked again until iPXE has reported.
+func settled(b boot.Booter, m boot.Machine, v boot.Verdict) bool {
+	_, decides := b.(boot.Decider)
+	return (v.Action == boot.Boot || v.Action == boot.Local) && v.Ask == nil && (decides || m.Probed)
+}
+
+// recall finds the boot that a machine is in, or begins one, and what is fixed
+// for it.
+func (m *Memory) recall(asks boot.Machine, cur *boot.Snapshot, now time.Time) Decision {
+	if len(asks.MAC) != len(MAC{}) {
+		return Decision{}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	b := m.of(MAC(asks.MAC), now)
+	if b == nil {
+		b = m.begin(MAC(asks.MAC), now)
+	}
+	if asks.Probed {
+		b.reported = asks
+	}
+	if b.lost != 0 {
+		m.Events.Add(b.mac, events.Event{Kind: events.Moved, Gen: cur.Gen, Detail: fmt.Sprintf("began with generation %d, which is too old to be kept", b.lost)})
+		b.lost = 0
+	}
+	return Decision{b.verdict, b.snap, b}
+}
+
+// fix keeps d for the rest of the boot, if it is settled. The result is what holds:
+// another request may have been faster.
+func (m *Memory) fix(d Decision, asks boot.Machine, now time.Time) Decision {
+	b := d.of
+	if b == nil || !settled(d.Snapshot.Booter, asks, d.Verdict) {
+		return d
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if e, ok := m.machines[b.mac]; !ok || e.Value != b {
+		return d // of a boot that is over
+	}
+	if b.snap != nil {
+		return Decision{b.verdict, b.snap, b}
+	}
+	b.snap, b.verdict = d.Snapshot, d.Verdict
+	if m.generations == nil {
+		m.generations = map[uint64]int{}
+	}
+	m.generations[d.Snapshot.Gen]++
+	if len(m.generations) > MaxGenerations {
+		m.sweep(now)
+	}
+	for len(m.generations) > MaxGenerations {
+		m.giveUp()
+	}
+	return d
+}
+
+// giveUp lets go of the oldest generation. The caller holds m.mu.
+func (m *Memory) giveUp() {
+	var oldest uint64
+	for gen := range m.generations {
+		if oldest == 0 || gen < oldest {
+			oldest = gen
+		}
+	}
+	for e := m.recent.Front(); e != nil; e = e.Next() {
+		if b := e.Value.(*machine); b.snap != nil && b.snap.Gen == oldest {
+			m.release(b)
+			b.lost = oldest
+		}
+	}
+}
+
+// sweep lets go of boots that are over. The caller holds m.mu.
+func (m *Memory) sweep(now time.Time) {
+	m.swept = now
+	for e := m.recent.Front(); e != nil; e = e.Next() {
+		if b := e.Value.(*machine); now.Sub(b.began) >= MaxBoot {
+			m.release(b)
+		}
+	}
+}
+
+// release unfixes a boot. The caller holds m.mu.
+func (m *Memory) release(b *machine) {
+	if b.snap == nil {
+		return
+	}
+	if m.generations[b.snap.Gen]--; m.generations[b.snap.Gen] == 0 {
+		delete(m.generations, b.snap.Gen)
+	}
+	b.snap, b.verdict = nil, boot.Verdict{}
+}
+
+// of finds a machine and moves it to the front. A boot that has lasted too long
+// is over at now, unless that is zero; what the machine has said stays, since
+// nothing else will say it. The caller holds m.mu.
+func (m *Memory) of(mac MAC, now time.Time) *machine {
+	if len(m.generations) > 1 && now.Sub(m.swept) >= sweepEvery {
+		m.sweep(now)
+	}
+	e, ok := m.machines[mac]
+	if !ok {
+		return nil
+	}
+	m.recent.MoveToFront(e)
+	b := e.Value.(*machine)
+	if now.Sub(b.began) >= MaxBoot {
+		m.release(b)
+		b.began = now
+	}
+	return b
+}
+
+// begin begins a boot. The caller holds m.mu.
+func (m *Memory) begin(mac MAC, now time.Time) *machine {
+	b := &machine{mac: mac, began: now, heard: now}
+	if e, ok := m.machines[mac]; ok {
+		m.release(e.Value.(*machine))
+		e.Value = b
+		m.recent.MoveToFront(e)
+		return b
+	}
+	if m.machines == nil {
+		m.machines = map[MAC]*list.Element{}
+		m.seed = maphash.MakeSeed()
+	}
+	if m.recent.Len() >= MaxMachines {
+		oldest := m.recent.Back()
+		m.release(oldest.Value.(*machine))
+		delete(m.machines, oldest.Value.(*machine).mac)
+		m.recent.Remove(oldest)
+	}
+	m.machines[mac] = m.recent.PushFront(b)
+	return b
+}
+
+// Fetches notes that the machine's boot has begun to fetch a file.
+func (m *Memory) Fetches(mac MAC, name string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	b := m.of(mac, time.Time{})
+	if b == nil {
+		return
+	}
+	h := maphash.String(m.seed, name)
+	if slices.Contains(b.files, h) {
+		return
+	}
+	if len(b.files) == maxFiles {
+		b.files = slices.Delete(b.files, 0, 1)
+	}
+	b.files = append(b.files, h)
+}
+
+// Fetched reports whether the boot has begun to fetch it, as far as that is
+// remembered.
+func (m *Memory) Fetched(mac MAC, name string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	b := m.of(mac, time.Time{})
+	return b != nil && slices.Contains(b.files, maphash.String(m.seed, name))
+}
+
+// Text makes a client's text fit for a fact: what prints of its first MaxText
+// bytes, without spaces at either end. It does not keep s in memory.
+func Text(s string) string {
+	// It is cut before it is looked at, so that the cost is bounded too.
+	return strings.Clone(strings.TrimSpace(strings.Map(func(r rune) rune {
+		if r == utf8.RuneError || !unicode.IsPrint(r) {
+			return -1
+		}
+		return r
+	}, s[:min(len(s), MaxText)])))
+}

@@ -1,0 +1,54 @@
+// Package boots remembers the boot that each machine is in: what it said in DHCP,
+// what was decided for it, and what iPXE reported. All servers ask it, so that a
+// boot has one verdict from the first DISCOVER to the last file.
+//
+//	           ROM's DISCOVER      4011, TFTP, iPXE's DHCP, scripts, files     next DISCOVER, or MaxBoot
+//	               │                          │                                     │
+//	               ▼                          ▼                                     ▼
+//	dhcp4 ── Heard: a boot begins ──▶ Decide, Decide, … ─────────────────────▶ it is over
+//	                                     │
+//	   first without an unknown: rule, boot and generation are fixed, and every later one gets them;
+//	   each is asked of the current table and of the holds too, which can refuse it, and nothing else
+//
+// # Decisions
+//
+// A boot begins with its firmware's DISCOVER. It is told from a retransmit by the
+// transaction (RFC 2131 §4.1), as far as that goes: there are ROMs that make it of
+// their MAC address, so that a DISCOVER after iPXE's, or long after the last one,
+// begins a boot whatever its transaction is. iPXE's request within SameBoot belongs
+// to the boot, and brings other classes from the same machine; it changes nothing,
+// so that a rule on them means the same at each stage. Where the firmware is an
+// iPXE, its first request begins the boot, and another iPXE's with more abilities,
+// or our user class, belong to it. A machine whose DHCP requests do not come here
+// begins its boot with its script (Script).
+//
+// The boot of each MAC address is its own: two interfaces of one machine, with
+// one UUID, are two boots.
+//
+// What decides is a Verdict, whose Render may hang on the configuration that it
+// came from. So a boot keeps its Snapshot: the whole table of a generation stays in
+// memory while a boot of it goes on. To hold only a rendered Spec was refused,
+// since scripts and files are rendered for facts that only iPXE tells, after the
+// verdict. The cost is bounded by MaxGenerations: with more, the boots of the
+// oldest go on with the current table, and an event says so to whom it concerns.
+// A table of 10,000 rules has about 9 MB, a machine that is remembered 0.5 to 3 kB
+// (BenchmarkMemory).
+//
+// "Ignore" is not fixed, nor is "ask iPXE". A machine that is ignored and asks
+// again gets what the table says by then: that is what the operator waits for who
+// has just added its rule. A boot that is refused keeps its verdict too, and goes on
+// with it after `resume`.
+//
+// An error of the current table (an inventory that is down) refuses nothing: what
+// is fixed was decided without it.
+//
+// Beside the token in a boot file's name, which carries what cannot be done without
+// (MAC and architecture type), this is all that servers remember. What is lost with
+// it, by a restart or by eviction, the machine tells again: its loader is served all
+// the same, by the current table, and iPXE's own DHCP request brings its facts back.
+// So nothing is written to disk.
+//
+// A MAC address costs its sender nothing, so the memory has a bound, MaxMachines,
+// and forgets the machine that was silent longest. A flood of invented addresses
+// costs real machines no more than what a restart does.
+package boots
