@@ -14,7 +14,7 @@ RACE := $(if $(shell command -v gcc 2>/dev/null),-race)
 FUZZTIME ?= 30s
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test unit e2e lint bench fuzz firmware clean pixiecore
+.PHONY: help build docs run test unit e2e lint bench fuzz firmware clean pixiecore
 
 help: ## print this
 	@echo 'make TARGET, where TARGET is one of'
@@ -28,6 +28,9 @@ pixiecore:
 
 firmware: ## stage Debian's iPXE binaries, to be embedded by the next build
 	packaging/firmware/stage
+
+docs: ## write docs/language.md and the manual pages anew
+	$(GO) generate ./daemon/cli/docs
 
 run: ## stage what is missing, build, and serve the built-in screen (needs root)
 	@[ -n '$(ROOT)' ] || { echo 'The ports of DHCP and TFTP need root: sudo make run' >&2; exit 2; }

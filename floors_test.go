@@ -40,6 +40,7 @@ var floors = []floor{
 	// The control socket tells the document that the status listener tells.
 	{"daemon/control", []string{"booters/...", "config/...", "protocols/...", "systemd", "daemon/status"}},
 	{"daemon/pixiecore", []string{"daemon/cli"}},
+	{"daemon/cli/docs", []string{"daemon/cli", "config"}},
 	// The status document holds machines of protocols/events, which status shows;
 	// snippet names the loaders as protocols/bootfiles does.
 	{"daemon/cli", []string{"daemon/...", "config", "booters", "booters/boot", "protocols/events", "protocols/bootfiles", "protocols/pxeclient"}},
@@ -54,7 +55,7 @@ var exclusive = map[string]string{
 	"github.com/zclconf/go-cty":    "config/...",
 	"github.com/fsnotify/fsnotify": "daemon",
 	"github.com/coreos/go-systemd": "systemd",
-	"github.com/spf13/cobra":       "daemon/cli",
+	"github.com/spf13/cobra":       "daemon/cli/...",
 }
 
 func matches(pattern, pkg string) bool {

@@ -199,12 +199,12 @@ var functionTable = []Function{
 	{"csvdecode", "formats", "csvdecode(text)", "Reads a table, whose first line names the columns, as a list of maps.", `csvdecode("name,role\ndb1,db\n")`, `[{ name = "db1", role = "db" }]`},
 	{"base64encode", "formats", "base64encode(text)", "Writes a text in base64.", `base64encode("a")`, `"YQ=="`},
 	{"base64decode", "formats", "base64decode(text)", "Reads base64, which must hold a text in UTF-8.", `base64decode("YQ==")`, `"a"`},
-	{"sha256", "formats", "sha256(text)", "Is the SHA-256 digest of a text, in hexadecimal.", `sha256("a")`, `"ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"`},
+	{"sha256", "formats", "sha256(text)", "Is the SHA-256 digest of a text, in hexadecimal.", `substr(sha256("a"), 0, 8)`, `"ca978112"`},
 
 	{"cidrhost", "networks", "cidrhost(network, number)", "Is an address of a network; a negative number counts from its end.", `cidrhost("192.0.2.0/24", 7)`, `"192.0.2.7"`},
 	{"cidrsubnet", "networks", "cidrsubnet(network, bits, number)", "Is one of the networks whose prefix is so many bits longer.", `cidrsubnet("192.0.2.0/24", 2, 1)`, `"192.0.2.64/26"`},
 
-	{"file", "files and environment", "file(path)", "Is the text of a file. The path counts from the folder of the configuration file.", `file("hosts.csv")`, `"name,mac,boot\ndb1,52:54:00:aa:00:01,trixie\nweb1,52:54:00:aa:00:02,bookworm\n"`},
+	{"file", "files and environment", "file(path)", "Is the text of a file. The path counts from the folder of the configuration file.", `length(csvdecode(file("hosts.csv")))`, `2`},
 	{"fileexists", "files and environment", "fileexists(path)", "Says whether there is a file.", `fileexists("hosts.txt")`, `false`},
 	{"templatefile", "files and environment", "templatefile(path, values)", "Renders a file with `${NAME}`, `%{ if … }` and `%{ for … }`, which knows nothing but the values that it is given.", `templatefile("motd.tmpl", { name = "db1" })`, `"This is db1.\n"`},
 	{"env", "files and environment", "env(name)", "Is a variable in the environment of the pixiecore process. One that is not set is an error, so write `try(env(\"NAME\"), \"…\")`.", `try(env("PIXIECORE_UNSET"), "none")`, `"none"`},

@@ -34,7 +34,10 @@ func resumeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "resume [RULE]",
 		Short: "End what hold began: of one rule, or all of it",
-		Args:  cobra.MaximumNArgs(1),
+		Long: `Make the running daemon answer again: the machines of one rule, or, without RULE,
+everybody, whatever was on hold. Machines that gave up in the meantime ask again
+at their next start. What is still on hold is printed.`,
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			holds, err := control.NewClient(socket).Resume(cmd.Context(), first(args))
 			return told(cmd, holds, err)
