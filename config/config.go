@@ -21,6 +21,7 @@ type Config struct {
 	Loaders   Loaders            // the ipxe block: absolute paths of what replaces the built-in loaders
 	Log       Log                // what to log, and how
 	URLKey    string             // the url_key block: the absolute path of the key for addresses; empty: this host's own
+	Reload    Reload             // the reload block: which edits are served without being asked to
 	StateDir  string             // the state block: the absolute path for what outlives the process; empty: the caller's choice
 	Files     []string           // the absolute paths that were read, the first of them Load's: see ReadFile
 }
@@ -107,6 +108,29 @@ type Log struct {
 	Level  LogLevel  // LogInfo unless set
 	Format LogFormat // LogAuto unless set
 }
+
+// The words for the mode of a reload block.
+const (
+	reloadWatch  = "watch"
+	reloadManual = "manual"
+)
+
+// Reload is the reload block: what becomes of an edit of the file that nobody
+// has asked to be served.
+type Reload struct {
+	Manual     bool  // mode = "manual": it is told of, and not served
+	MaxChanged Limit // of the machines that would boot something else
+	MaxRemoved Limit // of those that would boot nothing from here any more
+}
+
+// A Limit is the most that is allowed. The zero Limit allows everything.
+type Limit struct {
+	Set  bool
+	Most int // from 0
+}
+
+// Exceeded reports whether n is more than is allowed.
+func (l Limit) Exceeded(n int) bool { return l.Set && n > l.Most }
 
 // maxFile bounds a file in bytes, and so what a function reads; maxTokens bounds
 // what is parsed. A table of a hundred thousand machines has a third of it.

@@ -164,6 +164,9 @@ func dump(t *testing.T, cfg *Config) string {
 	if cfg.StateDir != "" {
 		fmt.Fprintf(&b, "state: %s\n", cfg.StateDir)
 	}
+	if cfg.Reload != (Reload{}) {
+		fmt.Fprintf(&b, "reload: %+v\n", cfg.Reload)
+	}
 	if cfg.URLKey != "" {
 		fmt.Fprintf(&b, "URL key: %s\n", cfg.URLKey)
 	}

@@ -156,6 +156,7 @@ func (d *decoder) decode(names []string) {
 	each("listener", d.listener)
 	each("ipxe", d.ipxe)
 	each("log", d.log)
+	each("reload", d.reload)
 	each("state", d.state)
 	each("url_key", d.urlKey)
 	each("machine", d.machine)
@@ -450,6 +451,31 @@ func (d *decoder) log(b *hclsyntax.Block) {
 	}
 	if w, ok := s.word(body.Attributes["format"], logSchema.attribute("format").Words); ok {
 		d.cfg.Log.Format = LogFormat(w)
+	}
+}
+
+// reload is about edits of the file while it is watched. The limits are those of
+// such an edit, so they would be inert beside mode = "manual", which serves none.
+func (d *decoder) reload(b *hclsyntax.Block) {
+	if !d.single(b, "in a file") {
+		return
+	}
+	body, s := d.names(&reloadSchema, b.Body), d.in(b.TypeRange)
+	if w, ok := s.word(body.Attributes["mode"], reloadSchema.attribute("mode").Words); ok {
+		d.cfg.Reload.Manual = w == reloadManual
+	}
+	for name, to := range map[string]*Limit{"max_changed": &d.cfg.Reload.MaxChanged, "max_removed": &d.cfg.Reload.MaxRemoved} {
+		a := body.Attributes[name]
+		if a == nil {
+			continue
+		}
+		if d.cfg.Reload.Manual {
+			d.errorf(a.NameRange, sumNotHere, "%s has no effect beside mode = %q, by which no edit is served until it is asked for. Leave one of the two out.", name, reloadManual)
+			continue
+		}
+		if n, ok := s.count(a, "a number of machines"); ok {
+			*to = Limit{Set: true, Most: n}
+		}
 	}
 }
 

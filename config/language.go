@@ -10,7 +10,7 @@ import (
 // they are explained.
 var blocks = []*Block{
 	&fileSchema, &listenerSchema, &localsSchema, &bootSchema, &machineSchema, &ruleSchema, &matchSchema, &notSchema, &anySchema,
-	&testSchema, &ipxeSchema, &logSchema, &stateSchema, &urlKeySchema,
+	&testSchema, &ipxeSchema, &logSchema, &reloadSchema, &stateSchema, &urlKeySchema,
 }
 
 // block is the one of that name, or nil.
@@ -30,8 +30,8 @@ var fileSchema = Block{
 		{Name: "include", Type: TypeTexts, Example: `["conf.d/*.hcl", "machines.hcl"]`,
 			Doc: "More files that take part: paths, or patterns with `*`, `?` and `[…]` in the last element. Rules in them stand where the `include` does, and a file takes part once however often it is named. A pattern may match nothing."},
 	},
-	Blocks: []string{"listener", "boot", "rule", "ipxe", "locals", "log", "machine", "state", "test", "url_key"},
-	Later:  []string{"assets", "cache", "reload", "secure_boot"},
+	Blocks: []string{"listener", "boot", "rule", "ipxe", "locals", "log", "machine", "reload", "state", "test", "url_key"},
+	Later:  []string{"assets", "cache", "secure_boot"},
 }
 
 var listenerSchema = Block{
@@ -245,6 +245,21 @@ var logSchema = Block{
 			Doc: "The least that is logged. `debug` also says what was not answered, and why."},
 		{Name: "format", Type: TypeText, Default: "`auto`", Words: []string{string(LogAuto), string(LogConsole), string(LogJSON)}, Example: `"json"`,
 			Doc: "How a line is written. `auto` is `console` on a terminal and `json` elsewhere."},
+	},
+}
+
+var reloadSchema = Block{
+	Name: "reload",
+	Doc: "Which edits of the file are served without being asked for. One beyond these limits is held: everything goes on as before, also across a restart, until `pixiecore reload` or SIGHUP applies it, " +
+		"or a later edit is within them. The limits are those of the configuration that is served. Counted are the machines of the inventory and those seen in the last 30 days.",
+	Example: "reload {\n  max_changed = 20\n  max_removed = 0\n}\n",
+	Attributes: []Attribute{
+		{Name: "mode", Type: TypeText, Default: "watch", Words: []string{reloadWatch, reloadManual}, Example: `"manual"`,
+			Doc: "`watch` serves edits by itself, within the limits; `manual` serves none by itself, and takes no limit beside it."},
+		{Name: "max_changed", Type: TypeNumber, Default: "any number", Example: "20",
+			Doc: "The most machines for which an edit may change what they boot. One of which that is not known counts if any of what may come of it differs."},
+		{Name: "max_removed", Type: TypeNumber, Default: "any number", Example: "0",
+			Doc: "The most machines which an edit may leave without anything to boot from here."},
 	},
 }
 

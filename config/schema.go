@@ -53,6 +53,7 @@ const (
 	TypeText      Type = "text"
 	TypeTexts     Type = "texts" // one, or a list of them
 	TypeBool      Type = "bool"
+	TypeNumber    Type = "number"    // a whole one, from 0
 	TypeMap       Type = "map"       // of texts, with any names
 	TypeObject    Type = "object"    // with the names in Members
 	TypeElements  Type = "elements"  // a map of anything, or a set of texts

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"math/big"
 	"slices"
 
 	"github.com/hashicorp/hcl/v2"
@@ -86,6 +87,32 @@ func (s *scope) flag(a *hclsyntax.Attribute) (value, ok bool) {
 		return false, false
 	}
 	return v.True(), true
+}
+
+// maxCount bounds a number of things, so that it fits into an int anywhere.
+const maxCount = 1<<31 - 1
+
+// count is the value of a setting that takes a whole number from 0.
+func (s *scope) count(a *hclsyntax.Attribute, want string) (int, bool) {
+	v, ok := s.value(a.Expr)
+	if !ok {
+		return 0, false
+	}
+	at := a.Expr.Range()
+	switch {
+	case v.IsNull():
+		s.errorf(at, sumNull, "%s is null. Write %s, or leave the line out.", a.Name, want)
+		return 0, false
+	case v.Type() != cty.Number:
+		s.errorf(at, sumType, "%s is a %s. Write %s, without quotes.", a.Name, kindOf(v), want)
+		return 0, false
+	}
+	f := v.AsBigFloat()
+	if n, exact := f.Int64(); exact == big.Exact && n >= 0 && n <= maxCount {
+		return int(n), true
+	}
+	s.errorf(at, sumNumber, "%s cannot be %s. Write %s: a whole one from 0 to %d.", a.Name, f.Text('g', 10), want, maxCount)
+	return 0, false
 }
 
 // word is the value of a setting that takes one of a few words.

@@ -25,7 +25,7 @@ const (
 // comes after the commit, so that no machine waits for it: see BenchmarkAffected
 // for its cost, which control.MaxCompared bounds.
 func (d *Daemon) logChanges(gen uint64, old, new *Compiled) {
-	asked, all := control.Compared(d.seen(time.Now()), new.Config, old.Config)
+	asked, all := control.Compared(d.seen(time.Now(), lately), new.Config, old.Config)
 	before, after := control.Draw(old.Explainable(), asked), control.Draw(new.Explainable(), asked)
 	after.All = all
 	changes := control.Compare(before, after)
@@ -75,18 +75,18 @@ func affected(changes []control.Change) []string {
 	return names
 }
 
-// seen are the machines heard of lately, as far as they are known.
-func (d *Daemon) seen(now time.Time) []control.Question {
+// seen are the machines heard of within the time, as far as they are known.
+func (d *Daemon) seen(now time.Time, within time.Duration) []control.Question {
 	var all []control.Question
 	for _, m := range slices.Backward(d.events.Machines()) { // asking for facts makes them the last ones
-		if now.Sub(last(m)) > lately {
+		if now.Sub(last(m)) > within {
 			continue
 		}
 		q := control.Ask(m)
 		if _, err := q.Machine(); err != nil {
 			continue // it has said nothing of its platform
 		}
-		all = append(all, q.With(d.boots.Of(m.MAC[:])))
+		all = append(all, q.With(d.heard(m.MAC[:])))
 	}
 	slices.Reverse(all)
 	return all

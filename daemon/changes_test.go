@@ -206,7 +206,7 @@ func BenchmarkAffected(b *testing.B) {
 		d.events.Add(mac, events.Event{Kind: events.Script})
 	}
 	for b.Loop() {
-		asked, _ := control.Compared(d.seen(time.Now()), d.current.Config)
+		asked, _ := control.Compared(d.seen(time.Now(), lately), d.current.Config)
 		old, next := control.Draw(d.current.Explainable(), asked), control.Draw(d.current.Explainable(), asked)
 		if n := control.Tally(old, next, control.Compare(old, next)); n.Of != 1000 {
 			b.Fatal(n)

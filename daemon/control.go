@@ -47,7 +47,7 @@ func (o operator) Running() control.Configuration {
 }
 
 // Heard implements control.Daemon.
-func (o operator) Heard(mac net.HardwareAddr) *boot.Facts { return o.d.boots.Of(mac) }
+func (o operator) Heard(mac net.HardwareAddr) *boot.Facts { return o.d.heard(mac) }
 
 // Hold implements control.Daemon.
 func (o operator) Hold(rule, reason string) error {

@@ -85,7 +85,9 @@ type Daemon struct {
 
 	interfaces *netio.Interfaces
 	chains     *dhcp4.Chains
-	boots      *boots.Memory // outlives generations and listeners, like a boot under way
+	boots      *boots.Memory              // outlives generations and listeners, like a boot under way
+	past       map[events.MAC]*boot.Facts // what machines said before the start; never modified after New
+	record     *record                    // of machines seen; of the goroutine that writes it
 
 	poll       time.Duration // between two looks at the files without an event
 	quiet      time.Duration // for which they must not change
@@ -96,6 +98,9 @@ type Daemon struct {
 
 	reloading sync.Mutex      // held by whoever reloads
 	tried     [32]byte        // digest of the files at the last attempt; under reloading
+	served    [32]byte        // substance of the files that are served; under reloading
+	blocked   *blocked        // what waits for a port; nil: nothing; under reloading
+	rebinding *time.Timer     // when that is tried again
 	serve     func(*listener) // starts one; nil while the daemon does not run; under reloading
 
 	mu         sync.Mutex // guards what follows; written under reloading too
@@ -105,7 +110,8 @@ type Daemon struct {
 	loaded     time.Time
 	lastReload status.Reload
 	hold       *hold
-	standin    string // why current is not what the file says; empty: it is, or was
+	heldEdit   *status.HeldEdit // nil: none
+	standin    string           // why current is not what the file says; empty: it is, or was
 }
 
 // New loads the configuration, compiles it and binds every listener. Nothing
@@ -121,7 +127,9 @@ func New(o Options) (*Daemon, error) {
 		opts: o, log: o.Log, level: zap.NewAtomicLevel(),
 		sources: booters.NewSources(), swap: &booters.Swapper{}, events: events.New(), started: time.Now(),
 		interfaces: netio.NewInterfaces(), chains: &dhcp4.Chains{}, poll: pollEvery, quiet: settle, fileEvents: fsnotify.NewWatcher,
+		rebinding: time.NewTimer(rebindFirst),
 	}
+	d.rebinding.Stop() // until it is needed
 	files := reading{}
 	d.boots = &boots.Memory{Source: d.swap, Held: func(rule string) string { return d.hold.why(rule) }, Events: d.events}
 	cfg, report := d.load(files)
@@ -140,11 +148,28 @@ func New(o Options) (*Daemon, error) {
 			return nil, err
 		}
 	}
+	record, seen, forgotten := loadRecord(d.opts.StateDir, d.started)
+	d.record = record
+	d.recall(seen)
+	d.served = files.substance()
 	c, bad := d.compile(cfg, report)
-	if bad != nil {
+	var unheld error
+	noted := loadHeldEdit(d.opts.StateDir, d.started)
+	switch {
+	case bad != nil:
 		var err error
 		if c, err = d.standIn(missing, report, bad); err != nil {
 			return nil, err
+		}
+		if noted != nil {
+			d.heldEdit = &noted.HeldEdit
+		}
+	case noted != nil && o.Path != "":
+		if c, d.heldEdit, d.served, unheld = d.stayHeld(noted, c, files, d.started); unheld != nil {
+			var err error
+			if c, err = d.nothing(noted, unheld); err != nil {
+				return nil, err
+			}
 		}
 	}
 	if d.log == nil {
@@ -156,6 +181,15 @@ func New(o Options) (*Daemon, error) {
 		d.lastReload = status.Reload{Time: d.started, Error: bad.Error(), Problems: report.Problems()}
 		d.log.Error("configuration refused at the start", zap.String("running", d.standin), zap.Error(bad))
 	}
+	if forgotten != nil {
+		d.log.Warn("machines seen before the start are forgotten: the record cannot be read", zap.Error(forgotten))
+	}
+	switch {
+	case unheld != nil:
+		d.log.Error("nothing is served", zap.Error(unheld))
+	case d.heldEdit != nil:
+		d.log.Warn("edit held", zap.String("why", d.heldEdit.Why), zap.Time("since", d.heldEdit.Since))
+	}
 	d.hold = loadHold(d.opts.StateDir, d.log)
 	if err := d.bindControl(); err != nil {
 		return nil, err
@@ -166,7 +200,8 @@ func New(o Options) (*Daemon, error) {
 		return nil, err
 	}
 	d.commit(n)
-	if bad == nil {
+	if bad == nil && d.heldEdit == nil {
+		d.releaseEdit()
 		d.keep(files)
 	}
 	return d, nil
@@ -208,16 +243,17 @@ func (d *Daemon) canStandIn(missing bool) bool {
 // purpose, so that what was in it is not served.
 func (d *Daemon) standIn(missing bool, report *config.Report, bad error) (*Compiled, error) {
 	if d.opts.Path != "" && d.opts.StateDir != "" && !missing {
-		cfg, saved, err := loadLastGood(d.opts.StateDir, d.opts.Path)
+		good, err := loadLastGood(d.opts.StateDir, d.opts.Path)
 		var c *Compiled
 		if err == nil {
-			err = d.useKey(cfg.URLKey)
+			err = d.useKey(good.cfg.URLKey)
 		}
 		if err == nil {
-			c, err = Compile(cfg, d.seal, d.sources)
+			c, err = Compile(good.cfg, d.seal, d.sources)
 		}
 		if err == nil {
-			d.standin = fmt.Sprintf("the configuration of %s, which is %s old, since the file has errors: %v", saved.Format(time.RFC3339), time.Since(saved).Round(time.Second), bad)
+			d.served = good.files.substance()
+			d.standin = fmt.Sprintf("the configuration of %s, which is %s old, since the file has errors: %v", good.saved.Format(time.RFC3339), time.Since(good.saved).Round(time.Second), bad)
 			return c, nil
 		}
 		if !errors.Is(err, fs.ErrNotExist) {
@@ -230,11 +266,32 @@ func (d *Daemon) standIn(missing bool, report *config.Report, bad error) (*Compi
 		}
 		return nil, &ConfigError{report, missing}
 	}
+	return d.serveNothing(bad)
+}
+
+// serveNothing is the configuration of a service that waits.
+func (d *Daemon) serveNothing(why error) (*Compiled, error) {
 	if err := d.useKey(""); err != nil {
 		return nil, err
 	}
-	d.standin = fmt.Sprintf("nothing is served: %v", bad)
+	d.standin = fmt.Sprintf("nothing is served: %v", why)
 	return Compile(&config.Config{Log: config.Log{Level: config.LogInfo, Format: config.LogAuto}}, d.seal, d.sources)
+}
+
+// nothing is what is served at the start while an edit is held and what was
+// served before it is gone: at a terminal there is somebody to decide. Under a
+// service manager every edit is held then, since there is nothing to compare it
+// with.
+func (d *Daemon) nothing(held *heldEdit, why error) (*Compiled, error) {
+	if !systemd.Supervised() {
+		return nil, fmt.Errorf("%w; to serve the file as it is, remove %s and start again", why, filepath.Join(d.opts.StateDir, editFile))
+	}
+	d.heldEdit = &held.HeldEdit
+	c, err := d.serveNothing(fmt.Errorf("%w; `pixiecore reload` serves the file as it is", why))
+	if err == nil {
+		c.Config.Reload.Manual = true
+	}
+	return c, err
 }
 
 // keep saves a configuration that is served.
@@ -361,8 +418,14 @@ func (d *Daemon) Run(ctx context.Context) error {
 				return nil
 			case <-hup:
 				d.Reload() // its verdict is logged and notified
+			case <-d.rebinding.C:
+				d.rebind()
 			}
 		}
+	})
+	g.Go(func() error {
+		d.remember(ctx)
+		return nil
 	})
 	if d.opts.Path != "" {
 		g.Go(func() error {
@@ -395,12 +458,13 @@ func (d *Daemon) reloadChanged(steady func() bool) {
 	d.reloading.Lock()
 	defer d.reloading.Unlock()
 	if read(d.files).digest() != d.tried {
-		d.reloadIf(steady)
+		d.reloadIf(steady, edited)
 	}
 }
 
 // Reload reads the configuration again and serves it. On any error the running
-// generation stays in every part, and the error says why.
+// generation stays in every part, and the error says why. One that a taken port
+// keeps from being served is tried again until the files are others.
 func (d *Daemon) Reload() error {
 	_, err := d.reload()
 	return err
@@ -410,19 +474,34 @@ func (d *Daemon) Reload() error {
 func (d *Daemon) reload() (*config.Report, error) {
 	d.reloading.Lock()
 	defer d.reloading.Unlock()
-	return d.reloadIf(func() bool { return true })
+	return d.reloadIf(func() bool { return true }, asked)
 }
 
-// reloadIf reloads if, once everything is read, the files are steady. The caller
-// holds d.reloading.
-func (d *Daemon) reloadIf(steady func() bool) (*config.Report, error) {
+// A cause is why the configuration is read again.
+type cause int
+
+const (
+	asked  cause = iota // somebody wants it served
+	edited              // the files have changed
+)
+
+// reloadIf reloads if, once everything is read, the files are steady. An edit
+// that nobody has asked to be served may be held. The caller holds d.reloading.
+func (d *Daemon) reloadIf(steady func() bool, by cause) (*config.Report, error) {
 	d.notified(systemd.Reloading())
 	start, files := time.Now(), reading{}
 	cfg, report := d.load(files)
 	c, err := d.compile(cfg, report)
+	var held *status.HeldEdit
+	if err == nil && by == edited && files.substance() != d.served {
+		held = d.judge(d.compiled(), c, start)
+	}
 	var n *next
-	if err == nil {
-		n, err = d.prepare(c)
+	var waiting *blocked
+	if err == nil && held == nil {
+		if n, err = d.prepare(c); err != nil {
+			waiting = &blocked{c, files, rebindFirst}
+		}
 	}
 	if !steady() {
 		if n != nil {
@@ -435,27 +514,52 @@ func (d *Daemon) reloadIf(steady func() bool) (*config.Report, error) {
 
 	// ── the line: above it everything may fail, below it nothing ──
 
-	last := status.Reload{Time: start, OK: err == nil, Problems: report.Problems()}
-	if err != nil {
-		last.Error = err.Error()
-	}
-	d.tried = files.digest()
+	d.tried, d.blocked = files.digest(), nil
 	d.mu.Lock()
-	d.lastReload, d.files = last, files.paths()
+	d.files = files.paths()
+	d.lastReload = status.Reload{Time: start, Problems: report.Problems()}
 	d.mu.Unlock()
 	d.logProblems(report)
-	if err != nil {
-		d.log.Error("reload refused; the running configuration stays", zap.Error(err), zap.Uint64("gen", d.swap.Current().Gen))
-		d.notified(systemd.Ready("reload refused: " + err.Error() + "; running: " + d.statusLine()))
-		return report, err
+	switch {
+	case err != nil:
+		if waiting != nil {
+			err = d.again(err, waiting)
+		}
+		d.refuse(err)
+	case held != nil:
+		d.mu.Lock()
+		d.lastReload = status.Reload{} // held tells instead
+		d.mu.Unlock()
+		d.holdEdit(held, files)
+		d.notified(systemd.Ready(d.statusLine()))
+	default:
+		d.apply(n, files, start)
 	}
+	return report, err
+}
+
+// refuse says everywhere that a reload was refused.
+func (d *Daemon) refuse(err error) {
+	d.mu.Lock()
+	d.lastReload.OK, d.lastReload.Error = false, err.Error()
+	d.mu.Unlock()
+	d.log.Error("reload refused; the running configuration stays", zap.Error(err), zap.Uint64("gen", d.swap.Current().Gen))
+	d.notified(systemd.Ready("reload refused: " + err.Error() + "; running: " + d.statusLine()))
+}
+
+// apply serves what has been prepared, and says what that changes.
+func (d *Daemon) apply(n *next, files reading, start time.Time) {
+	d.mu.Lock()
+	d.lastReload.Time, d.lastReload.OK, d.lastReload.Error = start, true, ""
+	d.mu.Unlock()
 	old := d.compiled()
 	gen := d.commit(n)
+	d.served, d.blocked = files.substance(), nil
+	d.releaseEdit()
 	d.log.Info("configuration reloaded", zap.Uint64("gen", gen), zap.Duration("took", time.Since(start)))
 	d.notified(systemd.Ready(d.statusLine()))
 	d.keep(files)
-	d.logChanges(gen, old, c)
-	return report, nil
+	d.logChanges(gen, old, n.Compiled)
 }
 
 // A next is a configuration that can be committed: everything of it that could
@@ -568,6 +672,9 @@ func (d *Daemon) statusLine() string {
 	defer d.mu.Unlock()
 	if d.standin != "" {
 		return d.standin
+	}
+	if d.heldEdit != nil {
+		return fmt.Sprintf("edit held: %s; running: generation %d: %d rules", d.heldEdit.Why, d.swap.Current().Gen, len(d.current.Config.Rules))
 	}
 	return fmt.Sprintf("generation %d: %d rules", d.swap.Current().Gen, len(d.current.Config.Rules))
 }

@@ -55,6 +55,21 @@
 // the report; a service manager gets a service that waits for the file, since
 // one that exits again and again is given up, with its sockets.
 //
+// An edit that concerns more machines than the reload block allows is held: that
+// is decided above the line, by comparing what each machine gets, with the limits
+// of the running configuration, so that no edit lifts its own. Only an edit that
+// nobody asked for is judged; whoever sends SIGHUP or calls reload has decided. A
+// held edit is noted in the state directory, since a power cut asks for nothing
+// either: a start then takes the last good configuration, and where that is gone,
+// nothing, because the file is what the operator did not want served by itself.
+// The machines that were seen are recorded for the same reason. The record is
+// written behind, and only compared by: what a machine said before a restart
+// decides no boot.
+//
+// A reload that fails for nothing but a taken port is tried again with what was
+// compiled, so that nobody has to notice when the port is free. The edit is still
+// applied as a whole or not at all.
+//
 // What changed is said after the fact, in the words of `pixiecore plan`, so that
 // asking a table about every machine costs no machine its answer.
 //

@@ -197,6 +197,15 @@ func (c closeFunc) Close() error {
 	return nil
 }
 
+// taken reports whether it is the errors of bindError, and each is that another
+// program has the port.
+func taken(err error) bool {
+	if all, ok := err.(interface{ Unwrap() []error }); ok {
+		return !slices.ContainsFunc(all.Unwrap(), func(err error) bool { return !taken(err) })
+	}
+	return errors.Is(err, syscall.EADDRINUSE)
+}
+
 // bindError says which listener it was and the way out.
 func bindError(l config.Listener, err error) error {
 	way := ""

@@ -2,8 +2,8 @@ package daemon
 
 import (
 	"archive/zip"
+	"bytes"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -55,6 +55,17 @@ func (r reading) digest() [32]byte {
 	return [32]byte(h.Sum(nil))
 }
 
+// substance is a digest of what could be read. That of a copy is the same.
+func (r reading) substance() [32]byte {
+	h := sha256.New()
+	for _, path := range r.paths() {
+		if c := r[path]; c.err == nil {
+			fmt.Fprintf(h, "%q %x\n", path, sha256.Sum256(c.data))
+		}
+	}
+	return [32]byte(h.Sum(nil))
+}
+
 // lastGood is the name, in the state directory, of the configuration that was
 // served last: a ZIP archive of its files under their absolute paths.
 const lastGood = "last-good.zip"
@@ -63,13 +74,8 @@ const lastGood = "last-good.zip"
 // for its owner only, since there may be secrets in it, and is replaced as a
 // whole.
 func (r reading) save(dir string, now time.Time) error {
-	f, err := os.CreateTemp(dir, lastGood+".*") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) // fails when all went well
-	defer f.Close()
-	z := zip.NewWriter(f)
+	var archive bytes.Buffer
+	z := zip.NewWriter(&archive)
 	for _, path := range r.paths() {
 		c := r[path]
 		if c.err != nil {
@@ -83,38 +89,52 @@ func (r reading) save(dir string, now time.Time) error {
 			return err
 		}
 	}
-	if err := errors.Join(z.Close(), f.Sync(), f.Close()); err != nil {
+	if err := z.Close(); err != nil {
 		return err
 	}
-	return os.Rename(f.Name(), filepath.Join(dir, lastGood))
+	return replaceFile(filepath.Join(dir, lastGood), archive.Bytes())
+}
+
+// A good is a configuration that was served.
+type good struct {
+	cfg   *config.Config
+	files reading
+	saved time.Time
 }
 
 // loadLastGood loads the configuration at path, as it was when it was served
-// last, and says when that was.
-func loadLastGood(dir, path string) (*config.Config, time.Time, error) {
+// last.
+func loadLastGood(dir, path string) (good, error) {
 	name := filepath.Join(dir, lastGood)
 	info, err := os.Stat(name)
 	if err != nil {
-		return nil, time.Time{}, err
+		return good{}, err
 	}
 	z, err := zip.OpenReader(name)
 	if err != nil {
-		return nil, time.Time{}, fmt.Errorf("%s: %w", name, err)
+		return good{}, fmt.Errorf("%s: %w", name, err)
 	}
 	defer z.Close()
+	files := reading{}
 	cfg, report := config.LoadFrom(path, func(path string) ([]byte, error) {
-		i := slices.IndexFunc(z.File, func(f *zip.File) bool { return f.Name == member(path) })
-		if i < 0 {
-			return nil, &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
-		}
-		f, err := z.File[i].Open()
-		if err != nil {
-			return nil, err
-		}
-		defer f.Close()
-		return io.ReadAll(f)
+		data, err := readMember(z, path)
+		files[path] = content{data, err}
+		return data, err
 	})
-	return cfg, info.ModTime(), report.Err()
+	return good{cfg, files, info.ModTime()}, report.Err()
+}
+
+func readMember(z *zip.ReadCloser, path string) ([]byte, error) {
+	i := slices.IndexFunc(z.File, func(f *zip.File) bool { return f.Name == member(path) })
+	if i < 0 {
+		return nil, &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
+	}
+	f, err := z.File[i].Open()
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(f)
 }
 
 // member is the name in an archive of the file at an absolute path.

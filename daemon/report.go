@@ -9,11 +9,11 @@ import (
 func (d *Daemon) report() status.Report {
 	gen := d.swap.Current().Gen
 	d.mu.Lock()
-	c, listeners, loaded, last, standin := d.current, d.listeners, d.loaded, d.lastReload, d.standin
+	c, listeners, loaded, last, standin, held := d.current, d.listeners, d.loaded, d.lastReload, d.standin, d.heldEdit
 	d.mu.Unlock()
 	r := status.Report{
 		Version: d.opts.Version, Started: d.started, Generation: gen, Loaded: loaded,
-		Files: c.Config.Files, Standin: standin, Holds: d.hold.list(), Machines: d.events.Machines(),
+		Files: c.Config.Files, Standin: standin, HeldEdit: held, Holds: d.hold.list(), Machines: d.events.Machines(),
 	}
 	if !last.Time.IsZero() {
 		r.LastReload = &last

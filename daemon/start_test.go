@@ -323,9 +323,9 @@ func TestARefusedReloadIsNotKept(t *testing.T) {
 		if err := d.Reload(); (err == nil) != (tc.src != bad) {
 			t.Errorf("%d: %v", i, err)
 		}
-		cfg, _, err := loadLastGood(o.StateDir, path)
+		good, err := loadLastGood(o.StateDir, path)
 		must(t, err)
-		if diff := cmp.Diff(tc.want, cfg.Rules[0].Name); diff != "" {
+		if diff := cmp.Diff(tc.want, good.cfg.Rules[0].Name); diff != "" {
 			t.Errorf("%d: -want +got\n%s", i, diff)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pixiecore/pixiecore/daemon/control"
+	"github.com/pixiecore/pixiecore/daemon/status"
 )
 
 func planCommand() *cobra.Command {
@@ -21,22 +22,25 @@ func planCommand() *cobra.Command {
 rules, and what becomes of each machine that it has seen or that stands in the
 inventory, old or new. What a machine would get is compared, not how the file is
 written: a template or a local value may change it. Without FILE it is the
-one that the daemon serves, as it is on disk now. Nothing is changed.
+one that the daemon serves, as it is on disk now, and if the daemon holds an edit
+of it, this says why. Nothing is changed.
 
-The exit status is 0 when nothing would change, 1 when something would, and 3
+The exit status is 0 when nothing would change, 1 when something would or an edit
+is held, and 3
 when no daemon answers or the file cannot be served.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			client := control.NewClient(socket)
+			var held *status.HeldEdit
 			if len(args) == 0 {
-				status, err := client.Status(cmd.Context())
+				now, err := client.Status(cmd.Context())
 				if err != nil {
 					return failed(err)
 				}
-				if len(status.Files) == 0 {
+				if len(now.Files) == 0 {
 					return exitError{exitUsage, errors.New("the daemon serves no file: name one")}
 				}
-				args = status.Files[:1]
+				args, held = now.Files[:1], now.HeldEdit
 			}
 			c, err := candidate(cmd, args[0])
 			if err != nil {
@@ -54,10 +58,13 @@ when no daemon answers or the file cannot be served.`,
 				err = writeJSON(cmd.OutOrStdout(), changes)
 			} else {
 				p := newPrinter(cmd.OutOrStdout())
+				if held != nil {
+					p.printf("%s %s\n", p.paint(red, "edit held:"), held.Why)
+				}
 				p.changes(changes, control.Tally(running, next, changes))
 				err = p.err
 			}
-			if err == nil && len(changes) > 0 {
+			if err == nil && (len(changes) > 0 || held != nil) {
 				return exitError{status: exitNo}
 			}
 			return failed(err)

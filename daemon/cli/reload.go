@@ -27,7 +27,8 @@ func reloadCommand() *cobra.Command {
 		Short: "Make the running daemon read its configuration again, and say how that went",
 		Long: `Make the running daemon read its configuration again, wait for its verdict, and
 print the report as ` + "`pixiecore check`" + ` does. It is fit for a service manager's
-ExecReload=.
+ExecReload=. It also applies an edit that is held (see reload in the
+configuration).
 
 The exit status is 0 when the configuration was applied, 1 when it was refused
 (the running one stays in every part), and 3 when no daemon answers.`,
@@ -39,6 +40,9 @@ The exit status is 0 when the configuration was applied, 1 when it was refused
 				return failed(err)
 			}
 			fmt.Fprint(cmd.ErrOrStderr(), v.Text)
+			if v.HeldEdit != nil {
+				fmt.Fprintf(cmd.ErrOrStderr(), "An edit is still held: %s\n", v.HeldEdit.Why)
+			}
 			if !v.Applied {
 				return exitError{exitNo, fmt.Errorf("reload refused, generation %d stays: %w", v.Generation, errors.New(v.Error))}
 			}

@@ -21,8 +21,8 @@ func seenCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "seen",
 		Short: "List the machines that have asked, as a start of an inventory",
-		Long: `List the machines that have asked the running daemon since it was started, the
-one heard of last first. With --hcl they are machine blocks for the configuration
+		Long: `List the machines that have asked the running daemon, the one heard of last
+first. Those of the last 30 days are known after a restart, too. With --hcl they are machine blocks for the configuration
 file; with --unknown only those that have none there yet.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

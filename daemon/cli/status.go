@@ -96,6 +96,9 @@ func (p *printer) status(r status.Report, now time.Time) {
 	for _, h := range r.Holds {
 		p.printf("%s, for %s\n", p.paint(red, h.Why()), ago(h.Since, now))
 	}
+	if h := r.HeldEdit; h != nil {
+		p.printf("%s %s\n", p.paint(red, "edit held, for "+ago(h.Since, now)+":"), h.Why)
+	}
 	if r.Standin != "" {
 		p.printf("%s %s\n", p.paint(red, "in place of the file:"), r.Standin)
 	}

@@ -23,6 +23,9 @@ const (
 	// maxWalked bounds the rules that are walked for them when none of them can
 	// be told apart before iPXE asks it: machines times rules.
 	maxWalked = 2_000_000
+	// judged is how much wider these bounds are where the comparison decides
+	// whether an edit is served: a hundred thousand addresses.
+	judged = 20
 )
 
 // Compared are the machines that a change of configuration may concern: those
@@ -30,15 +33,24 @@ const (
 // inventory has more than MaxCompared, the rest is left out, and all tells how
 // many there are.
 func Compared(seen []Question, cfgs ...*config.Config) (asked []Question, all int) {
+	return compared(1, seen, cfgs)
+}
+
+// Judged is Compared with wider bounds, for what decides rather than tells.
+func Judged(seen []Question, cfgs ...*config.Config) (asked []Question, all int) {
+	return compared(judged, seen, cfgs)
+}
+
+func compared(times int, seen []Question, cfgs []*config.Config) (asked []Question, all int) {
 	asked = slices.Clone(seen)
 	known := make(map[string]bool)
 	for _, q := range seen {
 		known[q.id()] = true
 		known[q.Facts[boot.FactUUID.String()]] = true
 	}
-	left := MaxCompared
+	left := times * MaxCompared
 	for _, cfg := range cfgs {
-		left = min(left, max(maxWalked/max(len(cfg.Rules), 1), 1))
+		left = min(left, max(times*maxWalked/max(len(cfg.Rules), 1), 1))
 	}
 	all = len(seen)
 	add := func(q Question) {
@@ -169,6 +181,7 @@ func (p *painter) machine(q Question) Element {
 			said = append(said, o.does)
 		}
 		gets = append(gets, o.gets)
+		e.Given += string(o.given)
 		e.Unsure = e.Unsure || o.unsure
 		if i == 0 {
 			e.Rule = o.rule
@@ -185,13 +198,17 @@ type outcome struct {
 	does   string // for people
 	rule   string
 	gets   string // equal where the machine gets the same, by whatever rule
+	given  rune   // whether it boots something: see Element.Given
 	unsure bool   // it hangs on what is not known of the machine: gets tells all that may come of it
 }
 
 func (p *painter) outcome(m boot.Machine) outcome {
 	v, err := p.Table.Decide(context.Background(), m)
 	if err == nil && v.Action != boot.Probe {
-		o := outcome{does: does(v.Action, v.Boot, v.Rule), rule: v.Rule}
+		o := outcome{does: does(v.Action, v.Boot, v.Rule), rule: v.Rule, given: none}
+		if v.Action == boot.Boot {
+			o.given = given
+		}
 		if o.gets, err = p.gets(v.Rule, v.Action, m); err != nil {
 			o.does += ", which fails: " + err.Error()
 		}
@@ -206,7 +223,7 @@ func (p *painter) outcome(m boot.Machine) outcome {
 	// than too little.
 	m.Probed = false
 	var all []string
-	decided := false
+	decided, boots, otherwise := false, false, false
 	for _, step := range p.Table.Explain(m).Steps {
 		if step.Truth == booters.False {
 			continue
@@ -214,12 +231,22 @@ func (p *painter) outcome(m boot.Machine) outcome {
 		r := p.rules[step.Rule]
 		gets, _ := p.gets(r.Name, r.Action.Do, m) // an error is among what it gets
 		all = append(all, gets)
+		boots, otherwise = boots || r.Action.Do == boot.Boot, otherwise || r.Action.Do != boot.Boot
 		if decided = step.Truth == booters.True; !decided {
 			all = append(all, describe(p.open(r.Match, m)))
 		}
 	}
 	if !decided {
 		all = append(all, boot.Ignore.String())
+		otherwise = true
+	}
+	switch {
+	case boots && otherwise:
+		o.given = maybe
+	case boots:
+		o.given = given
+	default:
+		o.given = none
 	}
 	o.gets = digest(all)
 	return o
@@ -285,22 +312,28 @@ func filled(m boot.Machine) boot.Machine {
 // A Count is how many machines a change concerns. A machine of the inventory
 // with several addresses counts once.
 type Count struct {
-	Differ int // would boot something else, or may
-	Unsure int // of Differ: it hangs on what they report to iPXE
-	Of     int // that were compared
-	All    int // that were to be compared: addresses
-	Asked  int // that were: likewise
+	Differ  int // would boot something else, or may
+	Unsure  int // of Differ: it hangs on what they report to iPXE
+	Removed int // of Differ: would boot nothing from here any more, or may
+	Of      int // that were compared
+	All     int // that were to be compared: addresses
+	Asked   int // that were: likewise
 }
 
 // Tally counts the machines that Compare has found.
 func Tally(old, new Picture, changes []Change) Count {
 	n := Count{All: max(old.All, new.All), Asked: len(new.Machines)}
-	all, differ, sure := make(map[string]bool), make(map[string]bool), make(map[string]bool)
+	all, differ, sure, removed := make(map[string]bool), make(map[string]bool), make(map[string]bool), make(map[string]bool)
 	for i, e := range new.Machines {
+		var was Element
 		if i < len(old.Machines) {
-			e.Machine = cmp.Or(e.Machine, old.Machines[i].Machine)
+			was = old.Machines[i]
 		}
-		all[cmp.Or(e.Machine, e.Name)] = true
+		who := cmp.Or(e.Machine, was.Machine, e.Name)
+		all[who] = true
+		if takenAway(was.Given, e.Given) {
+			removed[who] = true
+		}
 	}
 	for _, c := range changes {
 		if c.What == "machine" {
@@ -312,12 +345,16 @@ func Tally(old, new Picture, changes []Change) Count {
 		}
 	}
 	n.Differ, n.Unsure, n.Of = len(differ), len(differ)-len(sure), len(all)
+	n.Removed = len(removed)
 	return n
 }
 
 // String says it in a sentence, as the log does.
 func (n Count) String() string {
 	s := fmt.Sprintf("%d of %d machines would boot something else", n.Differ, n.Of)
+	if n.Removed > 0 {
+		s += fmt.Sprintf("; %d of these would boot nothing from here any more, or may", n.Removed)
+	}
 	if n.Unsure > 0 {
 		s += fmt.Sprintf("; %d of these cannot be told apart before iPXE asks them", n.Unsure)
 	}

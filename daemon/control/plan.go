@@ -39,6 +39,26 @@ type Element struct {
 	Labels  string `json:"labels,omitempty"`
 	Rule    string `json:"rule,omitempty"`
 	Unsure  bool   `json:"unsure,omitempty"`
+	// Given is, of a machine, whether it boots something from here, a letter for
+	// each platform that it may have: given, maybe or none.
+	Given string `json:"given,omitempty"`
+}
+
+// The letters of Element.Given.
+const (
+	given = 'y'
+	maybe = '?'
+	none  = 'n'
+)
+
+// takenAway reports whether a machine may lose what it boots, on any platform.
+func takenAway(old, new string) bool {
+	for i := range min(len(old), len(new)) {
+		if was, is := old[i], new[i]; was != none && is == none || was == given && is == maybe {
+			return true
+		}
+	}
+	return false
 }
 
 // Draw makes the picture of c for the machines.

@@ -61,7 +61,8 @@ type Verdict struct {
 	Error      string           `json:"error,omitempty"` // why it was not
 	Generation uint64           `json:"generation"`      // the one that is served now
 	Problems   []config.Problem `json:"problems,omitempty"`
-	Text       string           `json:"text,omitempty"` // the problems for people, with the lines of source
+	HeldEdit   *status.HeldEdit `json:"held_edit,omitempty"` // an edit that goes on being held
+	Text       string           `json:"text,omitempty"`      // the problems for people, with the lines of source
 }
 
 // A Server serves the socket.
@@ -155,7 +156,8 @@ func (s *Server) reload(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	report, err := s.Daemon.Reload()
-	v := Verdict{Applied: err == nil, Generation: s.Daemon.Status().Generation, Problems: report.Problems()}
+	now := s.Daemon.Status()
+	v := Verdict{Applied: err == nil, Generation: now.Generation, Problems: report.Problems(), HeldEdit: now.HeldEdit}
 	if err != nil {
 		v.Error = err.Error()
 	}

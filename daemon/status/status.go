@@ -38,7 +38,8 @@ type Report struct {
 	Loaded         time.Time        `json:"loaded"` // when this generation was published
 	Files          []string         `json:"files"`
 	Standin        string           `json:"standin,omitempty"`     // why it is not what the file says since the start: one line
-	LastReload     *Reload          `json:"last_reload,omitempty"` // absent before the first
+	LastReload     *Reload          `json:"last_reload,omitempty"` // absent before the first, and when HeldEdit tells instead
+	HeldEdit       *HeldEdit        `json:"held_edit,omitempty"`   // absent unless there is one
 	Listeners      []string         `json:"listeners"`
 	Rules          []Rule           `json:"rules"`
 	Loaders        []Loader         `json:"loaders"`
@@ -53,6 +54,16 @@ type Reload struct {
 	OK       bool             `json:"ok"`
 	Error    string           `json:"error,omitempty"`
 	Problems []config.Problem `json:"problems,omitempty"`
+}
+
+// A HeldEdit is an edit of the file that is not served until somebody asks for it,
+// by the reload block.
+type HeldEdit struct {
+	Since   time.Time `json:"since"`
+	Why     string    `json:"why"` // a sentence: the figures and the way out
+	Changed int       `json:"changed,omitempty"`
+	Removed int       `json:"removed,omitempty"`
+	Of      int       `json:"of,omitempty"` // machines that were compared
 }
 
 // A Rule is one of the running configuration, in order.

@@ -9,8 +9,9 @@
 //
 // # Decisions
 //
-// Nothing here is written to disk and nothing decides by it: a Log that is lost
-// costs a history, never a boot. A nil *Log takes everything and remembers
+// Nothing here is written to disk and no boot is decided by it: a Log that is
+// lost costs a history. The daemon keeps the last event of each machine, and
+// gives it back by Restore after a restart. A nil *Log takes everything and remembers
 // nothing, so that a server needs no test for it.
 //
 // Everything is bounded, for a MAC address costs its sender nothing:

@@ -241,6 +241,21 @@ func (l *Log) Machines() []Machine {
 	return all
 }
 
+// Restore makes an empty Log know machines as Machines has listed them. What
+// they have too much is left out.
+func (l *Log) Restore(machines []Machine) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, known := range slices.Backward(machines[:min(len(machines), MaxMachines)]) {
+		m := l.machine(known.MAC)
+		m.facts.merge(known.Facts)
+		m.events = slices.Clone(known.Events[max(0, len(known.Events)-MaxEvents):])
+		for i := range m.events {
+			m.events[i].Detail = clean(m.events[i].Detail)
+		}
+	}
+}
+
 // machine finds or makes the machine and moves it to the front. The caller
 // holds l.mu.
 func (l *Log) machine(mac MAC) *machine {

@@ -328,3 +328,31 @@ func BenchmarkAdd(b *testing.B) {
 		l.Add(MAC{1, 2, 3, 4, byte(i >> 8), byte(i)}, Event{Time: noon, Kind: Kind(i % 11), Rule: "nodes", Detail: "ipxe.efi"})
 	}
 }
+
+// What a Log has listed makes another one list the same, within its bounds.
+func TestRestore(t *testing.T) {
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	listed := []Machine{
+		{MAC: MAC{2, 0, 0, 0, 0, 2}, Facts: Facts{Arch: "x64", Serial: "S2"}, Events: []Event{{Time: at, Count: 3, Kind: Script, Rule: "r", Detail: "d"}}},
+		{MAC: MAC{2, 0, 0, 0, 0, 1}, Events: []Event{{Time: at, Count: 1, Kind: Offered}}},
+	}
+	l := New()
+	l.Restore(listed)
+	if diff := cmp.Diff(listed, l.Machines()); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+	l.Add(MAC{2, 0, 0, 0, 0, 1}, Event{Kind: Ignored, Time: at.Add(time.Hour)})
+	if got := l.Machines()[0]; got.MAC != listed[1].MAC || len(got.Events) != 2 {
+		t.Errorf("after another event: %+v", got)
+	}
+
+	many := make([]Machine, MaxMachines+1)
+	for i := range many {
+		many[i] = Machine{MAC: MAC{2, 0, 0, 0, byte(i >> 8), byte(i)}, Events: make([]Event, MaxEvents+1)}
+	}
+	l = New()
+	l.Restore(many)
+	if got := l.Machines(); len(got) != MaxMachines || len(got[0].Events) != MaxEvents || got[0].MAC != many[0].MAC {
+		t.Errorf("%d machines, the first %v with %d events", len(got), got[0].MAC, len(got[0].Events))
+	}
+}

@@ -1,0 +1,3 @@
+listener "http" {}
+rule "all" { local = true }
+reload { mode = "manual" }
