@@ -61,7 +61,7 @@ type rig struct {
 }
 
 // start runs a server of f. Nothing is sent again before 10 s, unless l says so.
-func start(t testing.TB, listen netip.AddrPort, f Files, l limits) *rig {
+func start(t testing.TB, listen netip.AddrPort, f Files, l limits, change ...func(*Server)) *rig {
 	t.Helper()
 	conn, err := netio.ListenUDP(listen)
 	if err != nil {
@@ -84,6 +84,9 @@ func start(t testing.TB, listen netip.AddrPort, f Files, l limits) *rig {
 		Conn: conn, Files: f, Interfaces: netio.NewInterfaces(), Log: zap.NewNop(),
 		Done:   func(t Transfer) { r.done <- t },
 		limits: &l,
+	}
+	for _, c := range change {
+		c(s)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	r.stop = cancel

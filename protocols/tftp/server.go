@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"go.uber.org/zap"
-	"golang.org/x/net/ipv4"
 
 	"github.com/pixiecore/pixiecore/booters/boot"
 	"github.com/pixiecore/pixiecore/protocols/netio"
@@ -83,12 +82,18 @@ type Transfer struct {
 	Err   error // nil if the client has acknowledged the whole file
 }
 
-// A Server answers read requests. All fields but Done must be set. Conn is the
-// caller's: Run does not close it.
+// A Server answers read requests. Conn, Files, Interfaces and Log must be set. Conn
+// is the caller's: Run does not close it.
 type Server struct {
 	Conn       netio.Conn
 	Files      Files
 	Interfaces *netio.Interfaces
+	// SinglePort says of each new request whether its transfer goes over Conn's
+	// port, too. Nil: none does.
+	SinglePort func() bool
+	// Free is called once, when Run does not need Conn any more: as a stop begins,
+	// or when the last transfer on its port has ended.
+	Free func()
 	// Done is called after each request that got as far as Files, concurrently.
 	Done func(Transfer)
 	Log  *zap.Logger
@@ -126,6 +131,16 @@ func (s *Server) Run(ctx context.Context) error {
 		}
 	})
 
+	var freeing sync.WaitGroup
+	freeing.Go(func() {
+		if err == nil {
+			r.readOn(context.WithoutCancel(ctx))
+		}
+		if s.Free != nil {
+			s.Free()
+		}
+	})
+	defer freeing.Wait()
 	idle := make(chan struct{})
 	go func() {
 		r.running.Wait()
@@ -141,12 +156,37 @@ func (s *Server) Run(ctx context.Context) error {
 	return err
 }
 
+// readOn reads for the transfers on Conn's port until the last has ended. A request
+// that comes meanwhile is dropped, and its client asks again.
+func (r *service) readOn(ctx context.Context) {
+	if r.sharing.Load() == 0 {
+		return // else a request might be read that another process is to answer
+	}
+	ctx, enough := context.WithCancel(ctx)
+	var ending sync.WaitGroup
+	ending.Go(func() {
+		r.shared.Wait()
+		enough()
+	})
+	defer ending.Wait()
+	err := netio.Serve(ctx, r.Conn, requestBatch, maxRequest, func(batch []netio.Datagram) {
+		for i := range batch {
+			r.deliver(&batch[i])
+		}
+	})
+	if err != nil {
+		r.Log.Warn("transfers on one port cut", zap.Error(err))
+	}
+}
+
 // A service is one Run.
 type service struct {
 	*Server
 	bounds  limits
 	buffers pool
 	running sync.WaitGroup
+	shared  sync.WaitGroup // the running transfers on Conn's port
+	sharing atomic.Int64   // how many they are
 
 	mu     sync.Mutex
 	active map[netip.AddrPort]*transfer // the latest of each client port
@@ -167,7 +207,8 @@ type transfer struct {
 
 	repeated atomic.Bool // the same request came again
 	waking   sync.Mutex
-	conn     *net.UDPConn // nil until the file is open
+	conn     port     // nil until the file is open
+	box      *mailbox // what came to Conn's port from the client; nil: the transfer has a port of its own
 }
 
 // wake makes the transfer look around.
@@ -184,6 +225,9 @@ func (r *service) request(ctx context.Context, d *netio.Datagram) {
 	if a := d.Peer.Addr(); d.Peer.Port() == 0 || a.IsUnspecified() || a.IsMulticast() {
 		return // nobody to answer
 	}
+	if r.deliver(d) {
+		return
+	}
 	rrq, err := ParseRequest(d.Data)
 	req := Request{Path: rrq.Path, Remote: d.Peer, Local: d.Local, Interface: d.Interface}
 	var refused *refusal
@@ -197,11 +241,22 @@ func (r *service) request(ctx context.Context, d *netio.Datagram) {
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	t := &transfer{Request: req, rrq: rrq, raw: string(d.Data), cancel: cancel}
+	if r.SinglePort != nil && r.SinglePort() {
+		t.box = newMailbox()
+	}
 	if !r.admit(t) {
 		cancel(nil)
 		return
 	}
+	if t.box != nil {
+		r.shared.Add(1)
+		r.sharing.Add(1)
+	}
 	r.running.Go(func() {
+		if t.box != nil {
+			defer r.shared.Done()
+			defer r.sharing.Add(-1)
+		}
 		start := time.Now()
 		result := r.serve(ctx, t)
 		result.Duration = time.Since(start)
@@ -212,6 +267,19 @@ func (r *service) request(ctx context.Context, d *netio.Datagram) {
 			r.Done(result)
 		}
 	})
+}
+
+// deliver hands a packet to the transfer on Conn's port that it is for, if there is
+// one.
+func (r *service) deliver(d *netio.Datagram) bool {
+	r.mu.Lock()
+	t := r.active[d.Peer]
+	r.mu.Unlock()
+	if t == nil || t.box == nil || !t.box.takes(d.Data) {
+		return false
+	}
+	t.box.put(d.Data)
+	return true
 }
 
 // admit takes t up unless it is a transfer that runs, or one too many.
@@ -301,15 +369,16 @@ func (r *service) serve(ctx context.Context, t *transfer) Transfer {
 	terms := negotiate(t.rrq.Options, size, largestBlock(mtu, t.Remote.Addr().Is6()))
 	result.BlockSize, result.Window = terms.blockSize, terms.windowSize
 
-	conn, err := dial(t.Request, source(t.Request, iface))
-	if err != nil {
+	var conn port
+	if local := source(t.Request, iface); t.box != nil {
+		conn = newSharedPort(r.Conn, t.box, t.Request, local)
+	} else if conn, err = newOwnPort(t.Request, local); err != nil {
 		return r.reject(ctx, result, err)
 	}
 	defer conn.Close()
 	s := &session{
 		transfer: t, terms: terms, window: newWindow(terms, size), content: content, size: size, pool: &r.buffers,
-		batch: ipv4.NewPacketConn(conn), // its batches are of either family
-		base:  r.bounds.interval,
+		base: r.bounds.interval,
 	}
 	if terms.timeout != 0 {
 		s.base = min(terms.timeout, maxInterval)

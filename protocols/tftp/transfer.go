@@ -55,7 +55,6 @@ type session struct {
 	content io.ReaderAt
 	size    int64
 
-	batch    *ipv4.PacketConn
 	pool     *pool
 	out      *buffers // nil before the first DATA
 	in       [maxAnswer]byte
@@ -180,7 +179,7 @@ func (s *session) send(from, to int64) error {
 	}
 	s.window.out(to)
 	for len(messages) > 0 {
-		n, err := s.batch.WriteBatch(messages, 0)
+		n, err := s.conn.WriteBatch(messages, 0)
 		if err != nil {
 			return s.passing(err)
 		}
