@@ -79,6 +79,8 @@ type Listener struct {
 	Share      bool           // DHCP only: listen beside another DHCP server on this host
 	Relays     []netip.Prefix // DHCP only, IPv4: whose relayed requests are answered; empty: those of all relays
 	Relayed    bool           // DHCP only: relayed requests only (broadcast = false)
+	SinglePort bool           // TFTP only: transfers go over the listener's port, too
+	Cert, Key  string         // HTTP and Status: the absolute paths of PEM files for https; both or neither
 	Pos        string         // "pixiecore.hcl:3"
 }
 

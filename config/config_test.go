@@ -155,6 +155,12 @@ func dump(t *testing.T, cfg *Config) string {
 		if l.Relayed {
 			b.WriteString(" only relayed")
 		}
+		if l.SinglePort {
+			b.WriteString(" on one port")
+		}
+		if l.Cert != "" {
+			fmt.Fprintf(&b, " with %s and %s", l.Cert, l.Key)
+		}
 		b.WriteByte('\n')
 	}
 	for _, f := range slices.Sorted(maps.Keys(cfg.Loaders)) {

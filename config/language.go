@@ -61,8 +61,14 @@ var listenerSchema = Block{
 			Doc: "For `dhcp`: the addresses and networks of DHCP relays (giaddr) whose requests are answered. Relayed requests of others are dropped, and said in the log at level `debug`."},
 		{Name: "broadcast", Type: TypeBool, Default: "`true`", Example: "false",
 			Doc: "For `dhcp`: `false` answers relayed requests only, so that machines on this host's own links get nothing."},
+		{Name: "single_port", Type: TypeBool, Default: "false", Example: "true",
+			Doc: "For `tftp`: transfers go over the listener's port, too, for firewalls and NAT that let no other back."},
+		{Name: "cert", Type: TypeText, Example: `"/etc/pixiecore/cert.pem"`,
+			Doc: "For `http` and `status`, with `key`: the path of a PEM file with a certificate, and behind it those that lead to its issuer. The listener speaks https. A reload reads it again."},
+		{Name: "key", Type: TypeText, Example: `"/etc/pixiecore/key.pem"`,
+			Doc: "The path of a PEM file with the key of `cert`."},
 	},
-	Later: []string{"cert", "dhcp6", "key", "single_port"},
+	Later: []string{"dhcp6"},
 }
 
 var localsSchema = Block{

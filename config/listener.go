@@ -49,6 +49,22 @@ func (d *decoder) listener(b *hclsyntax.Block) {
 		broadcast, ok := s.flag(a)
 		l.Relayed = ok && !broadcast
 	}
+	if a := body.Attributes["single_port"]; a != nil && d.takes(a, kind, TFTP) {
+		l.SinglePort, _ = s.flag(a)
+	}
+	cert, key := body.Attributes["cert"], body.Attributes["key"]
+	if cert != nil && d.takes(cert, kind, HTTP, Status) {
+		l.Cert = s.pem(cert, "certificate")
+	}
+	if key != nil && d.takes(key, kind, HTTP, Status) {
+		l.Key = s.pem(key, "certificate's key")
+	}
+	switch {
+	case cert != nil && key == nil:
+		s.errorf(b.DefRange(), sumHalfPair, "A certificate without its key proves nothing. Write key = \"…\" with the path of the key beside it.")
+	case key != nil && cert == nil:
+		s.errorf(b.DefRange(), sumHalfPair, "A key without its certificate is of no use. Write cert = \"…\" with the path of the certificate beside it.")
+	}
 	d.cfg.Listeners = append(d.cfg.Listeners, l)
 	d.listeners = append(d.listeners, b.DefRange())
 }
@@ -152,6 +168,24 @@ func (s *scope) advertise(a *hclsyntax.Attribute, kind Kind) netip.Addr {
 	return netip.Addr{}
 }
 
+// pem is the path of a file that is read when the daemon starts and at a reload, not
+// here: whoever checks a file need not be able to read a key.
+func (s *scope) pem(a *hclsyntax.Attribute, what string) string {
+	t, ok := s.text(a, fmt.Sprintf(`the path of a PEM file in quotes, like "/etc/pixiecore/%s.pem"`, a.Name))
+	switch {
+	case !ok:
+	case t.s == "":
+		s.errorf(t.at, sumEmpty, "%s is empty. Write the path of the %s, or leave cert and key out for plain http.", a.Name, what)
+	case scheme.MatchString(t.s):
+		s.errorf(t.at, sumURL, "A %s is not fetched from elsewhere. Copy the file to this host, and write its path.", what)
+	default:
+		path := resolve(s.dir, t.s)
+		s.named = append(s.named, namedFile{path, t.at, "pixiecore will not start until it is there."})
+		return path
+	}
+	return ""
+}
+
 // relays are the addresses that may stand in giaddr. None of them is the same as
 // broadcast = false turned around, and more likely a mistake.
 func (s *scope) relays(a *hclsyntax.Attribute) (relays []netip.Prefix) {
@@ -195,6 +229,14 @@ func (d *decoder) checkListeners() {
 }
 
 func (d *decoder) warnListeners() {
+	if i := slices.IndexFunc(d.cfg.Listeners, func(l Listener) bool { return l.Kind == HTTP }); i >= 0 && d.cfg.Listeners[i].Cert != "" {
+		plain := slices.ContainsFunc(d.cfg.Listeners, func(l Listener) bool { return l.Kind == HTTP && l.Cert == "" })
+		way := "Firmware that loads over HTTP must trust it, too: write a listener \"http\" without cert after this one, and it is told of that for its loader."
+		if plain {
+			way = "Firmware finds its loader at the listener without cert."
+		}
+		d.warn(d.listeners[i], sumHTTPS, "Machines are told of the first http listener, and this one has a certificate: the iPXE that they load must trust who issued it, for the address that they are told, or it stops with \"Permission denied\". "+way)
+	}
 	i := slices.IndexFunc(d.cfg.Listeners, func(l Listener) bool { return l.Kind == DHCP })
 	if i < 0 {
 		return

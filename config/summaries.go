@@ -49,6 +49,8 @@ const (
 	sumNoHTTP       summary = "no http listener"
 	sumNoTFTP       summary = "no tftp listener"
 	sumNoPXE        summary = "no pxe listener"
+	sumHalfPair     summary = "certificate and key go together"
+	sumHTTPS        summary = "machines must trust the certificate"
 
 	// Boots.
 	sumNothingToBoot summary = "boot without kernel or script"

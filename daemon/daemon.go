@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -569,6 +570,7 @@ type next struct {
 	listeners []*listener // in the order of the configuration
 	opened    []*listener // those of them that are new
 	gone      []*listener
+	certs     []*tls.Config // of https, in the order of the configuration; nil for the others
 }
 
 // drop gives up what will not be committed.
@@ -592,6 +594,13 @@ func (d *Daemon) prepare(c *Compiled) (*next, error) {
 	}
 	n := &next{Compiled: c}
 	var failed []error
+	for _, l := range cfg.Listeners {
+		cert, err := loadCertificate(l)
+		if err != nil {
+			failed = append(failed, err)
+		}
+		n.certs = append(n.certs, cert)
+	}
 	for _, s := range steps {
 		if s.do == shut {
 			n.gone = append(n.gone, d.listeners[s.old])
@@ -632,7 +641,7 @@ func (d *Daemon) commit(n *next) (gen uint64) {
 	c := n.Compiled
 	d.level.SetLevel(zapLevel(c.Config.Log.Level))
 	d.setFormat(c.Config.Log)
-	tell(n.listeners, c.Config.Listeners)
+	tell(n.listeners, c.Config.Listeners, n.certs)
 	gen = d.swap.Publish(boot.Snapshot{Booter: c.Table, Loaders: c.Loaders.Bytes()})
 	d.mu.Lock()
 	if d.current != nil {
@@ -648,6 +657,11 @@ func (d *Daemon) commit(n *next) (gen uint64) {
 	for _, l := range n.gone {
 		l.stop()
 		d.log.Info("listener closed", zap.Stringer("listener", l.server))
+	}
+	for i, cert := range n.certs {
+		for _, doubt := range doubts(cert, c.Config.Listeners[i], time.Now()) {
+			d.log.Warn("certificate", zap.String("file", c.Config.Listeners[i].Cert), zap.String("doubt", doubt))
+		}
 	}
 	for _, l := range c.Loaders.All() {
 		if l.Warning != "" {

@@ -3,6 +3,7 @@ package daemon
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -41,8 +42,10 @@ type listener struct {
 // serves and never modified.
 type settings struct {
 	config.Listener
-	web  bootfiles.Web // what machines are told of the HTTP server
-	tftp netip.Addr    // and of the TFTP server; the zero Addr: the address at which they reached us
+	web   bootfiles.Web // what machines are told of the HTTP server
+	plain bootfiles.Web // and firmware of that for loaders, if it is another; else the zero Web
+	tftp  netip.Addr    // and of the TFTP server; the zero Addr: the address at which they reached us
+	tls   *tls.Config   // of https; nil: plain http
 }
 
 // open binds a listener. It is not served yet, and has no settings.
@@ -61,12 +64,13 @@ func (d *Daemon) open(c config.Listener) (*listener, error) {
 		closes(sock)
 		l.port = sock.Addr().(*net.TCPAddr).AddrPort().Port()
 		watched := closeFunc{sock, l.close} // the server closes it, first of all when it stops
+		secure := func() *tls.Config { return l.settings.Load().tls }
 		if c.Kind == config.Status {
-			l.server = &status.Server{Listener: watched, Report: d.report, Log: d.log.Named("status")}
+			l.server = &status.Server{Listener: maybeTLS{watched, secure}, Report: d.report, Log: d.log.Named("status")}
 			break
 		}
 		tree := bootfiles.Tree{Boots: d.boots, Tokens: d.tokens}
-		l.server = &httpboot.Server{Listener: httpboot.Listener(watched), Tree: tree, Events: d.events, Log: d.log.Named("http")}
+		l.server = &httpboot.Server{Listener: maybeTLS{httpboot.Listener(watched), secure}, Elsewhere: l.elsewhere, Tree: tree, Events: d.events, Log: d.log.Named("http")}
 	case config.TFTP:
 		conn, err := netio.ListenUDP(at)
 		if err != nil {
@@ -75,7 +79,10 @@ func (d *Daemon) open(c config.Listener) (*listener, error) {
 		closes(conn)
 		l.port = conn.LocalAddr().Port()
 		files := tftpFiles{tree: bootfiles.Tree{Boots: d.boots, Tokens: d.tokens}, listener: l, interfaces: d.interfaces}
-		l.server = &tftp.Server{Conn: conn, Files: files, Interfaces: d.interfaces, Done: d.transferred, Log: d.log.Named("tftp")}
+		l.server = &tftp.Server{
+			Conn: conn, Files: files, Interfaces: d.interfaces, SinglePort: func() bool { return l.settings.Load().SinglePort },
+			Free: l.close, Done: d.transferred, Log: d.log.Named("tftp"),
+		}
 	case config.DHCP, config.PXE:
 		listen := func() (netio.Conn, error) { return netio.ListenUDP(at) }
 		if c.Share {
@@ -122,46 +129,58 @@ func (l *listener) run(ctx context.Context) error {
 	return fmt.Errorf("%s: %w", l.server, err)
 }
 
-// stop ends a listener. When it returns, the port is free. Transfers that run
-// have the time that their server gives them; whoever called run waits for them.
+// stop ends a listener. When it returns, the port is free, for which it waits for
+// TFTP transfers on that port. The others that run have the time that their server
+// gives them; whoever called run waits for them.
 func (l *listener) stop() {
 	if l.cancel == nil { // never served
 		l.close()
 		return
 	}
 	l.cancel()
-	if l.kind == config.TFTP {
-		l.close() // transfers have sockets of their own
-	}
 	<-l.closed
 }
 
 // dhcp is what a DHCP server does with a request by the current settings.
 func (l *listener) dhcp() dhcp4.Settings {
 	s := l.settings.Load()
-	d := dhcp4.Settings{Only: s.Interfaces, Advertise: s.Advertise, TFTP: s.tftp, Web: s.web, Relays: s.Relays, Relayed: s.Relayed}
+	d := dhcp4.Settings{Only: s.Interfaces, Advertise: s.Advertise, TFTP: s.tftp, Web: s.web, Plain: s.plain, Relays: s.Relays, Relayed: s.Relayed}
 	if a := s.Address.Addr(); s.Kind == config.DHCP && !a.IsUnspecified() {
 		d.Address = a
 	}
 	return d
 }
 
+// elsewhere implements httpboot.Server.Elsewhere: a machine that came to a plain
+// server, for a loader, goes on where the configuration says https.
+func (l *listener) elsewhere() (bootfiles.Web, bool) {
+	web := l.settings.Load().web
+	return web, web.TLS
+}
+
 // tell gives the listeners the settings of a configuration, whose listeners they
 // are, in its order. Machines are told of the first HTTP and of the first TFTP
-// server.
-func tell(listeners []*listener, conf []config.Listener) {
-	var web bootfiles.Web
+// server; if that HTTP server has a certificate, firmware is told of the first
+// without, if there is one.
+func tell(listeners []*listener, conf []config.Listener, certs []*tls.Config) {
+	var web, plain bootfiles.Web
 	var tftp netip.Addr
 	for i, c := range slices.Backward(conf) {
 		switch c.Kind {
 		case config.HTTP:
-			web = bootfiles.Web{Addr: told(c), Port: listeners[i].port}
+			web = bootfiles.Web{Addr: told(c), Port: listeners[i].port, TLS: certs[i] != nil}
+			if !web.TLS {
+				plain = web
+			}
 		case config.TFTP:
 			tftp = told(c)
 		}
 	}
+	if plain == web {
+		plain = bootfiles.Web{}
+	}
 	for i, c := range conf {
-		listeners[i].settings.Store(&settings{c, web, tftp})
+		listeners[i].settings.Store(&settings{Listener: c, web: web, plain: plain, tftp: tftp, tls: certs[i]})
 	}
 }
 

@@ -47,7 +47,8 @@ func identify(l config.Listener) identity {
 // they are written does not matter.
 func sameSettings(a, b config.Listener) bool {
 	return a.Address == b.Address && a.Advertise == b.Advertise && slices.Equal(a.Interfaces, b.Interfaces) &&
-		slices.Equal(a.Relays, b.Relays) && a.Relayed == b.Relayed
+		slices.Equal(a.Relays, b.Relays) && a.Relayed == b.Relayed &&
+		a.SinglePort == b.SinglePort && a.Cert == b.Cert && a.Key == b.Key
 }
 
 // excludes reports whether a system that has the one socket cannot open the other.

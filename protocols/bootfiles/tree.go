@@ -61,9 +61,10 @@ var ErrRefused = errors.New("refused")
 type Web struct {
 	Addr netip.Addr // the address that machines are told; the zero Addr: the one at which they reached this server
 	Port uint16
+	TLS  bool // https
 }
 
-// Base is "http://host:port", as seen by a machine that reached this server
+// Base is "http://host:port" or "https://host:port", as seen by a machine that reached this server
 // at local. The port is always written: some firmware needs it.
 func (w Web) Base(local netip.Addr) string {
 	a := w.Addr
@@ -74,7 +75,11 @@ func (w Web) Base(local netip.Addr) string {
 	if a.Is6() {
 		host = "[" + host + "]"
 	}
-	return "http://" + host + ":" + strconv.Itoa(int(w.Port))
+	scheme := "http://"
+	if w.TLS {
+		scheme = "https://"
+	}
+	return scheme + host + ":" + strconv.Itoa(int(w.Port))
 }
 
 // A Kind tells what a File is.

@@ -63,6 +63,7 @@ type Settings struct {
 	Relays    []netip.Prefix // whose relayed requests a ProxyDHCP server answers; empty: those of all relays
 	Relayed   bool           // a ProxyDHCP server answers relayed requests only, none of its own links
 	Web       bootfiles.Web  // where machines find scripts
+	Plain     bootfiles.Web  // where firmware finds its loader, for which https may be too much; the zero Web: there, too
 }
 
 // A Server answers one port.
@@ -296,6 +297,9 @@ func (s *Server) reply(r request, a answer) (answer, error) {
 	case OfferScript:
 		a.file = bootfiles.ScriptURL(base, token)
 	case OfferLoaderByHTTP:
+		if set.Plain != (bootfiles.Web{}) {
+			base = set.Plain.Base(addr)
+		}
 		a.file = base + "/" + bootfiles.LoaderPath(token, m.Firmware)
 	case OfferLoader:
 		a.file = bootfiles.LoaderPath(token, m.Firmware)

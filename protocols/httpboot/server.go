@@ -40,9 +40,12 @@ const (
 // A Server serves one listener.
 type Server struct {
 	Listener net.Listener // wrap it by Listener
-	Tree     bootfiles.Tree
-	Events   *events.Log
-	Log      *zap.Logger
+	// Elsewhere says where machines that ask here are sent for what comes next: to
+	// a server with a certificate, from one without. Nil, or false: here.
+	Elsewhere func() (bootfiles.Web, bool)
+	Tree      bootfiles.Tree
+	Events    *events.Log
+	Log       *zap.Logger
 }
 
 // String names the server in errors and status.
@@ -93,16 +96,27 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// base is this server's address as the machine sees it: what it asked for.
-func base(r *http.Request) string {
+// base is the server's address as the machine sees it: what it asked for, unless it
+// is sent elsewhere.
+func (s *Server) base(r *http.Request) string {
+	local, _ := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
+	if s.Elsewhere != nil && local != nil && r.TLS == nil {
+		if web, ok := s.Elsewhere(); ok {
+			return web.Base(local.AddrPort().Addr().Unmap())
+		}
+	}
+	scheme := "http://"
+	if r.TLS != nil {
+		scheme = "https://"
+	}
 	host := r.Host
 	if host == "" { // HTTP/1.0
 		host = "localhost"
-		if a, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
-			host = a.String()
+		if local != nil {
+			host = local.String()
 		}
 	}
-	return "http://" + host
+	return scheme + host
 }
 
 // errRequest is an answer by HTTP status.
@@ -210,7 +224,7 @@ func (s *Server) script(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !m.Probed {
-		text(w, bootfiles.Stub(base(r), id))
+		text(w, bootfiles.Stub(s.base(r), id))
 		return
 	}
 	mac := [6]byte(m.MAC)
@@ -234,8 +248,8 @@ func (s *Server) script(w http.ResponseWriter, r *http.Request) {
 			notice = strings.TrimPrefix(notice+"; this iPXE cannot ask the CPU, so the machine counts as ia32", "; ")
 		}
 		var spec *boot.Spec
-		if spec, err = d.SpecFor(m, base(r)); err == nil {
-			body, err = bootfiles.Boot(base(r), spec, m.MAC, notice)
+		if spec, err = d.SpecFor(m, s.base(r)); err == nil {
+			body, err = bootfiles.Boot(s.base(r), spec, m.MAC, notice)
 		}
 	case d.Action == boot.Local:
 		body, kind = bootfiles.LocalDisk(m.Firmware), events.Local
@@ -245,7 +259,7 @@ func (s *Server) script(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		log.Warn("script not made", zap.Error(err))
 		s.Events.Add(mac, events.Event{Kind: events.Failed, Rule: d.Rule, Gen: d.Snapshot.Gen, Detail: err.Error()})
-		text(w, bootfiles.Screen(base(r), id, "no script for this machine: "+err.Error()))
+		text(w, bootfiles.Screen(s.base(r), id, "no script for this machine: "+err.Error()))
 		return
 	}
 	text(w, body)
@@ -364,7 +378,7 @@ func (s *Server) booting(w http.ResponseWriter, r *http.Request) {
 
 // tree serves the virtual directory.
 func (s *Server) tree(w http.ResponseWriter, r *http.Request) {
-	f, err := s.Tree.Open(r.Context(), r.URL.Path, base(r))
+	f, err := s.Tree.Open(r.Context(), r.URL.Path, s.base(r))
 	switch {
 	case errors.Is(err, boot.ErrNotFound):
 		s.Log.Debug("file not served", zap.String("peer", r.RemoteAddr), zap.Error(err))

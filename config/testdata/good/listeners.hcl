@@ -37,6 +37,20 @@ listener "dhcp" {
   relays    = "10.1.0.1" # one needs no list
   broadcast = true       # as unset
 }
+listener "tftp" {
+  address     = "192.0.2.4:69"
+  single_port = true
+}
+listener "http" {
+  address = "192.0.2.4:443"
+  cert    = "../srv/vmlinuz" # any file will do, until it is read
+  key     = "../srv/vmlinuz"
+}
+listener "status" {
+  address = "192.0.2.4:8443"
+  cert    = "../srv/vmlinuz"
+  key     = "../srv/vmlinuz"
+}
 
 log {
   level  = "debug"

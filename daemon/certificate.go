@@ -1,0 +1,70 @@
+package daemon
+
+import (
+	"crypto/tls"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/pixiecore/pixiecore/config"
+)
+
+// loadCertificate reads the certificate of an https listener; nil without an error
+// for a listener that has none. The error is one for the operator.
+func loadCertificate(l config.Listener) (*tls.Config, error) {
+	if l.Cert == "" {
+		return nil, nil
+	}
+	pair, err := tls.LoadX509KeyPair(l.Cert, l.Key)
+	if err != nil {
+		at := ""
+		if l.Pos != "" {
+			at = l.Pos + ": "
+		}
+		return nil, fmt.Errorf("%slistener %q %s: certificate %s with key %s: %w; both are PEM files that the user of the daemon can read, the certificate with those that lead to its issuer behind it",
+			at, l.Kind, l.Address, l.Cert, l.Key, err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
+}
+
+// soon is how long before its end a certificate is said to end.
+const soon = 7 * 24 * time.Hour
+
+// doubts says in sentences why machines may refuse what an https listener shows.
+func doubts(c *tls.Config, l config.Listener, now time.Time) (all []string) {
+	if c == nil {
+		return nil
+	}
+	leaf := c.Certificates[0].Leaf
+	switch {
+	case now.After(leaf.NotAfter):
+		all = append(all, fmt.Sprintf("it has expired on %s; renew it, then run `pixiecore reload`", leaf.NotAfter.Format(time.DateOnly)))
+	case now.Add(soon).After(leaf.NotAfter):
+		all = append(all, fmt.Sprintf("it expires on %s; renew it, then run `pixiecore reload`", leaf.NotAfter.Format(time.DateOnly)))
+	case now.Before(leaf.NotBefore):
+		all = append(all, fmt.Sprintf("it begins on %s: is the clock of this host right?", leaf.NotBefore.Format(time.DateOnly)))
+	}
+	// Machines are told addresses, since they may have no name server.
+	if a := told(l); l.Kind == config.HTTP && a.IsValid() && leaf.VerifyHostname(a.String()) != nil {
+		all = append(all, fmt.Sprintf("it is not for %s, the address that machines are told; issue one with that IP address in it", a))
+	}
+	return all
+}
+
+// maybeTLS speaks TLS on each connection for which there is a configuration when it
+// is accepted, so that a reload can bring certificates, new ones, or none.
+type maybeTLS struct {
+	net.Listener
+	config func() *tls.Config
+}
+
+func (m maybeTLS) Accept() (net.Conn, error) {
+	c, err := m.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	if conf := m.config(); conf != nil {
+		return tls.Server(c, conf), nil
+	}
+	return c, nil
+}
