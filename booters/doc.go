@@ -48,6 +48,17 @@
 // the machines of one asset tag is not for those without a tag. See span, and
 // Table.Decide for what becomes of a rule that is unknown.
 //
+// An API has the last word where a rule says so, and its refusal is the rule's
+// outcome: the next rule is not for machines that an inventory has left out.
+// Asking takes time that a decision has not, so it is left to boot.Verdict.Ask.
+// A request belongs to the process, not to who waits for it (answers): DHCP gives
+// up before iPXE does, and what comes then serves the machine's next packet. An
+// answer is given once, and kept for the boot by whoever keeps boots: the next
+// boot may be the one for which the inventory has changed its mind, and a
+// machine that has just been installed would be installed again. What an API
+// names may be a file of this host, as in the original: whoever runs it is
+// trusted like whoever writes the configuration.
+//
 // Static keeps the IDs of the original pixiecore ("kernel", "initrd-0"), which
 // programs may have come to know.
 package booters

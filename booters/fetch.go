@@ -26,13 +26,14 @@ var errStalled = fmt.Errorf("no byte for %v", stallTimeout)
 type Sources struct {
 	client  *http.Client
 	digests *digests // of local files
+	answers *answers // of APIs
 }
 
 // NewSources makes Sources with a client of its own. It takes proxies from the
 // environment (HTTP_PROXY, HTTPS_PROXY, NO_PROXY).
 func NewSources() *Sources {
 	dialer := &net.Dialer{Timeout: connectTimeout, Control: refuseLinkLocal}
-	return &Sources{digests: newDigests(), client: &http.Client{
+	s := &Sources{digests: newDigests(), client: &http.Client{
 		Transport: &http.Transport{
 			Proxy:                  http.ProxyFromEnvironment,
 			DialContext:            dialer.DialContext,
@@ -53,7 +54,13 @@ func NewSources() *Sources {
 			return checkURL(r.URL)
 		},
 	}}
+	s.answers = newAnswers(s.client)
+	return s
 }
+
+// Close ends what APIs are being asked, and waits for it. Files that are open
+// stay open.
+func (s *Sources) Close() { s.answers.close() }
 
 func (s *Sources) get(ctx context.Context, source string) (_ io.ReadCloser, _ int64, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)

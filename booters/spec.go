@@ -122,9 +122,26 @@ func execute(text string, funcs template.FuncMap) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	var b strings.Builder
+	b := bounded{left: maxCmdline}
 	err = t.Execute(&b, nil)
-	return b.String(), err
+	return b.text.String(), err
+}
+
+// maxCmdline bounds what the template of a command line makes, in bytes. No
+// kernel takes a tenth of it.
+const maxCmdline = 64 << 10
+
+// bounded is an io.Writer of a text that has a bound.
+type bounded struct {
+	text strings.Builder
+	left int
+}
+
+func (b *bounded) Write(p []byte) (int, error) {
+	if b.left -= len(p); b.left < 0 {
+		return 0, fmt.Errorf("it makes more than %d bytes", maxCmdline)
+	}
+	return b.text.Write(p)
 }
 
 // quoteText makes a template of text which yields just that text.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/pixiecore/pixiecore/booters/boot"
 )
@@ -32,6 +33,8 @@ type Action struct {
 	// is set, Spec is only shown to people. The Entry is nil for a stranger. The
 	// error is a sentence for the machine's screen.
 	Render func(boot.Machine, *Entry) (*boot.Spec, error)
+	// API says what boot.Boot boots, if it is set; Spec and Render are nil then.
+	API *APIOptions
 }
 
 // A Table decides by ordered rules, of which the first that matches wins. It
@@ -69,6 +72,11 @@ func NewTable(seal *Sealer, src *Sources, inv *Inventory, rules []Rule) (*Table,
 			t.probing = append(t.probing, i)
 		}
 		spec, err := t.prepare(r)
+		var ask func(context.Context, boot.Machine) (boot.Verdict, error)
+		var wait time.Duration
+		if err == nil && r.Action.Do == boot.Boot && r.Action.API != nil {
+			ask, wait, err = t.asker(r)
+		}
 		if err != nil {
 			err = fmt.Errorf("rule %q: %w", r.Name, err)
 			if r.Pos != "" {
@@ -76,7 +84,7 @@ func NewTable(seal *Sealer, src *Sources, inv *Inventory, rules []Rule) (*Table,
 			}
 			errs = append(errs, err)
 		}
-		t.verdicts[i] = boot.Verdict{Action: r.Action.Do, Spec: spec, Render: t.renderer(&r.Action), Rule: r.Name, Pos: r.Pos, Boot: r.Action.Boot}
+		t.verdicts[i] = boot.Verdict{Action: r.Action.Do, Spec: spec, Render: t.renderer(&r.Action), Ask: ask, Wait: wait, Rule: r.Name, Pos: r.Pos, Boot: r.Action.Boot}
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
@@ -93,7 +101,7 @@ func (t *Table) prepare(r *Rule) (*boot.Spec, error) {
 	case boot.Ignore, boot.Local:
 		return nil, nil
 	case boot.Boot:
-		if a.Render != nil {
+		if a.Render != nil || a.API != nil {
 			return nil, nil
 		}
 		return prepareSpec(a.Spec, []string{"ID", "URL"}, t.issue)
@@ -115,6 +123,20 @@ func (t *Table) renderer(a *Action) func(boot.Machine, string) (*boot.Spec, erro
 		}
 		return prepareSpec(spec, []string{"ID", "URL"}, t.issue)
 	}
+}
+
+// asker is Verdict.Ask and Verdict.Wait for a rule whose boot is an API's matter.
+// What the API says is the rule's outcome, also where it refuses.
+func (t *Table) asker(r *Rule) (ask func(context.Context, boot.Machine) (boot.Verdict, error), wait time.Duration, err error) {
+	api, err := NewAPI(t.seal, t.src, *r.Action.API)
+	if err != nil {
+		return nil, 0, err
+	}
+	return func(ctx context.Context, m boot.Machine) (boot.Verdict, error) {
+		v, err := api.Ask(ctx, m)
+		v.Rule, v.Pos, v.Boot = r.Name, r.Pos, r.Action.Boot
+		return v, err
+	}, api.opts.Wait, nil
 }
 
 // issue seals a source of any kind.
@@ -139,6 +161,8 @@ func (t *Table) issue(_ fileKind, source string) (boot.ID, error) {
 // boot.Probe, under the name of the first unknown rule: also where no true rule
 // follows, for whoever writes one rule with arch = ["x64"] wants his BIOS
 // machines of 64 bits to boot.
+//
+// Where a rule boots what an API says, the API is not asked: see Verdict.Ask.
 //
 // When iPXE has reported already, a rule that is unknown still hangs on what
 // the machine said in DHCP, and nothing more can be asked: that is an error,
@@ -263,7 +287,7 @@ func (t *Table) BootSpec(m boot.Machine) (*boot.Spec, error) {
 
 // BootSpecContext is BootSpec.
 func (t *Table) BootSpecContext(ctx context.Context, m boot.Machine) (*boot.Spec, error) {
-	v, err := t.Decide(ctx, m)
+	v, err := boot.Decide(ctx, t, m)
 	if err != nil {
 		return nil, err
 	}

@@ -387,6 +387,7 @@ func (d *Daemon) Close() {
 // changes, and returns nil after a clean stop, which lets transfers finish
 // within ten seconds. When one listener fails, all stop, and that is the error.
 func (d *Daemon) Run(ctx context.Context) error {
+	defer d.sources.Close()
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)

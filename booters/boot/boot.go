@@ -135,6 +135,10 @@ type Verdict struct {
 	// Ask. An error is a sentence for the operator.
 	Ask  func(ctx context.Context, m Machine) (Verdict, error)
 	Wait time.Duration // how long DHCP, whose clients do not wait, gives Ask; 0: as long as it can
+	// Provisional is whether what Ask returned may be something else when iPXE has
+	// reported, so that it must be asked again: of an API that is told what iPXE
+	// reports, and of a Booter that has no word for what it does not know yet.
+	Provisional bool
 
 	Rule   string // the rule's name; empty where no rule decided
 	Pos    string // where the rule stands, "pixiecore.hcl:12"; may be empty
@@ -175,7 +179,7 @@ func DecideNow(ctx context.Context, b Booter, m Machine) (Verdict, error) {
 		if err != nil || spec == nil {
 			return Verdict{Action: Ignore}, err
 		}
-		return Verdict{Action: Boot, Spec: spec}, nil
+		return Verdict{Action: Boot, Spec: spec, Provisional: !m.Probed}, nil
 	}}, nil
 }
 

@@ -232,7 +232,7 @@ func (m *Memory) DecideNow(ctx context.Context, asks boot.Machine, now time.Time
 	case d.Snapshot == nil:
 		d.Snapshot = cur
 		if d.Verdict, err = boot.DecideNow(ctx, cur.Booter, asks); err == nil {
-			d = m.fix(d, asks, now)
+			d = m.fix(d, now)
 		}
 	case d.Snapshot.Gen != cur.Gen:
 		// Who would have to be asked for the last word is not: the table boots it.
@@ -252,7 +252,7 @@ func (m *Memory) Await(ctx context.Context, d Decision, asks boot.Machine, now t
 		return m.unlessHeld(d, err)
 	}
 	d.Verdict = v
-	return m.unlessHeld(m.fix(d, asks, now), nil)
+	return m.unlessHeld(m.fix(d, now), nil)
 }
 
 // unlessHeld refuses what is on hold.
@@ -266,12 +266,9 @@ func (m *Memory) unlessHeld(d Decision, err error) (Decision, error) {
 	return d, err
 }
 
-// settled reports whether nothing that the machine may still say can change v. A
-// Booter that is no Decider has no word for what it does not know yet, so that it
-// is asked again until iPXE has reported.
-func settled(b boot.Booter, m boot.Machine, v boot.Verdict) bool {
-	_, decides := b.(boot.Decider)
-	return (v.Action == boot.Boot || v.Action == boot.Local) && v.Ask == nil && (decides || m.Probed)
+// settled reports whether nothing that the machine may still say can change v.
+func settled(v boot.Verdict) bool {
+	return (v.Action == boot.Boot || v.Action == boot.Local) && v.Ask == nil && !v.Provisional
 }
 
 // recall finds the boot that a machine is in, or begins one, and what is fixed
@@ -298,9 +295,9 @@ func (m *Memory) recall(asks boot.Machine, cur *boot.Snapshot, now time.Time) De
 
 // fix keeps d for the rest of the boot, if it is settled. The result is what holds:
 // another request may have been faster.
-func (m *Memory) fix(d Decision, asks boot.Machine, now time.Time) Decision {
+func (m *Memory) fix(d Decision, now time.Time) Decision {
 	b := d.of
-	if b == nil || !settled(d.Snapshot.Booter, asks, d.Verdict) {
+	if b == nil || !settled(d.Verdict) {
 		return d
 	}
 	m.mu.Lock()
