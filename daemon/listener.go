@@ -275,7 +275,8 @@ func (d *Daemon) transferred(t tftp.Transfer) {
 	if err != nil || t.Probe {
 		return
 	}
-	e := events.Event{Kind: events.Loader, Gen: d.swap.Current().Gen, Detail: "TFTP " + t.File}
+	fixed := d.boots.Fixed(token.MAC[:])
+	e := events.Event{Kind: events.Loader, Rule: fixed.Rule, Gen: fixed.Gen(), Detail: "TFTP " + t.File}
 	if t.Err != nil {
 		e.Kind, e.Detail = events.Failed, "TFTP "+t.Path+": "+t.Err.Error()
 	}

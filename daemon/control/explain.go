@@ -145,7 +145,7 @@ func script(v boot.Verdict, m boot.Machine) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		return bootfiles.Boot(sampleBase, spec, m.MAC, "")
+		return bootfiles.Boot(sampleBase, spec, bootfiles.Machine{MAC: m.MAC}, "")
 	case boot.Local:
 		return bootfiles.LocalDisk(m.Firmware), nil
 	default:

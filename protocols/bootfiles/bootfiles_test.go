@@ -34,7 +34,7 @@ const (
 func TestBootScriptIsTheOriginals(t *testing.T) {
 	got, err := Boot("http://localhost:1234", &boot.Spec{
 		Kernel: "k/1", Initrd: []boot.ID{"0 1", "2"}, Cmdline: `thing={{ ID "f00" }} foo=bar`,
-	}, mac, "")
+	}, Machine{MAC: mac}, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +53,7 @@ boot kernel initrd=initrd0 initrd=initrd1 thing=http://localhost:1234/_/file?nam
 
 func TestAScriptOfTheOperatorIsServedAsItIs(t *testing.T) {
 	const script = "#!ipxe\necho ${net0/mac} || shell\n"
-	got, err := Boot(base, &boot.Spec{IpxeScript: script, Kernel: "k", Message: "m"}, mac, "n")
+	got, err := Boot(base, &boot.Spec{IpxeScript: script, Kernel: "k", Message: "m"}, Machine{MAC: mac}, "n")
 	if err != nil || got != script {
 		t.Errorf("got %q, %v", got, err)
 	}
@@ -66,7 +66,7 @@ func TestBootScriptRefuses(t *testing.T) {
 		"an unknown function": {Kernel: "k", Cmdline: `{{ Nope "x" }}`},
 		"a newline":           {Kernel: "k", Cmdline: "a\nb"},
 	} {
-		if s, err := Boot(base, &spec, mac, ""); err == nil {
+		if s, err := Boot(base, &spec, Machine{MAC: mac}, ""); err == nil {
 			t.Errorf("%s: got %q", name, s)
 		}
 	}
@@ -114,7 +114,7 @@ func FuzzWords(f *testing.F) {
 func TestScripts(t *testing.T) {
 	bootScript, err := Boot(base, &boot.Spec{
 		Kernel: "k", Cmdline: "a  b || c ds=nocloud;s=x #d ${net0/mac}", Message: "-e Hello, \x1b[31mworld\n\n  # two || ;",
-	}, mac, "this iPXE cannot ask the CPU")
+	}, Machine{MAC: mac, Token: token}, "this iPXE cannot ask the CPU")
 	if err != nil {
 		t.Fatal(err)
 	}

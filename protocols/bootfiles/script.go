@@ -264,8 +264,9 @@ func Screen(base string, m Machine, sentence string) string {
 // Boot is the script that loads and starts what spec says. Its form is the one
 // of the original, to the byte, for a spec that the original could express;
 // notice, for the machine's screen, and spec.Message come before it. base is
-// "http://host:port".
-func Boot(base string, spec *boot.Spec, mac net.HardwareAddr, notice string) (string, error) {
+// "http://host:port". who has a MAC; its token, if any, tells the server whose the
+// files are.
+func Boot(base string, spec *boot.Spec, who Machine, notice string) (string, error) {
 	if spec.IpxeScript != "" {
 		return spec.IpxeScript, nil
 	}
@@ -281,7 +282,10 @@ func Boot(base string, spec *boot.Spec, mac net.HardwareAddr, notice string) (st
 		s.echo("pixiecore: " + notice)
 	}
 	s.echo(spec.Message)
-	m := url.QueryEscape(mac.String())
+	m := url.QueryEscape(who.MAC.String())
+	if who.Token != "" {
+		m += "&token=" + who.Token
+	}
 	s.line("kernel --name kernel %s&type=kernel&mac=%s", FileURL(base, spec.Kernel), m)
 	names := ""
 	for i, id := range spec.Initrd {

@@ -179,6 +179,19 @@ func (m *Memory) Reported(mac net.HardwareAddr) (boot.Machine, bool) {
 	return b.reported, b.reported.MAC != nil
 }
 
+// Fixed is what is fixed for the boot that the machine is in, for a note of what
+// it did. It is of the current generation where nothing is.
+func (m *Memory) Fixed(mac net.HardwareAddr) Decision {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(mac) == len(MAC{}) {
+		if b := m.of(MAC(mac), time.Time{}); b != nil && b.snap != nil {
+			return Decision{b.verdict, b.snap, b}
+		}
+	}
+	return Decision{Snapshot: m.Source.Current()}
+}
+
 // A Decision is the Verdict for a machine at one stage of its boot, with the
 // generation that it is of. boot.Ignore is a refusal: see Refusal.
 type Decision struct {

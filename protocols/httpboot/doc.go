@@ -22,6 +22,18 @@
 // iPXE may be there to report for. What the machine said in DHCP is looked up in
 // the boots of bootfiles.Tree, and stands where both tell the same.
 //
+// The script of a machine that came with a token carries it on to its kernel and
+// initrds, so that each is asked about as everything else is: a machine that is
+// ignored by now, or on hold, gets no new file, but a sentence with status 403. What
+// it has begun it may go on with. A transfer that runs is not touched, and a range
+// that does not begin at 0, of a file that this boot has begun, is served: that is
+// how programs resume after a broken connection. iPXE does not, for kernels and
+// initrds it begins anew; it reads disk images in ranges. An address without a
+// token is refused by a hold of everything only, since nothing in it says whose it
+// is. Who takes the token out of an address gains that; the sealed ID is what keeps
+// strangers out, and this check is for an operator who wants his own machines to
+// stop.
+//
 // A machine that cannot be given a script is shown why on its screen, by a
 // script. HTTP statuses are for requests that no machine of ours makes.
 package httpboot

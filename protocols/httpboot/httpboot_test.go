@@ -34,10 +34,15 @@ var mac = net.HardwareAddr{0x52, 0x54, 0, 0x12, 0x34, 0x56}
 type booter struct {
 	verdict func(boot.Machine) (boot.Verdict, error)
 	files   map[boot.ID]func() (io.ReadCloser, int64, error)
+	gen     *uint64 // nil: always 5
 }
 
 func (b booter) Current() *boot.Snapshot {
-	return &boot.Snapshot{Gen: 5, Booter: b, Loaders: map[boot.Firmware][]byte{boot.FirmwareEFI64: []byte("snponly")}}
+	gen := uint64(5)
+	if b.gen != nil {
+		gen = *b.gen
+	}
+	return &boot.Snapshot{Gen: gen, Booter: b, Loaders: map[boot.Firmware][]byte{boot.FirmwareEFI64: []byte("snponly")}}
 }
 func (b booter) Decide(_ context.Context, m boot.Machine) (boot.Verdict, error) { return b.verdict(m) }
 func (booter) BootSpec(boot.Machine) (*boot.Spec, error)                        { return nil, nil }
@@ -94,7 +99,7 @@ func TestScriptOfABoot(t *testing.T) {
 		want        string // a line of the body
 	}{
 		{"the first request gets the stub", "token=" + s.token(0), 200, "cpuid --ext 29 && set cpu x64 ||"},
-		{"a BIOS with a 64-bit CPU", "token=" + s.token(0) + "&facts=1&cpu=x64", 200, "kernel --name kernel http://192.0.2.1:80/_/file?name=kernel-of-bios&type=kernel&mac=52%3A54%3A00%3A12%3A34%3A56"},
+		{"a BIOS with a 64-bit CPU", "token=" + s.token(0) + "&facts=1&cpu=x64", 200, "kernel --name kernel http://192.0.2.1:80/_/file?name=kernel-of-bios&type=kernel&mac=52%3A54%3A00%3A12%3A34%3A56&token=" + s.token(0)},
 		{"a BIOS without", "token=" + s.token(0) + "&facts=1&cpu=ia32", 200, "echo pixiecore: no rule of the server boots 52:54:00:12:34:56 (ia32, bios)"},
 		{"UEFI needs no CPU", "token=" + s.token(7) + "&facts=1&cpu=", 200, "boot kernel quiet"},
 		{"a CPU says nothing of UEFI", "token=" + s.token(11) + "&facts=1&cpu=x64", 200, "echo pixiecore: no rule of the server boots 52:54:00:12:34:56 (arm64, efi-arm64)"},

@@ -150,20 +150,13 @@ func (s *Server) machine(q url.Values) (m boot.Machine, id bootfiles.Machine, er
 			// its boot is that iPXE does it.
 			m.Facts = &boot.Facts{Known: boot.FactIPXE, IPXE: true}
 		}
-		switch id.Arch = q.Get("arch"); id.Arch {
-		case "0", "1": // the original's numbers: IA32 under a BIOS, or X64 under a UEFI
-			if id.Arch == "1" {
-				m.Arch, m.Firmware = boot.ArchX64, boot.FirmwareEFI64
-			}
-		case "":
-			p, ok := platform(q.Get("platform"), q.Get("buildarch"))
-			if !ok {
-				return m, id, errRequest{http.StatusBadRequest, "missing or invalid arch"}
-			}
-			m.Arch, m.Firmware = p.Arch, p.Firmware
-		default:
+		id.Arch = q.Get("arch")
+		typ, ok := archType(id.Arch, q.Get("platform"), q.Get("buildarch"))
+		if !ok {
 			return m, id, errRequest{http.StatusBadRequest, "missing or invalid arch"}
 		}
+		p, _ := typ.Platform()
+		m.Arch, m.Firmware = p.Arch, p.Firmware
 	}
 	if m.Probed = q.Get("facts") == "1"; m.Probed {
 		m.Facts = reported(q, m.Facts)
@@ -199,18 +192,26 @@ func reported(q url.Values, dhcp *boot.Facts) *boot.Facts {
 	return &f
 }
 
-// platform is what iPXE's settings platform and buildarch say.
-func platform(name, buildarch string) (boot.Platform, bool) {
+// archType is what an unannounced machine says of its platform: by the original's
+// number (IA32 under a BIOS, or X64 under a UEFI), else by iPXE's settings platform
+// and buildarch.
+func archType(number, platform, buildarch string) (boot.ArchType, bool) {
+	switch number {
+	case "0":
+		return 0x00, true
+	case "1":
+		return 0x07, true
+	case "":
+	default:
+		return 0, false
+	}
 	types := map[string]boot.ArchType{
 		"pcbios/i386": 0x00, "pcbios/x86_64": 0x00,
 		"efi/i386": 0x06, "efi/x86_64": 0x07, "efi/arm32": 0x0a, "efi/arm64": 0x0b,
 		"efi/riscv64": 0x1b, "efi/loong64": 0x27,
 	}
-	t, ok := types[name+"/"+buildarch]
-	if !ok {
-		return boot.Platform{}, false
-	}
-	return t.Platform()
+	t, ok := types[platform+"/"+buildarch]
+	return t, ok
 }
 
 // script serves /_/ipxe.
@@ -249,7 +250,7 @@ func (s *Server) script(w http.ResponseWriter, r *http.Request) {
 		}
 		var spec *boot.Spec
 		if spec, err = d.SpecFor(m, s.base(r)); err == nil {
-			body, err = bootfiles.Boot(s.base(r), spec, m.MAC, notice)
+			body, err = bootfiles.Boot(s.base(r), spec, bootfiles.Machine{MAC: m.MAC, Token: id.Token}, notice)
 		}
 	case d.Action == boot.Local:
 		body, kind = bootfiles.LocalDisk(m.Firmware), events.Local
@@ -288,8 +289,14 @@ func (s *Server) file(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "missing name", http.StatusBadRequest)
 		return
 	}
-	snap := s.Tree.Boots.Source.Current()
-	f, size, err := boot.OpenFile(r.Context(), snap.Booter, boot.ID(id))
+	d, refused := s.admit(r, q, id)
+	if refused != "" {
+		s.Log.Info("file refused", zap.String("peer", r.RemoteAddr), zap.String("type", q.Get("type")), zap.String("reason", refused))
+		s.fileEvent(q, d, events.Ignored, refused)
+		http.Error(w, refused, http.StatusForbidden)
+		return
+	}
+	f, size, err := boot.OpenFile(r.Context(), d.Snapshot.Booter, boot.ID(id))
 	if err != nil {
 		if r.Context().Err() != nil {
 			return // the machine has gone
@@ -309,7 +316,7 @@ func (s *Server) file(w http.ResponseWriter, r *http.Request) {
 		default:
 			s.Log.Warn("file not served", zap.String("peer", r.RemoteAddr), zap.String("type", q.Get("type")), zap.Error(err))
 		}
-		s.fileEvent(q, snap.Gen, events.Failed, detail)
+		s.fileEvent(q, d, events.Failed, detail)
 		http.Error(w, msg, status)
 		return
 	}
@@ -330,7 +337,7 @@ func (s *Server) file(w http.ResponseWriter, r *http.Request) {
 		// and what it failed with. The machine sees a broken transfer.
 		if sent, err = file.Seek(0, io.SeekCurrent); err != nil {
 			s.Log.Warn("file cut short", zap.String("peer", r.RemoteAddr), zap.Int64("sent", sent), zap.Error(err))
-			s.fileEvent(q, snap.Gen, events.Failed, "file cut short: "+err.Error())
+			s.fileEvent(q, d, events.Failed, "file cut short: "+err.Error())
 			return
 		}
 	} else {
@@ -355,24 +362,79 @@ func (s *Server) file(w http.ResponseWriter, r *http.Request) {
 		kind = events.File
 	}
 	s.Log.Info("file sent", zap.String("mac", printable(q.Get("mac"))), zap.Stringer("type", kind), zap.Int64("bytes", sent),
-		zap.Duration("took", time.Since(start)), zap.Uint64("gen", snap.Gen))
-	s.fileEvent(q, snap.Gen, kind, fmt.Sprintf("%d bytes", sent))
+		zap.Duration("took", time.Since(start)), zap.String("rule", d.Rule), zap.Uint64("gen", d.Gen()))
+	s.fileEvent(q, d, kind, fmt.Sprintf("%d bytes", sent))
 }
 
-// fileEvent notes what became of a file under the machine that the query names.
-func (s *Server) fileEvent(q url.Values, gen uint64, kind events.Kind, detail string) {
+// admit asks whether the machine that a file's address names may have the file,
+// and says why not, in a sentence for its screen.
+//
+// Only a token says whose a file is, and no token is made for who comes with
+// nothing but a MAC address. An address without one, such as that machine's, a
+// command line's, or one that a program has which uses the library, is a
+// capability: who holds it gets the file, unless everything is on hold.
+func (s *Server) admit(r *http.Request, q url.Values, id string) (d boots.Decision, refused string) {
+	token, err := s.Tree.Tokens.Open(q.Get("token"))
+	if err != nil {
+		d.Snapshot = s.Tree.Boots.Source.Current()
+		if held := s.Tree.Boots.Held; held != nil {
+			refused = held("")
+		}
+		return d, refused
+	}
+	m, ok := s.Tree.Boots.Reported(token.MAC[:])
+	if !ok { // the server was restarted since
+		m = s.Tree.Machine(token)
+	}
+	// Who would have to be waited for is not asked: the machine has its script. Nor
+	// is an error of the table its fault.
+	d, err = s.Tree.Boots.DecideNow(r.Context(), m, time.Now())
+	if err != nil || d.Action != boot.Ignore {
+		if r.Method == http.MethodGet {
+			s.Tree.Boots.Fetches(token.MAC, id)
+		}
+		return d, ""
+	}
+	if resumes(r) && s.Tree.Boots.Fetched(token.MAC, id) {
+		return d, ""
+	}
+	return d, d.Refusal(m)
+}
+
+// resumes reports whether the request goes on with a file behind its beginning, as
+// programs do after a broken connection (RFC 9110 §14.2), and those that read a
+// file in pieces.
+func resumes(r *http.Request) bool {
+	first, ok := strings.CutPrefix(r.Header.Get("Range"), "bytes=")
+	return ok && first != "" && first[0] >= '1' && first[0] <= '9'
+}
+
+// whose is the machine that a file's address names: by its token, or by what
+// anybody may write there, which is enough for a note of what happened.
+func (s *Server) whose(q url.Values) net.HardwareAddr {
+	if token, err := s.Tree.Tokens.Open(q.Get("token")); err == nil {
+		return token.MAC[:]
+	}
 	if mac, err := net.ParseMAC(q.Get("mac")); err == nil && len(mac) == 6 {
-		s.Events.Add([6]byte(mac), events.Event{Kind: kind, Gen: gen, Detail: detail})
+		return mac
+	}
+	return nil
+}
+
+// fileEvent notes what became of a file.
+func (s *Server) fileEvent(q url.Values, d boots.Decision, kind events.Kind, detail string) {
+	if mac := s.whose(q); mac != nil {
+		s.Events.Add([6]byte(mac), events.Event{Kind: kind, Rule: d.Rule, Gen: d.Gen(), Detail: detail})
 	}
 }
 
 // booting serves /_/booting: the last thing that iPXE fetches.
 func (s *Server) booting(w http.ResponseWriter, r *http.Request) {
 	text(w, "# Booting\n")
-	if mac, err := net.ParseMAC(r.URL.Query().Get("mac")); err == nil && len(mac) == 6 {
-		gen := s.Tree.Boots.Source.Current().Gen
-		s.Log.Info("machine boots", zap.Stringer("mac", mac), zap.Uint64("gen", gen))
-		s.Events.Add([6]byte(mac), events.Event{Kind: events.Booting, Gen: gen})
+	if mac := s.whose(r.URL.Query()); mac != nil {
+		d := s.Tree.Boots.Fixed(mac)
+		s.Log.Info("machine boots", zap.Stringer("mac", mac), zap.String("rule", d.Rule), zap.Uint64("gen", d.Gen()))
+		s.Events.Add([6]byte(mac), events.Event{Kind: events.Booting, Rule: d.Rule, Gen: d.Gen()})
 	}
 }
 
