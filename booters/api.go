@@ -42,7 +42,7 @@ type APIOptions struct {
 	// Facts adds what is known of the machine to the URL, as a query with the
 	// names of the configuration language. The original sent none.
 	Facts bool
-	TLS   *tls.Config // the CAs and the client's certificate; nil: the host's CAs, and none
+	TLS   *tls.Config // the CAs and the client's certificate; nil: those of the Sources
 }
 
 // check refuses what cannot be asked.
@@ -153,6 +153,9 @@ func NewAPI(seal *Sealer, src *Sources, o APIOptions) (*API, error) {
 		o.Limit = DefaultAPILimit
 	}
 	a := &API{opts: o, base: base, shown: redactURL(base) + "/boot/", http: src.answers.client, seal: seal, src: src}
+	if o.TLS == nil {
+		o.TLS = src.opts.TLS
+	}
 	if o.TLS != nil {
 		t := a.http.Transport.(*http.Transport).Clone()
 		t.TLSClientConfig = o.TLS

@@ -2,11 +2,17 @@ package booters
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"time"
+
+	"github.com/pixiecore/pixiecore/booters/boot"
+	"github.com/pixiecore/pixiecore/booters/cache"
 )
 
 const (
@@ -27,15 +33,41 @@ type Sources struct {
 	client  *http.Client
 	digests *digests // of local files
 	answers *answers // of APIs
+	opts    SourceOptions
+}
+
+// SourceOptions say how remote files are fetched. The zero value streams them
+// through, and refuses those that have a digest.
+type SourceOptions struct {
+	// Cache keeps them; nil: they stream through.
+	Cache *cache.Cache
+	// Spool is asked for a place, where there is no Cache, in which a file with a
+	// digest is fetched whole before it is served. Nil: there is none.
+	Spool func() (*cache.Cache, error)
+	// TLS is how servers are verified, and what they are shown; nil: by the
+	// system's authorities.
+	TLS *tls.Config
 }
 
 // NewSources makes Sources with a client of its own. It takes proxies from the
 // environment (HTTP_PROXY, HTTPS_PROXY, NO_PROXY).
 func NewSources() *Sources {
+	client := newClient(nil)
+	return &Sources{client: client, digests: newDigests(), answers: newAnswers(client)}
+}
+
+// With makes Sources with other options. What is known of local files and what
+// APIs have answered is shared, and Close of the one is that of the other.
+func (s *Sources) With(o SourceOptions) *Sources {
+	return &Sources{client: newClient(o.TLS), digests: s.digests, answers: s.answers, opts: o}
+}
+
+func newClient(conf *tls.Config) *http.Client {
 	dialer := &net.Dialer{Timeout: connectTimeout, Control: refuseLinkLocal}
-	s := &Sources{digests: newDigests(), client: &http.Client{
+	return &http.Client{
 		Transport: &http.Transport{
 			Proxy:                  http.ProxyFromEnvironment,
+			TLSClientConfig:        conf,
 			DialContext:            dialer.DialContext,
 			TLSHandshakeTimeout:    tlsTimeout,
 			ResponseHeaderTimeout:  headerTimeout,
@@ -53,40 +85,117 @@ func NewSources() *Sources {
 			}
 			return checkURL(r.URL)
 		},
-	}}
-	s.answers = newAnswers(s.client)
-	return s
+	}
 }
 
 // Close ends what APIs are being asked, and waits for it. Files that are open
 // stay open.
 func (s *Sources) Close() { s.answers.close() }
 
-func (s *Sources) get(ctx context.Context, source string) (_ io.ReadCloser, _ int64, err error) {
+// get opens a URL as it streams in.
+func (s *Sources) get(ctx context.Context, url string) (io.ReadCloser, int64, error) {
+	resp, err := s.fetch(ctx, url, http.Header{})
+	if err == nil && resp.StatusCode != http.StatusOK {
+		resp.Body.Close()
+		err = fmt.Errorf("the server answers %s", resp.Status)
+	}
+	if err != nil {
+		return nil, 0, fmt.Errorf("get %q: %w", redact(url), err)
+	}
+	b := resp.Body.(*body)
+	b.source = url
+	return b, resp.ContentLength, nil
+}
+
+// fetch is a cache.Get. Its errors do not name the URL.
+func (s *Sources) fetch(ctx context.Context, url string, header http.Header) (_ *http.Response, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer func() {
 		if err != nil {
 			cancel(nil)
 		}
 	}()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, source, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
-		return nil, 0, fmt.Errorf("get %q: %w", redact(source), bareURL(err))
+		return nil, bareURL(err)
 	}
+	req.Header = header
 	req.Header.Set("User-Agent", "pixiecore")
 	resp, err := s.client.Do(req)
 	if err != nil {
-		return nil, 0, fmt.Errorf("get %q: %w", redact(source), bareURL(err))
+		return nil, bareURL(err)
 	}
-	if resp.StatusCode != http.StatusOK {
-		resp.Body.Close()
-		return nil, 0, fmt.Errorf("get %q: the server answers %s", redact(source), resp.Status)
-	}
-	b := &body{body: resp.Body, cancel: cancel, cause: func() error { return context.Cause(ctx) }, source: source}
+	b := &body{body: resp.Body, cancel: cancel, cause: func() error { return context.Cause(ctx) }}
 	b.stall = time.AfterFunc(stallTimeout, func() { cancel(errStalled) })
 	b.stall.Stop() // it runs during Read only
-	return b, resp.ContentLength, nil
+	resp.Body = b
+	return resp, nil
 }
+
+// cached opens a URL by way of a cache.
+func (s *Sources) cached(ctx context.Context, src Source) (io.ReadCloser, int64, error) {
+	keep, err := s.opts.Cache, error(nil)
+	if keep == nil && s.opts.Spool != nil {
+		keep, err = s.opts.Spool()
+	}
+	if keep == nil && err == nil {
+		err = errors.New("what has a digest is fetched whole before it is served, and there is no directory for that")
+	}
+	var f cache.File
+	if err == nil {
+		f, err = keep.Open(ctx, cache.Request{URL: src.At, Want: src.SHA256, Get: s.fetch})
+	}
+	if err == nil {
+		return noted(f.ReadCloser, f.Note), f.Size, nil
+	}
+	var (
+		digest *boot.DigestError
+		large  *cache.TooLargeError
+		disk   *cache.DiskError
+	)
+	switch {
+	case errors.As(err, &digest):
+		digest = &boot.DigestError{File: redact(src.At), Want: digest.Want, Got: digest.Got} // err belongs to all who asked
+		return nil, 0, digest
+	case src.SHA256.IsZero() && (errors.As(err, &large) || errors.As(err, &disk)):
+		// A cache in trouble must not keep a machine from booting.
+		r, size, failed := s.get(ctx, src.At)
+		if failed != nil {
+			return nil, 0, failed
+		}
+		return noted(r, "not kept in the cache: "+err.Error()), size, nil
+	case errors.As(err, &large) && s.opts.Cache == nil:
+		err = fmt.Errorf("it is fetched whole to be verified, for which there are %d bytes: write a cache block with a larger max_size", large.Max)
+	}
+	return nil, 0, fmt.Errorf("get %q: %w", redact(src.At), err)
+}
+
+// noted is r, with a note if there is one.
+func noted(r io.ReadCloser, note string) io.ReadCloser {
+	if note == "" {
+		return r
+	}
+	if f, ok := r.(*os.File); ok {
+		return notedFile{f, note}
+	}
+	return notedReader{r, note}
+}
+
+// These implement boot.Noted. A notedFile goes out by sendfile(2) like the file
+// in it.
+type (
+	notedFile struct {
+		*os.File
+		note string
+	}
+	notedReader struct {
+		io.ReadCloser
+		note string
+	}
+)
+
+func (f notedFile) Note() string   { return f.note }
+func (r notedReader) Note() string { return r.note }
 
 // body is a response's body with a limit on how long one Read may wait. The
 // time that the reader itself takes does not count: a machine may be slow.
@@ -94,7 +203,7 @@ type body struct {
 	body   io.ReadCloser
 	cancel context.CancelCauseFunc // ends the request
 	cause  func() error            // why it was ended
-	source string
+	source string                  // for errors; empty: they do not name it
 	stall  *time.Timer
 }
 
@@ -106,7 +215,9 @@ func (b *body) Read(p []byte) (int, error) {
 		if cause := b.cause(); cause != nil {
 			err = cause
 		}
-		err = fmt.Errorf("read %q: %w", redact(b.source), err)
+		if b.source != "" {
+			err = fmt.Errorf("read %q: %w", redact(b.source), err)
+		}
 	}
 	return n, err
 }

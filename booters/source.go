@@ -71,14 +71,14 @@ func splitSource(text string) (s Source, err error) {
 // when the server stalls.
 //
 // What has a digest is verified before Open returns, and the error for another
-// content is a *boot.DigestError.
+// content is a *boot.DigestError. What is opened may be a boot.Noted.
 func (s *Sources) Open(ctx context.Context, source string) (io.ReadCloser, int64, error) {
 	src, err := ParseSource(source)
 	switch {
 	case err != nil:
 		return nil, 0, err
-	case !src.Local() && !src.SHA256.IsZero():
-		return nil, 0, fmt.Errorf("get %q: a URL with a digest: %w", redact(src.At), errors.ErrUnsupported)
+	case !src.Local() && (!src.SHA256.IsZero() || s.opts.Cache != nil):
+		return s.cached(ctx, src)
 	case !src.Local():
 		return s.get(ctx, src.At)
 	case !src.SHA256.IsZero():

@@ -91,6 +91,12 @@ type Decider interface {
 	Decide(ctx context.Context, m Machine) (Verdict, error)
 }
 
+// A Noted is a boot file, as ReadBootFile opens it, that can be served although
+// something is wrong.
+type Noted interface {
+	Note() string // a sentence for the operator
+}
+
 // ErrNotFound is wrapped by the error of ReadBootFile for an ID that the
 // Booter did not issue.
 var ErrNotFound = errors.New("no such boot file")

@@ -78,6 +78,20 @@ func (e *TooLargeError) Error() string {
 	return fmt.Sprintf("the cache may hold %d bytes, and other transfers fill it: raise max_size of the cache", e.Max)
 }
 
+// A DiskError is one of the cache's own directory, and not of upstream.
+type DiskError struct{ Err error }
+
+func (e *DiskError) Error() string { return "cache: " + e.Err.Error() }
+func (e *DiskError) Unwrap() error { return e.Err }
+
+// onDisk is err, unless that is nil, as a *DiskError.
+func onDisk(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &DiskError{err}
+}
+
 // A Cache is a directory. It is safe for concurrent use, and may share the
 // directory with other processes.
 type Cache struct {
@@ -106,16 +120,16 @@ func New(dir string, size int64) (*Cache, error) {
 	}
 	for _, room := range []string{blobs, refs, parts} {
 		if err := os.MkdirAll(filepath.Join(dir, room), 0o700); err != nil {
-			return nil, fmt.Errorf("cache: %w", err)
+			return nil, &DiskError{err}
 		}
 	}
 	// A directory that can be read only is found now and not by a machine.
 	f, err := os.CreateTemp(filepath.Join(dir, parts), "probe-*")
 	if err != nil {
-		return nil, fmt.Errorf("cache: %w", err)
+		return nil, &DiskError{err}
 	}
 	if err := errors.Join(f.Close(), os.Remove(f.Name()), c.sweep()); err != nil {
-		return nil, fmt.Errorf("cache: %w", err)
+		return nil, &DiskError{err}
 	}
 	return c, nil
 }
@@ -317,7 +331,7 @@ func (c *Cache) verify(ctx context.Context, f *os.File, digest boot.Digest) erro
 			break
 		}
 		if err != nil {
-			return fmt.Errorf("cache: %w", err)
+			return &DiskError{err}
 		}
 	}
 	if boot.Digest(h.Sum(nil)) != digest {
@@ -438,7 +452,7 @@ func (c *Cache) reserve(had, n int64) error {
 	}
 	all, total, err := c.list()
 	if err != nil {
-		return fmt.Errorf("cache: %w", err)
+		return &DiskError{err}
 	}
 	for len(all) > 0 && (total+c.reserved+cost(n) > c.max || len(all) >= maxBlobs) {
 		c.evict(all[0])

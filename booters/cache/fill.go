@@ -156,14 +156,14 @@ func (c *Cache) run(ctx context.Context, f *fill, k key, get Get) error {
 		}
 		old.Asked = c.now()
 		old.Trouble = fmt.Sprintf("%s, so this is the copy of %s", why, old.Fetched.UTC().Format(time.RFC3339))
-		return c.writeRef(k.url, old)
+		return onDisk(c.writeRef(k.url, old))
 	case err != nil:
 		return err
 	}
 	if unchanged(resp, old, have) {
 		resp.Body.Close()
 		old.Fetched, old.Asked, old.Trouble = c.now(), c.now(), ""
-		return c.writeRef(k.url, old)
+		return onDisk(c.writeRef(k.url, old))
 	}
 	if resp.StatusCode != http.StatusOK {
 		resp.Body.Close()
@@ -244,7 +244,7 @@ func (c *Cache) store(ctx context.Context, f *fill, k key, get Get, resp *http.R
 	}
 	part, err := c.newPart()
 	if err != nil {
-		return fmt.Errorf("cache: %w", bare(err))
+		return &DiskError{bare(err)}
 	}
 	defer os.Remove(part.Name()) // fails when all went well
 	f.part, f.size = part, resp.ContentLength
@@ -303,7 +303,7 @@ func (t *transfer) pour(body io.Reader) error {
 				}
 			}
 			if err := t.write(buf[:n]); err != nil {
-				return fmt.Errorf("cache: %w", bare(err))
+				return &DiskError{bare(err)}
 			}
 			t.hash.Write(buf[:n])
 			t.advance(n)
@@ -406,7 +406,7 @@ func (t *transfer) compare(body io.Reader) error {
 			return &brokenError{err}
 		}
 		if _, err := t.part.ReadAt(ours[:n], off); err != nil {
-			return fmt.Errorf("cache: %w", bare(err))
+			return &DiskError{bare(err)}
 		}
 		if !bytes.Equal(theirs[:n], ours[:n]) {
 			return errChanged
@@ -455,15 +455,15 @@ func (t *transfer) name(k key) error {
 		err = syncDir(t.c.path(blobs, ""))
 	}
 	if err != nil {
-		return fmt.Errorf("cache: %w", err)
+		return &DiskError{err}
 	}
 	t.c.mu.Lock()
 	t.c.verified[digest] = true
 	t.c.mu.Unlock()
 	now := t.c.now()
-	return t.c.writeRef(t.url, ref{
+	return onDisk(t.c.writeRef(t.url, ref{
 		Digest: digest, ETag: t.header.Get("ETag"), LastModified: t.header.Get("Last-Modified"), Fetched: now, Asked: now,
-	})
+	}))
 }
 
 // syncDir makes a new name in dir survive a power cut.

@@ -82,3 +82,20 @@ func TestAFileThatFailsInTheMiddleIsABrokenTransfer(t *testing.T) {
 		t.Errorf("event %s %q", e.Kind, e.Detail)
 	}
 }
+
+// noted is a file that is served although something is wrong.
+type noted struct{ io.ReadCloser }
+
+func (noted) Note() string { return "the mirror is down" }
+
+func TestWhatIsWrongWithAFileThatIsServedIsSaid(t *testing.T) {
+	s := newServer(t, booter{files: map[boot.ID]func() (io.ReadCloser, int64, error){
+		"kernel": func() (io.ReadCloser, int64, error) {
+			return noted{io.NopCloser(strings.NewReader("kernel"))}, 6, nil
+		},
+	}})
+	w := get(t, s, "GET", "/_/file?name=kernel&type=kernel&mac="+mac.String())
+	if e := lastEvent(t, s); w.Code != 200 || e.Kind != events.Kernel || e.Detail != "6 bytes: the mirror is down" {
+		t.Errorf("got %d and the event %s %q", w.Code, e.Kind, e.Detail)
+	}
+}

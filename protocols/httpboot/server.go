@@ -351,6 +351,7 @@ func (s *Server) file(w http.ResponseWriter, r *http.Request) {
 		}
 		if sent, err = io.Copy(w, f); err != nil && r.Context().Err() == nil {
 			s.Log.Warn("file cut short", zap.String("peer", r.RemoteAddr), zap.Int64("sent", sent), zap.Error(err))
+			s.fileEvent(q, d, events.Failed, "file cut short: "+err.Error())
 			panic(http.ErrAbortHandler) // so that the machine sees a broken transfer, not a short file
 		}
 	}
@@ -363,7 +364,12 @@ func (s *Server) file(w http.ResponseWriter, r *http.Request) {
 	}
 	s.Log.Info("file sent", zap.String("mac", printable(q.Get("mac"))), zap.Stringer("type", kind), zap.Int64("bytes", sent),
 		zap.Duration("took", time.Since(start)), zap.String("rule", d.Rule), zap.Uint64("gen", d.Gen()))
-	s.fileEvent(q, d, kind, fmt.Sprintf("%d bytes", sent))
+	detail := fmt.Sprintf("%d bytes", sent)
+	if n, ok := f.(boot.Noted); ok && n.Note() != "" {
+		s.Log.Warn("file sent all the same", zap.String("mac", printable(q.Get("mac"))), zap.Stringer("type", kind), zap.String("note", n.Note()))
+		detail += ": " + n.Note()
+	}
+	s.fileEvent(q, d, kind, detail)
 }
 
 // admit asks whether the machine that a file's address names may have the file,
