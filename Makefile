@@ -3,7 +3,7 @@
 GO ?= $(shell command -v go 2>/dev/null || echo /usr/local/go/bin/go)
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+VERSION ?= $(shell packaging/version)
 # The loaders are embedded where they have been staged.
 STAGED = $(wildcard booters/loaders/firmware/SHA256SUMS)
 TAGS = $(if $(STAGED),embed_ipxe)
@@ -13,18 +13,70 @@ ROOT := $(filter 0,$(shell id -u))
 RACE := $(if $(shell command -v gcc 2>/dev/null),-race)
 FUZZTIME ?= 30s
 
+# What `make build` writes; cross builds, GOARCH in the environment, name another.
+BINARY ?= pixiecore
+
+# Where `make install` puts things. PREFIX=/usr is for packages.
+PREFIX ?= /usr/local
+SYSCONFDIR ?= /etc
+BINDIR ?= $(PREFIX)/bin
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+MANDIR ?= $(PREFIX)/share/man
+DOCDIR ?= $(PREFIX)/share/doc/pixiecore
+BASHCOMPDIR ?= $(PREFIX)/share/bash-completion/completions
+ZSHCOMPDIR ?= $(PREFIX)/share/zsh/site-functions
+FISHCOMPDIR ?= $(PREFIX)/share/fish/vendor_completions.d
+DATA = install -D -m 644
+
 .DEFAULT_GOAL := help
-.PHONY: help build docs run test unit e2e lint bench fuzz firmware clean pixiecore
+.PHONY: help build run test unit e2e lint bench fuzz docs firmware clean $(BINARY) completions install packages test-packages
 
 help: ## print this
 	@echo 'make TARGET, where TARGET is one of'
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 
-build: pixiecore ## build ./pixiecore, with the staged loaders in it
+build: $(BINARY) completions ## build ./pixiecore, with the staged loaders in it
 
-pixiecore:
+$(BINARY):
 	CGO_ENABLED=0 $(GO) build $(GOFLAGS_BUILD) -o $@ ./daemon/pixiecore
-	@echo '$(if $(STAGED),loaders embedded: $(notdir $(wildcard booters/loaders/firmware/*.efi booters/loaders/firmware/*.kpxe)),no loaders embedded: those of the host are used; `make firmware` stages them)'
+	@echo '$(if $(TAGS),loaders embedded: $(notdir $(wildcard booters/loaders/firmware/*.efi booters/loaders/firmware/*.kpxe)),no loaders embedded: those of the host are used; `make firmware` stages them)'
+
+# Written by a program for this host, whatever GOARCH is built for.
+completions:
+	@mkdir -p dist/completions
+	@for shell in bash zsh fish; do \
+	  env -u GOOS -u GOARCH CGO_ENABLED=0 $(GO) run -trimpath -buildvcs=false ./daemon/pixiecore completion $$shell >dist/completions/$$shell || exit 1; \
+	done
+
+install: ## install what `make build` has built: DESTDIR, PREFIX (/usr/local); builds nothing, enables nothing
+	@[ -x $(BINARY) ] && [ -s dist/completions/fish ] || { echo '`make build` comes first: an installation builds nothing, for it is often root who installs.' >&2; exit 2; }
+	install -D -m 755 $(BINARY) $(DESTDIR)$(BINDIR)/pixiecore
+	@# Units and profile name the program by its path.
+	for f in systemd/units/*; do \
+	  $(DATA) $$f $(DESTDIR)$(UNITDIR)/$${f##*/} && sed -i 's,/usr/bin/pixiecore,$(BINDIR)/pixiecore,' $(DESTDIR)$(UNITDIR)/$${f##*/} || exit 1; \
+	done
+	$(DATA) packaging/sysusers.d/pixiecore.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/pixiecore.conf
+	$(DATA) packaging/tmpfiles.d/pixiecore.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/pixiecore.conf
+	$(DATA) packaging/sysctl.d/60-pixiecore.conf $(DESTDIR)$(PREFIX)/lib/sysctl.d/60-pixiecore.conf
+	$(DATA) packaging/firewalld/pixiecore.xml $(DESTDIR)$(PREFIX)/lib/firewalld/services/pixiecore.xml
+	$(DATA) packaging/apparmor.d/pixiecore $(DESTDIR)$(SYSCONFDIR)/apparmor.d/pixiecore
+	for f in packaging/man/*.[58]; do $(DATA) $$f $(DESTDIR)$(MANDIR)/man$${f##*.}/$${f##*/} || exit 1; done
+	$(DATA) dist/completions/bash $(DESTDIR)$(BASHCOMPDIR)/pixiecore
+	$(DATA) dist/completions/zsh $(DESTDIR)$(ZSHCOMPDIR)/_pixiecore
+	$(DATA) dist/completions/fish $(DESTDIR)$(FISHCOMPDIR)/pixiecore.fish
+	for f in README.md CHANGELOG.md docs/*.md; do $(DATA) $$f $(DESTDIR)$(DOCDIR)/$${f##*/} || exit 1; done
+	for f in examples/*.*; do $(DATA) $$f $(DESTDIR)$(DOCDIR)/examples/$${f##*/} || exit 1; done
+	@# An installation over another keeps the configuration.
+	[ -e $(DESTDIR)$(SYSCONFDIR)/pixiecore.hcl ] || install -D -m 640 packaging/pixiecore.hcl $(DESTDIR)$(SYSCONFDIR)/pixiecore.hcl
+	install -d -m 750 $(DESTDIR)$(SYSCONFDIR)/pixiecore.d
+
+packages: ## deb, rpm and apk for amd64 and arm64, source and vendor tarballs, an OCI image: into dist/
+	packaging/build
+
+test-packages: ## build the packages twice, compare, and look at all that is in them
+	packaging/build
+	packaging/setup
+	$(GO) test -tags packages -count 1 -timeout 20m -v ./packaging
 
 firmware: ## stage Debian's iPXE binaries, to be embedded by the next build
 	packaging/firmware/stage
@@ -71,5 +123,5 @@ fuzz: ## fuzz every target for FUZZTIME (30s)
 	done
 
 clean: ## remove what was built and staged
-	rm -f pixiecore
+	rm -rf pixiecore dist
 	find booters/loaders/firmware -type f ! -name README -delete
