@@ -264,7 +264,7 @@ func TestAHoldWithinABoot(t *testing.T) {
 // stage.
 func TestAReloadThatIgnoresABootingMachine(t *testing.T) {
 	for rest, why := range map[string]string{
-		"rule \"no\" {\n  ignore = true\n}\n": `the rule "no" ignores 02:00:00:00:00:01`,
+		"rule \"no\" {\n  ignore = true\n}\n":                                `the rule "no" ignores 02:00:00:00:00:01`,
 		"rule \"others\" {\n  match { mac = \"06:*\" }\n  local = true\n}\n": "no rule of the server boots 02:00:00:00:00:01",
 	} {
 		b := newBooting(t)

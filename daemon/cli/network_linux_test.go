@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -542,4 +543,73 @@ func TestSeen(t *testing.T) {
 	if got := seen("--unknown", "--hcl"); got != "" {
 		t.Errorf("after the reload:\n%s", got)
 	}
+}
+
+// Machines of each kind boot while the configuration is reloaded again and again.
+// Each boots by one generation, from its offer to its kernel.
+func TestEachBootIsOfOneGeneration(t *testing.T) {
+	const reloads, atLeast = 50, 12 // of reloads, and of boots
+	version := func(i int) string { return fmt.Sprintf("version-%d.", i) }
+	l := newLab(t, strings.ReplaceAll(`
+boot "linux" {
+  kernel  = "DIR/kernel"
+  cmdline = "VERSION"
+  message = "VERSION"
+}
+rule "VERSION" {
+  boot = boot.linux
+}
+`, "VERSION", version(0)))
+	first, err := os.ReadFile(l.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var boots atomic.Int64
+	last := make(chan string, 1)
+	var reloading sync.WaitGroup
+	defer reloading.Wait()
+	reloading.Go(func() {
+		i := 1
+		defer func() { last <- version(i - 1) }()
+		for ; (i <= reloads || boots.Load() < atLeast) && !t.Failed(); i++ {
+			l.write(strings.ReplaceAll(string(first), version(0), version(i)))
+			if out, err := command("pixiecore", "reload", "--control", filepath.Dir(l.config)+"/control.sock").CombinedOutput(); err != nil {
+				t.Errorf("reload %d: %v: %s", i, err, out)
+			}
+		}
+	})
+	profiles := []string{"bios", "efi-x64", "http-x64", "ipxe-x64", "bios-ipxe-rom", "ipxe-no-http"}
+	for want := ""; want == ""; boots.Add(1) {
+		select {
+		case want = <-last: // one more boot
+		default:
+		}
+		n := int(boots.Load())
+		profile := profiles[n%len(profiles)]
+		b := l.boot(profile, fmt.Sprintf("52:54:00:00:%02x:%02x", n>>8, n&255))
+		if o := b.Outcome; o.Action != pxeclient.ActionBoot || len(o.Messages) == 0 || !strings.Contains(strings.Join(o.Messages, "\n"), o.Cmdline) {
+			t.Fatalf("boot %d of %s: got %+v\nerror %s\nsteps %+v", n, profile, o, b.Err, b.Steps)
+		}
+		if want != "" && b.Outcome.Cmdline != want {
+			t.Errorf("the last boot: got %s, want %s", b.Outcome.Cmdline, want)
+		}
+	}
+	r, err := l.status()
+	if err != nil {
+		t.Fatal(err)
+	}
+	generations := map[uint64]bool{}
+	for _, m := range r.Machines {
+		of := m.Events[0]
+		generations[of.Gen] = true
+		for _, e := range m.Events {
+			if e.Gen != of.Gen || e.Rule != of.Rule {
+				t.Errorf("%x: began by %s of %d, and has %s by %s of %d", m.MAC, of.Rule, of.Gen, e.Kind, e.Rule, e.Gen)
+			}
+		}
+	}
+	if len(r.Machines) != int(boots.Load()) {
+		t.Errorf("%d machines for %d boots", len(r.Machines), boots.Load())
+	}
+	t.Logf("%d boots by %d of %d generations", boots.Load(), len(generations), r.Generation)
 }
