@@ -40,12 +40,13 @@ var floors = []floor{
 	{"daemon/status", []string{"booters/...", "config/...", "protocols/...", "systemd"}},
 	// The control socket tells the document that the status listener tells.
 	{"daemon/control", []string{"booters/...", "config/...", "protocols/...", "systemd", "daemon/status"}},
+	{"daemon/ports", nil},
 	{"daemon/pixiecore", []string{"daemon/cli"}},
 	{"daemon/cli/docs", []string{"daemon/cli", "config"}},
 	// The status document holds machines of protocols/events, which status shows;
 	// snippet names the loaders as protocols/bootfiles does.
 	{"daemon/cli", []string{"daemon/...", "config", "booters", "booters/boot", "protocols/events", "protocols/bootfiles", "protocols/pxeclient"}},
-	{"daemon", []string{"booters/...", "config/...", "protocols/...", "systemd", "daemon/status", "daemon/control", "daemon/store"}},
+	{"daemon", []string{"booters/...", "config/...", "protocols/...", "systemd", "daemon/status", "daemon/control", "daemon/ports", "daemon/store"}},
 	{"e2e", []string{"protocols/..."}},
 	{".", []string{"daemon", "booters", "booters/boot", "protocols/dhcp6"}},
 }

@@ -16,6 +16,7 @@ import (
 	"syscall"
 
 	"github.com/pixiecore/pixiecore/config"
+	"github.com/pixiecore/pixiecore/daemon/ports"
 	"github.com/pixiecore/pixiecore/daemon/status"
 	"github.com/pixiecore/pixiecore/protocols/bootfiles"
 	"github.com/pixiecore/pixiecore/protocols/dhcp4"
@@ -229,10 +230,16 @@ func taken(err error) bool {
 func bindError(l config.Listener, err error) error {
 	way := ""
 	switch {
-	case errors.Is(err, syscall.EADDRINUSE) && l.Kind == config.DHCP:
-		way = "; a DHCP server runs on this host: `share = true` in the listener listens beside it (and one listener with `interfaces` serves several networks)"
 	case errors.Is(err, syscall.EADDRINUSE):
-		way = "; another program has the port: `ss -lntup` names it"
+		way = "; another program has the port"
+		if who, ok := ports.Find(identify(l).network(), l.Address.Port()); ok {
+			way = fmt.Sprintf("; %s has the port", who)
+		}
+		if l.Kind == config.DHCP {
+			way += ": `share = true` in the listener listens beside a DHCP server (and one listener with `interfaces` serves several networks)"
+		} else {
+			way += ": stop it, or name another address in the listener"
+		}
 	case errors.Is(err, os.ErrPermission):
 		way = "; ports below 1024 need root or CAP_NET_BIND_SERVICE, and `share = true` needs CAP_NET_RAW"
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
