@@ -61,9 +61,9 @@ func (k Kind) defaultAddress() netip.AddrPort {
 	}
 }
 
-// transport is the kind's own port space: two listeners of one transport
+// Transport is the kind's own port space, "tcp" or "udp": two listeners of one transport
 // cannot have the same address.
-func (k Kind) transport() string {
+func (k Kind) Transport() string {
 	if k == HTTP || k == Status {
 		return "tcp"
 	}

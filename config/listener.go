@@ -30,8 +30,8 @@ func (d *decoder) listener(b *hclsyntax.Block) {
 	}
 	// Port 0 is any free port, so two of those do not meet.
 	if sound && l.Address.Port() != 0 {
-		d.unique(kind.transport(), l.Address.String(), addressAt, sumAddressTwice,
-			fmt.Sprintf("Only one listener can have %s address %s. Give each its own address or port.", strings.ToUpper(kind.transport()), l.Address))
+		d.unique(kind.Transport(), l.Address.String(), addressAt, sumAddressTwice,
+			fmt.Sprintf("Only one listener can have %s address %s. Give each its own address or port.", strings.ToUpper(kind.Transport()), l.Address))
 	}
 	if a := body.Attributes["interfaces"]; a != nil && d.takes(a, kind, DHCP, PXE, TFTP) {
 		l.Interfaces = s.interfaces(a)

@@ -159,7 +159,7 @@ func TestATakenPortIsSaid(t *testing.T) {
 	path := filepath.Join(dir, "second.hcl")
 	os.WriteFile(path, fmt.Appendf(nil, "listener \"http\" {\n  address = %q\n}\n%s", taken, everyLocal), 0o644)
 	_, err := New(options(t, path))
-	if err == nil || !strings.Contains(err.Error(), "second.hcl:1: listener \"http\" "+taken) || !strings.Contains(err.Error(), "another program has the port") {
+	if err == nil || !strings.Contains(err.Error(), "second.hcl:1: listener \"http\" "+taken) || !strings.Contains(err.Error(), " has the port: stop it") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -232,7 +232,7 @@ func bindError(l config.Listener, err error) error {
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
 		way = "; another program has the port"
-		if who, ok := ports.Find(identify(l).network(), l.Address.Port()); ok {
+		if who, ok := ports.Find(l.Kind.Transport(), l.Address.Port()); ok {
 			way = fmt.Sprintf("; %s has the port", who)
 		}
 		if l.Kind == config.DHCP {

@@ -243,7 +243,7 @@ func TestAReloadThatCannotBindChangesNothing(t *testing.T) {
 	before := d.swap.Current()
 
 	write(t, path, listen("http", new)+listen("status", other.Addr().String())+"rule \"all\" {\n  ignore = true\n}\n")
-	if err := d.Reload(); err == nil || !strings.Contains(err.Error(), "another program has the port") {
+	if err := d.Reload(); err == nil || !strings.Contains(err.Error(), " has the port: stop it") {
 		t.Errorf("got %v", err)
 	}
 	if d.swap.Current() != before || len(d.report().Listeners) != 1 {

@@ -53,12 +53,11 @@ func sameSettings(a, b config.Listener) bool {
 
 // excludes reports whether a system that has the one socket cannot open the other.
 func (i identity) excludes(j identity) bool {
-	stream := func(k config.Kind) bool { return k == config.HTTP || k == config.Status }
 	covers := func(a, b netip.Addr) bool { // [::] takes both families
 		return a == b || a.IsUnspecified() && (a.Is6() || b.Is4())
 	}
 	switch {
-	case stream(i.kind) != stream(j.kind), i.at.Port() != j.at.Port(), i.at.Port() == 0:
+	case i.kind.Transport() != j.kind.Transport(), i.at.Port() != j.at.Port(), i.at.Port() == 0:
 		return false
 	case i.share, j.share: // a snooper is bound to nothing
 		return false

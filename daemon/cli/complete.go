@@ -80,3 +80,16 @@ func completePlatform(cmd *cobra.Command) {
 		cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
 	}
 }
+
+// completeInterface offers this host's interfaces for --interface.
+func completeInterface(cmd *cobra.Command) {
+	// Its only error is a flag that there is not.
+	cmd.RegisterFlagCompletionFunc("interface", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		var words []string
+		all, _ := net.Interfaces()
+		for _, i := range all {
+			words = append(words, i.Name)
+		}
+		return words, cobra.ShellCompDirectiveNoFileComp
+	})
+}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -11,18 +12,24 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
+	"github.com/pixiecore/pixiecore/booters"
 	"github.com/pixiecore/pixiecore/booters/boot"
 	"github.com/pixiecore/pixiecore/config"
 	"github.com/pixiecore/pixiecore/daemon"
 	"github.com/pixiecore/pixiecore/daemon/control"
+	"github.com/pixiecore/pixiecore/daemon/ports"
+	"github.com/pixiecore/pixiecore/protocols/pxeclient"
 )
 
 func doctorCommand() *cobra.Command {
 	var (
 		socket string
+		asking []string
 		asJSON bool
 	)
 	cmd := &cobra.Command{
@@ -30,8 +37,14 @@ func doctorCommand() *cobra.Command {
 		Short: "Look at this host for what would keep machines from booting",
 		Long: `Look at this host for what would keep machines from booting as the file says: the
 file itself, ports and who holds them, privileges, loaders, network interfaces,
-and files that cannot be read. It speaks of the user who runs it, so run it as
-the user that the daemon runs as, or with sudo.
+and files: local ones are opened, and read where they must have a digest, servers
+of URLs are asked with HEAD. It speaks of the user who runs it, so run it as the
+user that the daemon runs as, or with sudo.
+
+With --interface it also looks for the other DHCP and boot servers of that
+network: it broadcasts a PXE DISCOVER there, under the interface's own address,
+and listens for five seconds to who answers. That takes up no address and needs
+root. Without it, nothing is sent.
 
 The exit status is 1 when something is wrong; what mends it stands beside it.`,
 		Args: cobra.MaximumNArgs(1),
@@ -52,7 +65,7 @@ The exit status is 1 when something is wrong; what mends it stands beside it.`,
 			} else if !errors.Is(err, control.ErrNoDaemon) {
 				running = []finding{{"daemon", err.Error(), "Run this as root, or as the user that the daemon runs as."}}
 			}
-			findings, err := diagnose(cfg, running)
+			findings, err := diagnose(cmd.Context(), cfg, running, asking)
 			if err != nil {
 				return exitError{exitNo, fmt.Errorf("configuration refused: %w", err)}
 			}
@@ -62,6 +75,9 @@ The exit status is 1 when something is wrong; what mends it stands beside it.`,
 				p := newPrinter(cmd.OutOrStdout())
 				p.findings(findings)
 				err = p.err
+				if len(asking) == 0 {
+					fmt.Fprintln(cmd.ErrOrStderr(), "Other DHCP and boot servers were not looked for: --interface NAME asks who answers there.")
+				}
 			}
 			for _, f := range findings {
 				if err == nil && f.Remedy != "" {
@@ -73,6 +89,8 @@ The exit status is 1 when something is wrong; what mends it stands beside it.`,
 	}
 	cmd.ValidArgsFunction = completeFile
 	clientFlag(cmd, &socket)
+	cmd.Flags().StringSliceVar(&asking, "interface", nil, "look for other DHCP and boot servers by this network `interface`; may be repeated")
+	completeInterface(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
@@ -100,34 +118,36 @@ func (p *printer) findings(all []finding) {
 }
 
 // diagnose looks at everything. running is what there is to say of a daemon that
-// runs already; nil: there is none, and the ports must be free.
-func diagnose(cfg *config.Config, running []finding) ([]finding, error) {
+// runs already; nil: there is none, and the ports must be free. asking are the
+// interfaces by which other servers are looked for.
+func diagnose(ctx context.Context, cfg *config.Config, running []finding, asking []string) ([]finding, error) {
 	compiled, err := compile(cfg)
 	if err != nil {
 		return nil, err
 	}
 	all := running
 	if running == nil {
+		all = capabilityFindings(cfg.Listeners, capable)
 		for _, l := range cfg.Listeners {
 			all = append(all, port(l))
 		}
 	}
 	all = append(all, loaderFindings(compiled)...)
 	all = append(all, interfaceFindings(cfg.Listeners)...)
-	return append(all, fileFindings(cfg)...), nil
+	for _, name := range asking {
+		all = append(all, serverFindings(ctx, name)...)
+	}
+	return append(all, fileFindings(ctx, cfg)...), nil
 }
 
 // port opens the listener's port for a moment.
 func port(l config.Listener) finding {
-	network := "udp"
-	if l.Kind == config.HTTP || l.Kind == config.Status {
-		network = "tcp"
-	}
+	network := l.Kind.Transport()
 	f := finding{What: "port", Is: fmt.Sprintf("%s %s/%s is free", l.Kind, l.Address, network)}
 	if l.Share {
 		f.Is = fmt.Sprintf("%s %s/%s is shared, as the file says", l.Kind, l.Address, network)
-		if !capable(capNetRaw) {
-			f.Remedy = "`share = true` needs root or CAP_NET_RAW: run as root, or add it to AmbientCapabilities= of the service."
+		if who, ok := ports.Find(network, l.Address.Port()); ok {
+			f.Is += ", with " + who.String()
 		}
 		return f
 	}
@@ -136,8 +156,8 @@ func port(l config.Listener) finding {
 	case err == nil:
 	case errors.Is(err, syscall.EADDRINUSE):
 		f.Is = fmt.Sprintf("%s %s/%s is taken", l.Kind, l.Address, network)
-		if who := holder("/proc", network, l.Address.Port()); who != "" {
-			f.Is += " by " + who
+		if who, ok := ports.Find(network, l.Address.Port()); ok {
+			f.Is += " by " + who.String()
 		}
 		f.Remedy = "Stop that program, or name another address in the listener."
 		if l.Kind == config.DHCP {
@@ -171,12 +191,47 @@ func tryBind(network string, a netip.AddrPort) error {
 	return err
 }
 
-// capNetRaw is CAP_NET_RAW of capabilities(7).
-const capNetRaw = 13
+// A capability is one of capabilities(7).
+type capability struct {
+	bit  int
+	name string
+}
+
+var (
+	capNetBindService = capability{10, "CAP_NET_BIND_SERVICE"}
+	capNetRaw         = capability{13, "CAP_NET_RAW"}
+)
+
+// capabilityFindings looks at what the listeners need. Whether a port may be
+// opened is tried by port, since a system can allow it to all.
+func capabilityFindings(listeners []config.Listener, has func(capability) bool) []finding {
+	var all []finding
+	for _, need := range []struct {
+		capability
+		by   func(config.Listener) bool
+		what string
+	}{
+		{capNetRaw, func(l config.Listener) bool { return l.Share }, "`share = true`"},
+		{capNetBindService, func(l config.Listener) bool {
+			return !l.Share && l.Address.Port() > 0 && l.Address.Port() < 1024 && tryBind(l.Kind.Transport(), l.Address) != nil
+		}, "a port below 1024"},
+	} {
+		if !slices.ContainsFunc(listeners, need.by) {
+			continue
+		}
+		f := finding{What: "privilege", Is: fmt.Sprintf("this user has %s, for %s", need.name, need.what)}
+		if !has(need.capability) {
+			f.Is = fmt.Sprintf("this user has no %s, which %s needs", need.name, need.what)
+			f.Remedy = fmt.Sprintf("Run as root, or add %s to AmbientCapabilities= of the service.", need.name)
+		}
+		all = append(all, f)
+	}
+	return all
+}
 
 // capable reports whether this process has the capability, as far as the system
 // says so: elsewhere than on Linux, root has all.
-func capable(bit int) bool {
+func capable(c capability) bool {
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {
 		return os.Geteuid() == 0
@@ -185,42 +240,11 @@ func capable(bit int) bool {
 		if hex, ok := strings.CutPrefix(line, "CapEff:"); ok {
 			var set uint64
 			fmt.Sscanf(strings.TrimSpace(hex), "%x", &set)
-			return set>>bit&1 != 0
+			return set>>c.bit&1 != 0
 		}
 	}
 	return false
 }
-
-// holder names the process that has a local port, as far as this user may see:
-// "dnsmasq (pid 812)". proc is where Linux tells of processes, see proc(5).
-func holder(proc, network string, port uint16) string {
-	inodes := map[string]bool{}
-	for _, file := range []string{network, network + "6"} {
-		table, err := os.ReadFile(filepath.Join(proc, "net", file))
-		if err != nil {
-			continue
-		}
-		for line := range strings.Lines(string(table)) {
-			// "sl local_address rem_address st … inode": the tenth field.
-			fields := strings.Fields(line)
-			if len(fields) > 9 && strings.HasSuffix(fields[1], fmt.Sprintf(":%04X", port)) && (network == "udp" || fields[3] == tcpListen) {
-				inodes["socket:["+fields[9]+"]"] = true
-			}
-		}
-	}
-	fds, _ := filepath.Glob(filepath.Join(proc, "[0-9]*", "fd", "*"))
-	for _, fd := range fds {
-		if to, err := os.Readlink(fd); err == nil && inodes[to] {
-			dir := filepath.Dir(filepath.Dir(fd))
-			name, _ := os.ReadFile(filepath.Join(dir, "comm"))
-			return fmt.Sprintf("%s (pid %s)", strings.TrimSpace(string(name)), filepath.Base(dir))
-		}
-	}
-	return ""
-}
-
-// tcpListen is the state of a listening socket in /proc/net/tcp.
-const tcpListen = "0A"
 
 func loaderFindings(c *daemon.Compiled) []finding {
 	var all []finding
@@ -242,8 +266,12 @@ func loaderFindings(c *daemon.Compiled) []finding {
 	return all
 }
 
-// ethernetMTU is what every machine's firmware takes as given.
-const ethernetMTU = 1500
+const (
+	// ethernetMTU is what every machine's firmware takes as given.
+	ethernetMTU = 1500
+	// tftpOverhead are the headers of IPv4, UDP and TFTP (RFC 2348).
+	tftpOverhead = 20 + 8 + 4
+)
 
 // interfaceFindings looks at the interfaces that the listeners name, or at all
 // that are up.
@@ -273,7 +301,8 @@ func interfaceFindings(listeners []config.Listener) []finding {
 		case len(addrs) == 0:
 			f.Is, f.Remedy = i.Name+" has no address", "Give it one, or set advertise in the listener."
 		case i.MTU < ethernetMTU:
-			f.Remedy = fmt.Sprintf("Firmware believes in %d: large packets of machines are lost on the way. Raise it, or give the machines' network the same.", ethernetMTU)
+			f.Remedy = fmt.Sprintf("Firmware believes in %d: what machines send in larger packets is lost. TFTP blocks are cut to %d bytes (blksize) so that they fit; "+
+				"raise the MTU, or give the whole network of the machines the same.", ethernetMTU, i.MTU-tftpOverhead)
 		}
 		all = append(all, f)
 	}
@@ -283,36 +312,157 @@ func interfaceFindings(listeners []config.Listener) []finding {
 	return all
 }
 
-// fileFindings looks at each local file that a rule's boot names. Files whose
-// names depend on the machine are left to the machine's own boot.
-func fileFindings(cfg *config.Config) []finding {
+const (
+	// surveyTime is how long other servers are waited for: those that try whether
+	// an address is free before they offer it take some seconds.
+	surveyTime = 5 * time.Second
+	// surveyAs is the machine that asks, by the name of package pxeclient.
+	surveyAs = "efi-x64"
+)
+
+// serverFindings asks who else answers machines on an interface.
+func serverFindings(ctx context.Context, name string) []finding {
+	iface, err := net.InterfaceByName(name)
+	if err != nil {
+		return []finding{{"servers", name + " is not there", "Correct the name; `ip link` lists them."}}
+	}
+	profile, err := pxeclient.ProfileByName(surveyAs)
+	if err != nil {
+		return []finding{{"servers", err.Error(), "This is a bug of pixiecore."}}
+	}
+	ctx, cancel := context.WithTimeout(ctx, surveyTime)
+	defer cancel()
+	answers, err := pxeclient.Survey(ctx, iface, profile)
+	if err != nil {
+		return []finding{{"servers", err.Error(), "Run this as root, on Linux, and on an Ethernet interface that is up."}}
+	}
+	return judgeServers(name, answers, ownAddress)
+}
+
+// ownAddress reports whether a server is on this host.
+func ownAddress(a netip.Addr) bool {
+	addrs, _ := net.InterfaceAddrs()
+	return slices.ContainsFunc(addrs, func(own net.Addr) bool {
+		p, err := netip.ParsePrefix(own.String())
+		return err == nil && p.Addr() == a
+	})
+}
+
+// judgeServers says of each server on an interface what it is, and whether it
+// is in the way: machines need one for addresses, and one for what to boot.
+func judgeServers(iface string, answers []pxeclient.Answer, own func(netip.Addr) bool) []finding {
 	var all []finding
-	seen, wrong := map[string]bool{}, 0
+	addresses := 0
+	for _, a := range answers {
+		who := a.Server.String()
+		if own(a.Server) {
+			who += " (this host)"
+		}
+		f := finding{What: "servers", Is: fmt.Sprintf("a DISCOVER on %s is answered by %s", iface, who)}
+		if a.Address {
+			addresses++
+			f.Is += ", which gives addresses"
+		}
+		if a.Proxy {
+			f.Is += ", a boot server beside DHCP"
+		}
+		if a.BootFile != "" {
+			f.Is += fmt.Sprintf(" and says to boot %q", a.BootFile)
+			if a.BootServer.IsValid() && a.BootServer != a.Server {
+				f.Is += " from " + a.BootServer.String()
+			}
+		}
+		// A DHCP server may send machines here by itself: see `pixiecore snippet`.
+		elsewhere := !own(a.Server) && !own(a.BootServer)
+		switch {
+		case elsewhere && (a.Proxy || a.BootFile != ""):
+			f.Remedy = "Machines take whichever boot server they like: stop this one, or leave the machines to it by rules with ignore = true."
+		case a.Address && addresses > 1:
+			f.Remedy = "Several servers give addresses here. If that is not meant, stop all but one."
+		}
+		all = append(all, f)
+	}
+	if addresses == 0 {
+		all = append(all, finding{"servers", fmt.Sprintf("nobody offered an address on %s within %s", iface, surveyTime),
+			"Machines need a DHCP server beside pixiecore; see that one serves this network, and unknown machines too."})
+	}
+	return all
+}
+
+const (
+	// maxURLs is how many URLs are asked for, and askedAtOnce how many of them at
+	// a time, each for lookTimeout at most.
+	maxURLs     = 64
+	askedAtOnce = 8
+	lookTimeout = 5 * time.Second
+)
+
+// fileFindings looks at each file that a rule's boot names: local ones are
+// opened, those with a digest read, servers of URLs are asked with HEAD. Files
+// whose names depend on the machine are left to the machine's own boot.
+func fileFindings(ctx context.Context, cfg *config.Config) []finding {
+	var local, remote []string
+	seen := map[string]bool{}
 	for _, r := range cfg.Rules {
 		if r.Action.Spec == nil || r.Action.Render != nil {
 			continue
 		}
 		for _, id := range slices.Concat(r.Action.Spec.Initrd, []boot.ID{r.Action.Spec.Kernel}) {
-			path := string(id)
-			if !filepath.IsAbs(path) || seen[path] {
-				continue
+			source := string(id)
+			at, err := booters.ParseSource(source)
+			if seen[source] || err != nil {
+				continue // no kernel: it boots a script
 			}
-			seen[path] = true
-			f, err := os.Open(path)
-			if err == nil {
-				f.Close()
-				continue
+			seen[source] = true
+			if at.Local() {
+				local = append(local, source)
+			} else {
+				remote = append(remote, source)
 			}
-			wrong++
-			remedy := "Put it there, or correct the path in the file."
-			if errors.Is(err, os.ErrPermission) {
-				remedy = "Let the user that the daemon runs as read it, and every directory on the way."
-			}
-			all = append(all, finding{"file", err.Error(), remedy})
 		}
 	}
-	if wrong == 0 && len(seen) > 0 {
-		all = append(all, finding{What: "file", Is: fmt.Sprintf("all %d kernels and initrds can be read", len(seen))})
+	sources := booters.NewSources()
+	defer sources.Close()
+	look := func(all []string) []finding {
+		found := make([]finding, len(all))
+		var g errgroup.Group
+		g.SetLimit(askedAtOnce)
+		for i, source := range all {
+			g.Go(func() error {
+				own, cancel := context.WithTimeout(ctx, lookTimeout)
+				defer cancel()
+				if err := sources.Look(own, source); err != nil {
+					found[i] = finding{"file", err.Error(), remedy(err, source)}
+				}
+				return nil
+			})
+		}
+		g.Wait() // there is no error
+		return slices.DeleteFunc(found, func(f finding) bool { return f.Remedy == "" })
+	}
+	all := look(local)
+	if len(all) == 0 && len(local) > 0 {
+		all = append(all, finding{What: "file", Is: fmt.Sprintf("all %d local kernels and initrds can be read", len(local))})
+	}
+	asked := remote[:min(len(remote), maxURLs)]
+	wrong := look(asked)
+	all = append(all, wrong...)
+	if len(asked) > 0 {
+		all = append(all, finding{What: "file", Is: fmt.Sprintf("%d of %d URLs answer; %d were asked", len(asked)-len(wrong), len(remote), len(asked))})
 	}
 	return all
+}
+
+// remedy is what mends a source that cannot be served.
+func remedy(err error, source string) string {
+	var digest *boot.DigestError
+	switch {
+	case errors.As(err, &digest):
+		return "Replace the file, or correct the digest in the configuration."
+	case errors.Is(err, os.ErrPermission):
+		return "Let the user that the daemon runs as read it, and every directory on the way."
+	case filepath.IsAbs(source):
+		return "Put it there, or correct the path in the file."
+	}
+	return "Correct the URL, or see that this host reaches the server and the server has the file."
 }

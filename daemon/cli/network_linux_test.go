@@ -495,7 +495,7 @@ func TestBesideADHCPServerOnTheSameHost(t *testing.T) {
 	var out bytes.Buffer
 	refused.Stderr = &out
 	l.server.Do(func() { refused.Run() })
-	if code := refused.ProcessState.ExitCode(); code != 3 || !strings.Contains(out.String(), "`share = true`") {
+	if code := refused.ProcessState.ExitCode(); code != 3 || !strings.Contains(out.String(), "dnsmasq (pid ") || !strings.Contains(out.String(), "`share = true`") {
 		t.Fatalf("beside another server without share: exit %d, %s", code, &out)
 	}
 	l.write(config(true))
@@ -506,6 +506,104 @@ func TestBesideADHCPServerOnTheSameHost(t *testing.T) {
 	}
 	if got := served.String(); !strings.Contains(got, "DHCPDISCOVER(eth0) 52:54:00:00:03:01") {
 		t.Errorf("the DHCP server did not get the DISCOVER:\n%s", got)
+	}
+}
+
+// With share, a DHCP server on the same host loses none of the requests that
+// machines send to it alone.
+func TestRenewalsReachTheOtherServer(t *testing.T) {
+	const renewals = 50
+	lan := netlab.New(t)
+	l := &lab{t: t, server: lan.Host("server", "192.0.2.1/24"), machines: lan.Host("machines", "192.0.2.50/24"), log: &syncBuffer{}}
+	listen := func(h *netlab.Host, address string) net.PacketConn {
+		t.Helper()
+		var c net.PacketConn
+		var err error
+		h.Do(func() { c, err = net.ListenPacket("udp4", address) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		c.SetDeadline(time.Now().Add(20 * time.Second))
+		return c
+	}
+	other := listen(l.server, "0.0.0.0:67") // the DHCP server
+	client := listen(l.machines, "192.0.2.50:68")
+
+	l.config = filepath.Join(t.TempDir(), "pixiecore.hcl")
+	l.write(strings.Replace(listeners, `"dhcp"   {}`, "\"dhcp\" {\n  share = true\n}", 1) + "rule \"all\" {\n  local = true\n}\n")
+	l.start()
+
+	arrived := make(chan int, 1)
+	go func() {
+		n, b := 0, make([]byte, 1500)
+		for ; n < renewals; n++ {
+			size, from, err := other.ReadFrom(b)
+			if err != nil {
+				break
+			}
+			req, err := dhcpv4.FromBytes(b[:size])
+			if err != nil {
+				t.Errorf("the other server got no DHCP: %v", err)
+				break
+			}
+			ack, err := dhcpv4.NewReplyFromRequest(req, dhcpv4.WithMessageType(dhcpv4.MessageTypeAck), dhcpv4.WithYourIP(req.ClientIPAddr))
+			if err == nil {
+				_, err = other.WriteTo(ack.ToBytes(), from)
+			}
+			if err != nil {
+				t.Errorf("the other server: %v", err)
+				break
+			}
+		}
+		arrived <- n
+	}()
+	acks := 0
+	for i := range renewals {
+		// RFC 2131 §4.3.2, RENEWING: unicast, with ciaddr and without a server.
+		req, err := dhcpv4.New(dhcpv4.WithHwAddr(net.HardwareAddr{0x52, 0x54, 0, 0, 3, byte(i)}), dhcpv4.WithMessageType(dhcpv4.MessageTypeRequest),
+			dhcpv4.WithClientIP(net.IPv4(192, 0, 2, 50)), dhcpv4.WithOption(dhcpv4.OptClassIdentifier("PXEClient:Arch:00007:UNDI:003016")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := client.WriteTo(req.ToBytes(), &net.UDPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 67}); err != nil {
+			t.Fatal(err)
+		}
+		b := make([]byte, 1500)
+		n, _, err := client.ReadFrom(b)
+		if err != nil {
+			t.Fatalf("renewal %d: %v", i, err)
+		}
+		if ack, err := dhcpv4.FromBytes(b[:n]); err == nil && ack.TransactionID == req.TransactionID && ack.MessageType() == dhcpv4.MessageTypeAck {
+			acks++
+		}
+	}
+	if n := <-arrived; n != renewals || acks != renewals {
+		t.Errorf("%d of %d renewals arrived, and %d were answered", n, renewals, acks)
+	}
+}
+
+// doctor finds who else answers on a network, and says what that means.
+func TestDoctorFindsOtherServers(t *testing.T) {
+	netlab.Require(t, "dnsmasq")
+	l := newLab(t, "rule \"all\" {\n  boot = boot.k\n}\nboot \"k\" {\n  kernel = \"DIR/kernel\"\n}\n")
+	dnsmasq := exec.Command("dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--user=root", "--port=0", "--interface=eth0",
+		"--dhcp-range=192.0.2.100,192.0.2.199,10m", "--dhcp-authoritative", "--leasefile-ro", "--no-ping", "--log-facility=-", "--pid-file=")
+	served := &syncBuffer{}
+	dnsmasq.Stderr = served
+	l.machines.StartCmd(dnsmasq)
+	l.await("dnsmasq", func() bool { return strings.Contains(served.String(), "started") })
+	doctor := command("pixiecore", "doctor", "--control", filepath.Dir(l.config)+"/control.sock", "--interface", "eth0", l.config)
+	var out bytes.Buffer
+	doctor.Stdout, doctor.Stderr = &out, &out
+	l.server.Do(func() { doctor.Run() })
+	for _, want := range []string{
+		"ok  servers    a DISCOVER on eth0 is answered by 192.0.2.50, which gives addresses\n",
+		"ok  servers    a DISCOVER on eth0 is answered by 192.0.2.1 (this host), a boot server beside DHCP and says to boot ",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("missing %q in\n%s", want, &out)
+		}
 	}
 }
 
