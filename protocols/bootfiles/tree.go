@@ -40,6 +40,19 @@ func FixedNames() map[string]boot.Firmware {
 	}
 }
 
+// FixedLoader is the name among FixedNames for a platform; empty where it has none.
+func FixedLoader(f boot.Firmware) string {
+	if f == boot.FirmwareEFIBC {
+		f = boot.FirmwareEFI64 // the same program
+	}
+	for name, platform := range FixedNames() {
+		if platform == f {
+			return name
+		}
+	}
+	return ""
+}
+
 // LoaderPath is the boot file name of the machine that token names: a relative
 // path for TFTP, and a path below the root for HTTP. It has at most 46 bytes.
 func LoaderPath(token string, f boot.Firmware) string {
