@@ -73,9 +73,9 @@ install: ## install what `make build` has built: DESTDIR, PREFIX (/usr/local); b
 packages: ## deb, rpm and apk for amd64 and arm64, source and vendor tarballs, an OCI image: into dist/
 	packaging/build
 
-test-packages: ## build the packages twice, compare, and look at all that is in them
-	packaging/build
+test-packages: ## build the packages twice, compare, and look at all that is in them (root, if tools are missing)
 	packaging/setup
+	packaging/build
 	$(GO) test -tags packages -count 1 -timeout 20m -v ./packaging
 
 firmware: ## stage Debian's iPXE binaries, to be embedded by the next build
@@ -111,6 +111,9 @@ lint: ## gofmt, go vet for every system, staticcheck
 	$(GO) vet -tags e2e ./e2e
 	$(GO) run $(STATICCHECK) ./...
 	$(GO) run $(STATICCHECK) -tags e2e ./e2e
+	$(GO) vet -tags packages ./packaging
+	$(GO) run $(STATICCHECK) -tags packages ./packaging
+	cd packaging/tools && $(GO) vet ./... && $(GO) run $(STATICCHECK) ./...
 
 bench: ## run the Go benchmarks
 	$(GO) test -run '^$$' -bench . -benchmem ./...
