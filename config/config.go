@@ -19,6 +19,7 @@ type Config struct {
 	Rules     []booters.Rule     // in file order: the first that matches decides
 	Inventory *booters.Inventory // the machine blocks; never nil
 	Loaders   Loaders            // the ipxe block: absolute paths of what replaces the built-in loaders
+	Cache     *Cache             // the cache block; nil: remote files are not kept
 	Log       Log                // what to log, and how
 	URLKey    string             // the url_key block: the absolute path of the key for addresses; empty: this host's own
 	Reload    Reload             // the reload block: which edits are served without being asked to

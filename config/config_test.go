@@ -167,6 +167,9 @@ func dump(t *testing.T, cfg *Config) string {
 		fmt.Fprintf(&b, "loader for %s: %s\n", f, cfg.Loaders[f])
 	}
 	fmt.Fprintf(&b, "log: %s, %s\n", cfg.Log.Level, cfg.Log.Format)
+	if c := cfg.Cache; c != nil {
+		fmt.Fprintf(&b, "cache: %d bytes in %q\n", c.MaxSize, c.Dir)
+	}
 	if cfg.StateDir != "" {
 		fmt.Fprintf(&b, "state: %s\n", cfg.StateDir)
 	}

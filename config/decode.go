@@ -154,6 +154,7 @@ func (d *decoder) decode(names []string) {
 	each("locals", d.declareLocals)
 	d.evaluateLocals()
 	each("listener", d.listener)
+	each("cache", d.cache)
 	each("ipxe", d.ipxe)
 	each("log", d.log)
 	each("reload", d.reload)

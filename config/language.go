@@ -10,7 +10,7 @@ import (
 // they are explained.
 var blocks = []*Block{
 	&fileSchema, &listenerSchema, &localsSchema, &bootSchema, &machineSchema, &ruleSchema, &matchSchema, &notSchema, &anySchema,
-	&testSchema, &ipxeSchema, &logSchema, &reloadSchema, &stateSchema, &urlKeySchema,
+	&testSchema, &ipxeSchema, &cacheSchema, &logSchema, &reloadSchema, &stateSchema, &urlKeySchema,
 }
 
 // block is the one of that name, or nil.
@@ -30,8 +30,8 @@ var fileSchema = Block{
 		{Name: "include", Type: TypeTexts, Example: `["conf.d/*.hcl", "machines.hcl"]`,
 			Doc: "More files that take part: paths, or patterns with `*`, `?` and `[…]` in the last element. Rules in them stand where the `include` does, and a file takes part once however often it is named. A pattern may match nothing."},
 	},
-	Blocks: []string{"listener", "boot", "rule", "ipxe", "locals", "log", "machine", "reload", "state", "test", "url_key"},
-	Later:  []string{"assets", "cache", "secure_boot"},
+	Blocks: []string{"listener", "boot", "rule", "cache", "ipxe", "locals", "log", "machine", "reload", "state", "test", "url_key"},
+	Later:  []string{"assets", "secure_boot"},
 }
 
 var listenerSchema = Block{
@@ -239,6 +239,19 @@ var ipxeSchema = Block{
 		{Name: "arm64", Type: TypeText, Example: `"/srv/ipxe/snponly-arm64.efi"`, Doc: "For ARM of 64 bits with UEFI."},
 		{Name: "riscv64", Type: TypeText, Example: `"/srv/ipxe/snponly-riscv64.efi"`, Doc: "For RISC-V of 64 bits with UEFI."},
 		{Name: "loongarch64", Type: TypeText, Example: `"/srv/ipxe/snponly-loong64.efi"`, Doc: "For LoongArch of 64 bits with UEFI."},
+	},
+}
+
+var cacheSchema = Block{
+	Name: "cache",
+	Doc: "Keeps what is fetched from URLs on disk, so that it is fetched once however many machines boot, and is there when its server is not. Without the block, each machine's file is fetched as the machine reads it. " +
+		"A server is asked at most once a minute whether a file is still the same, and never about one that has a digest (`sha256`). When it cannot be asked, machines get the copy, and the log says so.",
+	Example: "cache {\n  dir      = \"/srv/pixiecore/cache\"\n  max_size = \"20GiB\"\n}\n",
+	Attributes: []Attribute{
+		{Name: "dir", Type: TypeText, Default: "the service's cache directory, `/var/cache/pixiecore`", Example: `"/srv/pixiecore/cache"`,
+			Doc: "The directory, which is made if it is missing. What is in it can be deleted at any time."},
+		{Name: "max_size", Type: TypeSize, Default: "`20GiB`", Example: `"20GiB"`,
+			Doc: "How much is kept. What was used longest ago goes first; a machine that reads it is not cut off. A file that is larger is not kept."},
 	},
 }
 

@@ -54,6 +54,7 @@ const (
 	TypeTexts     Type = "texts" // one, or a list of them
 	TypeBool      Type = "bool"
 	TypeNumber    Type = "number"    // a whole one, from 0
+	TypeSize      Type = "size"      // a text: a number of bytes with its unit
 	TypeMap       Type = "map"       // of texts, with any names
 	TypeObject    Type = "object"    // with the names in Members
 	TypeElements  Type = "elements"  // a map of anything, or a set of texts

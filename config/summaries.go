@@ -34,6 +34,7 @@ const (
 	sumCycle        summary = "reference to itself"
 	sumIPXEVariable summary = "iPXE's ${…} needs a second $"
 	sumURL          summary = "unusable URL"
+	sumSize         summary = "unusable size"
 	sumNumber       summary = "unusable number"
 
 	// Listeners.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/pixiecore/pixiecore/booters"
 	"github.com/pixiecore/pixiecore/booters/boot"
+	"github.com/pixiecore/pixiecore/booters/cache"
 	"github.com/pixiecore/pixiecore/booters/loaders"
 	"github.com/pixiecore/pixiecore/config"
 )
@@ -16,6 +17,8 @@ type Compiled struct {
 	Table   *booters.Table
 	Loaders *loaders.Set
 	Missing []loaders.Missing // platforms for which no loader was found
+
+	cache *cache.Cache // that its Sources use; may be nil
 }
 
 // Compile makes the rule table and reads the loaders. Its error is one for the

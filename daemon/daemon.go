@@ -44,6 +44,9 @@ type Options struct {
 	// that was served last), in files of mode 0600. Empty: nothing does, and
 	// addresses in a boot under way die with the process.
 	StateDir string
+	// CacheDir is where a cache block that names no directory keeps files. Empty:
+	// it must name one.
+	CacheDir string
 	// FixedStateDir makes StateDir win over the state block of the file.
 	FixedStateDir bool
 	// Control is the path of the control socket; empty: there is none.
@@ -78,7 +81,8 @@ type Daemon struct {
 	keyFile string // the url_key that seal and tokens are of; under reloading
 	seal    *booters.Sealer
 	tokens  boot.TokenKey
-	sources *booters.Sources
+	sources *booters.Sources // what every generation's are made of
+	caches  caches
 	swap    *booters.Swapper
 	events  *events.Log
 	started time.Time
@@ -226,7 +230,7 @@ func (d *Daemon) compile(cfg *config.Config, report *config.Report) (*Compiled, 
 	if err := d.useKey(cfg.URLKey); err != nil {
 		return nil, err
 	}
-	return Compile(cfg, d.seal, d.sources)
+	return d.make(cfg)
 }
 
 // canStandIn reports whether there is something to do at the start with a file
@@ -250,7 +254,7 @@ func (d *Daemon) standIn(missing bool, report *config.Report, bad error) (*Compi
 			err = d.useKey(good.cfg.URLKey)
 		}
 		if err == nil {
-			c, err = Compile(good.cfg, d.seal, d.sources)
+			c, err = d.make(good.cfg)
 		}
 		if err == nil {
 			d.served = good.files.substance()
@@ -276,7 +280,7 @@ func (d *Daemon) serveNothing(why error) (*Compiled, error) {
 		return nil, err
 	}
 	d.standin = fmt.Sprintf("nothing is served: %v", why)
-	return Compile(&config.Config{Log: config.Log{Level: config.LogInfo, Format: config.LogAuto}}, d.seal, d.sources)
+	return d.make(&config.Config{Log: config.Log{Level: config.LogInfo, Format: config.LogAuto}})
 }
 
 // nothing is what is served at the start while an edit is held and what was
@@ -381,12 +385,14 @@ func (d *Daemon) Close() {
 	for _, c := range d.close {
 		c()
 	}
+	d.caches.close()
 }
 
 // Run serves until ctx is done, reloads on SIGHUP and when a watched file
 // changes, and returns nil after a clean stop, which lets transfers finish
 // within ten seconds. When one listener fails, all stop, and that is the error.
 func (d *Daemon) Run(ctx context.Context) error {
+	defer d.caches.close() // what is left of a directory of its own is of no harm
 	defer d.sources.Close()
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
@@ -642,6 +648,9 @@ func (d *Daemon) commit(n *next) (gen uint64) {
 	c := n.Compiled
 	d.level.SetLevel(zapLevel(c.Config.Log.Level))
 	d.setFormat(c.Config.Log)
+	if c.cache != nil {
+		c.cache.SetMax(c.Config.Cache.MaxSize)
+	}
 	tell(n.listeners, c.Config.Listeners, n.certs)
 	gen = d.swap.Publish(boot.Snapshot{Booter: c.Table, Loaders: c.Loaders.Bytes()})
 	d.mu.Lock()

@@ -146,7 +146,7 @@ func (d *Daemon) stayHeld(held *heldEdit, next *Compiled, files reading, now tim
 	}
 	var c *Compiled
 	if err == nil {
-		c, err = Compile(good.cfg, d.seal, d.sources)
+		c, err = d.make(good.cfg)
 	}
 	if err != nil {
 		return nil, nil, [32]byte{}, fmt.Errorf("an edit is held since %s, and %w: %w", held.Since.Format(time.RFC3339), errNothingServed, err)

@@ -15,6 +15,7 @@ import (
 const (
 	defaultConfig = "/etc/pixiecore.hcl"
 	defaultState  = "/var/lib/pixiecore"
+	defaultCache  = "/var/cache/pixiecore"
 )
 
 func serveCommand() *cobra.Command {
@@ -32,7 +33,7 @@ it changes nothing but the log. SIGHUP and ` + "`pixiecore reload`" + ` read it 
 			if err != nil {
 				return failed(err)
 			}
-			err = run(cmd, daemon.Options{Path: abs, StateDir: state, FixedStateDir: cmd.Flags().Changed("state-dir"), Control: socket}, nil)
+			err = run(cmd, daemon.Options{Path: abs, StateDir: state, CacheDir: serviceDir("CACHE_DIRECTORY", defaultCache), FixedStateDir: cmd.Flags().Changed("state-dir"), Control: socket}, nil)
 			var bad *daemon.ConfigError
 			if errors.As(err, &bad) && bad.Missing {
 				fmt.Fprintf(cmd.ErrOrStderr(), "There is no %s yet. Write one; this is a start, of which every line can be changed:\n\n", path)
@@ -49,12 +50,15 @@ it changes nothing but the log. SIGHUP and ` + "`pixiecore reload`" + ` read it 
 	return cmd
 }
 
-// stateDir is the directory that systemd made for the service, else the usual one.
-func stateDir() string {
-	if dir := os.Getenv("STATE_DIRECTORY"); dir != "" {
+// stateDir is the directory for what outlives the process.
+func stateDir() string { return serviceDir("STATE_DIRECTORY", defaultState) }
+
+// serviceDir is the directory that systemd made for the service, else the usual one.
+func serviceDir(env, usual string) string {
+	if dir := os.Getenv(env); dir != "" {
 		return filepath.SplitList(dir)[0] // systemd.exec(5): several are separated by colons
 	}
-	return defaultState
+	return usual
 }
 
 // run makes a daemon and runs it until the command is interrupted. bound is

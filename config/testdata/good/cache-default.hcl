@@ -1,0 +1,3 @@
+listener "http" {}
+cache {}
+rule "all" { local = true }

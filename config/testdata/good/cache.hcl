@@ -1,0 +1,6 @@
+listener "http" {}
+cache {
+  dir      = "cache"
+  max_size = "1.5GiB"
+}
+rule "all" { local = true }

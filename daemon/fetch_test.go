@@ -1,0 +1,110 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/pixiecore/pixiecore/booters/boot"
+)
+
+// A mirror is an upstream server that counts its requests.
+func mirror(t *testing.T, body string) (url string, asked *atomic.Int32) {
+	t.Helper()
+	asked = new(atomic.Int32)
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		io.WriteString(w, body)
+	}))
+	t.Cleanup(srv.Close)
+	return srv.URL, asked
+}
+
+// kernel reads the kernel that everybody boots.
+func kernel(d *Daemon) (string, error) {
+	b := d.swap.Current().Booter
+	spec, err := boot.SpecFor(context.Background(), b, boot.Machine{MAC: []byte{2, 0, 0, 0, 0, 1}, Arch: boot.ArchX64, Firmware: boot.FirmwareEFI64})
+	if err != nil {
+		return "", err
+	}
+	f, _, err := b.ReadBootFile(spec.Kernel)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	content, err := io.ReadAll(f)
+	return string(content), err
+}
+
+func everybodyBoots(url string) string {
+	return fmt.Sprintf("boot \"b\" {\n  kernel = %q\n}\nrule \"all\" {\n  boot = boot.b\n}\n", url)
+}
+
+func TestTheCacheIsWhereTheFileSays(t *testing.T) {
+	url, asked := mirror(t, "kernel")
+	dir := t.TempDir()
+	path := filepath.Join(dir, "pixiecore.hcl")
+	boots := everybodyBoots(url)
+	o := options(t, file(t, path, boots))
+	o.Path, o.CacheDir = "", filepath.Join(dir, "usual") // no watching: each reload is this test's
+	d := run(t, o)
+	tiny := "cache {\n  dir      = \"tiny\"\n  max_size = %q\n}\n"
+	for _, step := range []struct {
+		block string
+		fetch int32 // how often the kernel is fetched for three machines
+	}{
+		{"", 3},
+		{"cache {}\n", 1},
+		{"cache { dir = \"other\" }\n", 1},
+		{"cache {}\n", 0},
+		{fmt.Sprintf(tiny, "5B"), 6}, // it does not fit, and nobody is kept from booting
+		{fmt.Sprintf(tiny, "1MiB"), 1},
+		{"", 3},
+	} {
+		asked.Store(0)
+		file(t, path, boots+step.block)
+		if err := d.Reload(); err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			if got, err := kernel(d); got != "kernel" || err != nil {
+				t.Fatalf("%q: got %q, %v", step.block, got, err)
+			}
+		}
+		if n := asked.Load(); n != step.fetch {
+			t.Errorf("%q: fetched %d times, want %d", step.block, n, step.fetch)
+		}
+	}
+	for _, name := range []string{"usual", "other", "tiny"} {
+		if _, err := os.Stat(filepath.Join(dir, name, "blobs")); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestACacheThatCannotBeMadeRefusesTheFile(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "pixiecore.hcl")
+	o := options(t, file(t, path, everyLocal))
+	o.Path = ""
+	d := run(t, o)
+	for block, want := range map[string]string{
+		"cache {}\n":                          "cache: it has no directory; write dir",
+		"cache { dir = \"pixiecore.hcl\" }\n": "another is named by dir in the cache block",
+	} {
+		file(t, path, everyLocal+block)
+		if err := d.Reload(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: got %v, want %q", block, err, want)
+		}
+	}
+	if gen := d.swap.Current().Gen; gen != 1 {
+		t.Errorf("generation %d, want 1", gen)
+	}
+}
