@@ -3,7 +3,15 @@
 // Without one (no NOTIFY_SOCKET in the environment) every function here does
 // nothing and returns nil.
 //
+//	the unit's sockets ─▶ Sockets ─▶ the daemon ─▶ Ready, Reloading, Alive, Stopping
+//	                         ▲            │
+//	                         ╰── kept ◀── Store            (the daemon's own sockets)
+//
 // # Decisions
+//
+// The daemon's own sockets are stored from the moment that they are served, not
+// when it stops, since a process that is killed cannot store anything. What is kept
+// is removed by name, so each has one of its own.
 //
 // A reload is announced by RELOADING=1 with MONOTONIC_USEC in the same
 // datagram, as systemd of 253 and later asks for Type=notify-reload, and is
@@ -14,6 +22,7 @@ package systemd
 import (
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
 )
@@ -34,7 +43,26 @@ func Reloading() error {
 // Stopping says that a clean stop has begun.
 func Stopping() error { return notify(daemon.SdNotifyStopping, "finishing transfers") }
 
-func notify(state, status string) error { return send(state + "\nSTATUS=" + status) }
+// Watchdog is how often Alive must be said, or the service manager kills this
+// process; 0: it does not mind (WatchdogSec= of the unit).
+func Watchdog() time.Duration {
+	every, err := daemon.SdWatchdogEnabled(false)
+	if err != nil {
+		return 0 // systemd writes numbers only
+	}
+	return every
+}
+
+// Alive feeds the watchdog.
+func Alive() error { return send(daemon.SdNotifyWatchdog) }
+
+// Extend asks for so much more time from now for a start, a reload or a stop that
+// is under way.
+func Extend(by time.Duration) error {
+	return send(fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d", by.Microseconds()))
+}
+
+func notify(state, status string) error { return send(state + "\nSTATUS=" + oneLine(status)) }
 
 func send(state string) error {
 	if _, err := daemon.SdNotify(false, state); err != nil {

@@ -24,6 +24,9 @@ func TestNotifications(t *testing.T) {
 		{"ready", func() error { return Ready("generation 1: 3 rules") }, `^READY=1\nSTATUS=generation 1: 3 rules$`},
 		// One datagram: systemd ignores RELOADING without its time.
 		{"reloading", Reloading, `^RELOADING=1\nMONOTONIC_USEC=\d+\n?$`},
+		{"a refusal of several lines", func() error { return Ready("one\ntwo\nFDSTOREREMOVE=1\r\n") }, `^READY=1\nSTATUS=one; two; FDSTOREREMOVE=1$`},
+		{"watchdog", Alive, `^WATCHDOG=1$`},
+		{"more time", func() error { return Extend(2 * time.Second) }, `^EXTEND_TIMEOUT_USEC=2000000$`},
 		{"stopping", Stopping, `^STOPPING=1\nSTATUS=.+$`},
 	} {
 		if err := tc.send(); err != nil {
@@ -41,7 +44,7 @@ func TestNotifications(t *testing.T) {
 
 func TestWithoutAServiceManagerNothingIsSent(t *testing.T) {
 	t.Setenv("NOTIFY_SOCKET", "")
-	for _, send := range []func() error{func() error { return Ready("") }, Reloading, Stopping} {
+	for _, send := range []func() error{func() error { return Ready("") }, Reloading, Stopping, Alive, func() error { return Unstore("a") }} {
 		if err := send(); err != nil {
 			t.Error(err)
 		}
