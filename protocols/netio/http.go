@@ -4,13 +4,23 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 )
 
-// ServeHTTP serves l by srv until ctx is done. Then it takes no more requests,
-// gives those that run the time of drain, and cuts what is left, which cut
-// reports. The error is one of the listener, before ctx was done.
+// maxHello bounds how long a stop waits for connections on which nothing has been
+// asked yet: some clients open one that they may need.
+const maxHello = 2 * time.Second
+
+// ServeHTTP serves l by srv until ctx is done. Then it takes no more connections,
+// gives the requests of those that it has the time of drain, and cuts what is left,
+// which cut reports. The error is one of the listener, before ctx was done.
+//
+// A connection that the kernel has accepted and ServeHTTP has not stays in l's
+// queue, if another process has the socket, too.
 func ServeHTTP(ctx context.Context, srv *http.Server, l net.Listener, drain time.Duration) (cut bool, err error) {
+	waiting := conversations{of: make(map[net.Conn]http.ConnState), changed: make(chan struct{}, 1)}
+	srv.ConnState = waiting.note
 	done := make(chan error, 1)
 	go func() { done <- srv.Serve(l) }()
 	select {
@@ -20,10 +30,62 @@ func ServeHTTP(ctx context.Context, srv *http.Server, l net.Listener, drain time
 	}
 	wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
 	defer cancel()
-	if srv.Shutdown(wait) != nil {
-		cut = true
-		srv.Close()
-	}
-	<-done
+	// Not by Shutdown: it closes without an answer each connection whose request is
+	// read after it has begun (net/http's conn.serve).
+	l.Close()
+	<-done // now every accepted connection is noted
+	srv.SetKeepAlivesEnabled(false)
+	cut = !waiting.answered(wait)
+	srv.Close()
 	return cut, nil
+}
+
+// conversations are the connections on which a request is read or answered.
+type conversations struct {
+	mu      sync.Mutex
+	of      map[net.Conn]http.ConnState
+	changed chan struct{}
+}
+
+// note is for http.Server.ConnState.
+func (c *conversations) note(conn net.Conn, s http.ConnState) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s == http.StateNew || s == http.StateActive {
+		c.of[conn] = s
+	} else {
+		delete(c.of, conn)
+	}
+	select {
+	case c.changed <- struct{}{}:
+	default:
+	}
+}
+
+// answered waits until there are none, and is false if ctx is done before. New ones
+// get maxHello to ask something.
+func (c *conversations) answered(ctx context.Context) bool {
+	hello := time.NewTimer(maxHello)
+	defer hello.Stop()
+	patient := true
+	for {
+		c.mu.Lock()
+		left := 0
+		for _, s := range c.of {
+			if s == http.StateActive || patient {
+				left++
+			}
+		}
+		c.mu.Unlock()
+		if left == 0 {
+			return true
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-hello.C:
+			patient = false
+		case <-c.changed:
+		}
+	}
 }

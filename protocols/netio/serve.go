@@ -44,12 +44,15 @@ func Serve(ctx context.Context, c Conn, batch, size int, handle func([]Datagram)
 	failed := 0
 	for {
 		n, err := c.ReadBatch(b)
+		if err == nil {
+			// Also when ctx is done: nobody else will read what this has.
+			failed = 0
+			handle(b[:n])
+		}
 		switch {
 		case ctx.Err() != nil:
 			return nil
 		case err == nil:
-			failed = 0
-			handle(b[:n])
 		case !passing(err):
 			return err
 		default:

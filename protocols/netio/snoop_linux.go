@@ -6,8 +6,10 @@ import (
 	"hash/maphash"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/net/bpf"
@@ -22,16 +24,45 @@ import (
 //
 // It needs CAP_NET_RAW when it opens, not later.
 func Snoop(port uint16) (Conn, error) {
-	filter, err := bpf.Assemble(portFilter(port))
-	if err != nil {
-		return nil, fmt.Errorf("snoop udp port %d: %w", port, err)
-	}
 	conn, err := net.ListenIP("ip4:17", nil) // sets SO_BROADCAST
 	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
 		return nil, fmt.Errorf("snoop udp port %d: needs CAP_NET_RAW, to read beside the server that is bound to the port (share = true): %w", port, err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("snoop udp port %d: %w", port, err)
+	}
+	c, err := newSnooper(conn, port)
+	if err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("snoop udp port %d: %w", port, err)
+	}
+	return c, nil
+}
+
+// SnoopFile is Snoop on a socket that a process before this one opened by it. It
+// needs no privilege. f stays the caller's: closing the Conn closes a copy.
+func SnoopFile(f *os.File, port uint16) (Conn, error) {
+	any, err := net.FilePacketConn(f)
+	if err != nil {
+		return nil, fmt.Errorf("socket %s: %w", f.Name(), err)
+	}
+	conn, ok := any.(*net.IPConn)
+	if !ok {
+		any.Close()
+		return nil, fmt.Errorf("socket %s: not a raw one of IPv4", f.Name())
+	}
+	c, err := newSnooper(conn, port)
+	if err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("socket %s: %w", f.Name(), err)
+	}
+	return c, nil
+}
+
+func newSnooper(conn *net.IPConn, port uint16) (*snooper, error) {
+	filter, err := bpf.Assemble(portFilter(port))
+	if err != nil {
+		return nil, err
 	}
 	c := &snooper{port: port, conn: conn, batch: ipv4.NewPacketConn(conn)}
 	c.echoes.seed = maphash.MakeSeed()
@@ -42,8 +73,7 @@ func Snoop(port uint16) (Conn, error) {
 		err = c.batch.SetControlMessage(ipv4.FlagDst|ipv4.FlagInterface, true)
 	}
 	if err != nil {
-		conn.Close()
-		return nil, fmt.Errorf("snoop udp port %d: %w", port, err)
+		return nil, err
 	}
 	growReceiveBuffer(conn)
 	return c, nil
@@ -150,6 +180,9 @@ func (c *snooper) LocalAddr() netip.AddrPort {
 func (c *snooper) SetReadDeadline(t time.Time) error { return c.conn.SetReadDeadline(t) }
 
 func (c *snooper) Close() error { return c.conn.Close() }
+
+// SyscallConn implements syscall.Conn, for whoever keeps the socket over a restart.
+func (c *snooper) SyscallConn() (syscall.RawConn, error) { return c.conn.SyscallConn() }
 
 // maxEchoes is how many datagrams to the snooped port are remembered: those that
 // one burst of relayed requests calls forth. An echo that slips through is seen

@@ -1,9 +1,12 @@
 package netio
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
+	"syscall"
 	"time"
 
 	"golang.org/x/net/ipv4"
@@ -46,9 +49,59 @@ func ListenUDP(addr netip.AddrPort) (Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	c, err := newUDPConn(conn)
+	if err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("listen udp %v: %w", addr, err)
+	}
+	return c, nil
+}
+
+// FileConn makes a Conn of a bound UDP socket that another process has opened, as
+// systemd does for a .socket unit. f stays the caller's, and so does the socket:
+// closing the Conn closes a copy. The other process must have set IP_PKTINFO
+// (PassPacketInfo=): for what queued before, it cannot be known any more by which
+// interface it came.
+func FileConn(f *os.File) (Conn, error) {
+	any, err := net.FilePacketConn(f)
+	if err != nil {
+		return nil, fmt.Errorf("socket %s: %w", f.Name(), err)
+	}
+	conn, ok := any.(*net.UDPConn)
+	if !ok {
+		any.Close()
+		return nil, fmt.Errorf("socket %s: not one of UDP", f.Name())
+	}
+	c, err := newUDPConn(conn)
+	if err == nil {
+		err = allowBroadcast(conn)
+	}
+	if err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("socket %s: %w", f.Name(), err)
+	}
+	return c, nil
+}
+
+// allowBroadcast is what package net does for the sockets that it opens.
+func allowBroadcast(c *net.UDPConn) error {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var set error
+	err = raw.Control(func(fd uintptr) {
+		set = os.NewSyscallError("setsockopt", syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_BROADCAST, 1))
+	})
+	return errors.Join(err, set)
+}
+
+// newUDPConn has a bound socket say the way of its datagrams.
+func newUDPConn(conn *net.UDPConn) (*udpConn, error) {
 	// The kernel chooses the port: read it back.
 	local := conn.LocalAddr().(*net.UDPAddr).AddrPort()
 	c := &udpConn{conn: conn, local: netip.AddrPortFrom(local.Addr().Unmap(), local.Port())}
+	var err error
 	if c.v4() {
 		err = ipv4.NewPacketConn(conn).SetControlMessage(ipv4.FlagDst|ipv4.FlagInterface, true)
 	} else {
@@ -56,8 +109,7 @@ func ListenUDP(addr netip.AddrPort) (Conn, error) {
 		err = ipv6.NewPacketConn(conn).SetControlMessage(ipv6.FlagDst|ipv6.FlagInterface, true)
 	}
 	if err != nil {
-		conn.Close()
-		return nil, fmt.Errorf("listen udp %v: interface of datagrams: %w", addr, err)
+		return nil, fmt.Errorf("interface of datagrams: %w", err)
 	}
 	growReceiveBuffer(conn)
 	c.init(conn)
@@ -72,3 +124,6 @@ func (c *udpConn) LocalAddr() netip.AddrPort { return c.local }
 func (c *udpConn) SetReadDeadline(t time.Time) error { return c.conn.SetReadDeadline(t) }
 
 func (c *udpConn) Close() error { return c.conn.Close() }
+
+// SyscallConn implements syscall.Conn, for whoever keeps the socket over a restart.
+func (c *udpConn) SyscallConn() (syscall.RawConn, error) { return c.conn.SyscallConn() }

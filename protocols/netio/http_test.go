@@ -1,0 +1,110 @@
+package netio_test
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/pixiecore/pixiecore/protocols/netio"
+)
+
+// One server after the other on a socket that stays, as under systemd: no client
+// notices.
+func TestARestartLosesNoRequest(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := handOver(t, l)
+	addr := l.Addr().String()
+	l.Close()
+
+	const restarts, clients, between = 40, 3, 5
+	answered := make(chan struct{}, clients)
+	ctx, stop := context.WithCancel(t.Context())
+	var asking sync.WaitGroup
+	for range clients {
+		asking.Go(func() {
+			client := http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
+			for ctx.Err() == nil {
+				resp, err := client.Get("http://" + addr + "/")
+				if err != nil {
+					t.Error(err)
+				} else {
+					io.Copy(io.Discard, resp.Body)
+					resp.Body.Close()
+				}
+				select {
+				case answered <- struct{}{}:
+				case <-ctx.Done():
+				}
+			}
+		})
+	}
+	for i := range restarts {
+		if i == restarts-1 { // the last one serves until all clients have gone
+			stop()
+		}
+		own, err := net.FileListener(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		serving, end := context.WithCancel(context.Background())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok") })}
+			if cut, err := netio.ServeHTTP(serving, srv, own, patience); cut || err != nil {
+				t.Errorf("cut %v, %v", cut, err)
+			}
+		}()
+		if i == restarts-1 {
+			asking.Wait()
+		} else {
+			for range between {
+				<-answered
+			}
+		}
+		end()
+		<-done
+	}
+}
+
+// A client that connects and says nothing does not hold up the stop.
+func TestASilentConnectionDoesNotHoldUpAStop(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	srv := &http.Server{}
+	seen := &accepted{Listener: l, first: cancel}
+	start := time.Now()
+	if _, err := netio.ServeHTTP(ctx, srv, seen, time.Hour); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(start); took > patience {
+		t.Errorf("the stop took %s", took)
+	}
+}
+
+// accepted calls first after the first connection.
+type accepted struct {
+	net.Listener
+	first func()
+}
+
+func (a *accepted) Accept() (net.Conn, error) {
+	c, err := a.Listener.Accept()
+	a.first()
+	return c, err
+}
