@@ -26,6 +26,7 @@ func TestARestartLosesNoRequest(t *testing.T) {
 	const restarts, clients, between = 40, 3, 5
 	answered := make(chan struct{}, clients)
 	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
 	var asking sync.WaitGroup
 	for range clients {
 		asking.Go(func() {
