@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/insomniacslk/dhcp/dhcpv4"
 
 	"github.com/pixiecore/pixiecore/booters/boot"
@@ -244,6 +245,14 @@ func TestAHoldWithinABoot(t *testing.T) {
 			if got := b.ask(stage); !strings.Contains(got, tc.why) {
 				t.Errorf("%s: got %q, want %q", stage, got, tc.why)
 			}
+		}
+		dropped := map[string]uint64{}
+		for _, x := range b.d.report().Dropped {
+			kind, _, _ := strings.Cut(x.Listener, " ")
+			dropped[kind+" "+x.Reason.String()] = x.Count
+		}
+		if diff := cmp.Diff(map[string]uint64{"dhcp on-hold": 1, "pxe on-hold": 1, "tftp on-hold": 1, "http on-hold": 3}, dropped); diff != "" {
+			t.Errorf("counted: -want +got\n%s", diff)
 		}
 		b.version("b")
 		b.reload()

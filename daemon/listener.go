@@ -20,6 +20,7 @@ import (
 	"github.com/pixiecore/pixiecore/daemon/status"
 	"github.com/pixiecore/pixiecore/protocols/bootfiles"
 	"github.com/pixiecore/pixiecore/protocols/dhcp4"
+	"github.com/pixiecore/pixiecore/protocols/drops"
 	"github.com/pixiecore/pixiecore/protocols/events"
 	"github.com/pixiecore/pixiecore/protocols/httpboot"
 	"github.com/pixiecore/pixiecore/protocols/netio"
@@ -33,6 +34,7 @@ type listener struct {
 	server   Service
 	port     uint16 // of the socket, also where the configuration says 0
 	settings atomic.Pointer[settings]
+	drops    drops.Counts
 
 	close  func()        // gives up the socket; may be called again
 	closed chan struct{} // closed by close
@@ -71,7 +73,7 @@ func (d *Daemon) open(c config.Listener) (*listener, error) {
 			break
 		}
 		tree := bootfiles.Tree{Boots: d.boots, Tokens: d.tokens}
-		l.server = &httpboot.Server{Listener: maybeTLS{httpboot.Listener(watched), secure}, Elsewhere: l.elsewhere, Tree: tree, Events: d.events, Log: d.log.Named("http")}
+		l.server = &httpboot.Server{Listener: maybeTLS{httpboot.Listener(watched), secure}, Elsewhere: l.elsewhere, Tree: tree, Events: d.events, Drops: &l.drops, Log: d.log.Named("http")}
 	case config.TFTP:
 		conn, err := netio.ListenUDP(at)
 		if err != nil {
@@ -82,7 +84,7 @@ func (d *Daemon) open(c config.Listener) (*listener, error) {
 		files := tftpFiles{tree: bootfiles.Tree{Boots: d.boots, Tokens: d.tokens}, listener: l, interfaces: d.interfaces}
 		l.server = &tftp.Server{
 			Conn: conn, Files: files, Interfaces: d.interfaces, SinglePort: func() bool { return l.settings.Load().SinglePort },
-			Free: l.close, Done: d.transferred, Log: d.log.Named("tftp"),
+			Free: l.close, Drops: &l.drops, Done: d.transferred, Log: d.log.Named("tftp"),
 		}
 	case config.DHCP, config.PXE:
 		listen := func() (netio.Conn, error) { return netio.ListenUDP(at) }
@@ -101,7 +103,7 @@ func (d *Daemon) open(c config.Listener) (*listener, error) {
 		}
 		l.server = &dhcp4.Server{
 			Role: role, Conn: conn, Boots: d.boots, Settings: l.dhcp, Tokens: d.tokens, Interfaces: d.interfaces,
-			Chains: d.chains, Events: d.events, Log: d.log.Named(role.String()),
+			Chains: d.chains, Events: d.events, Drops: &l.drops, Log: d.log.Named(role.String()),
 		}
 	default:
 		return nil, fmt.Errorf("no server for listeners of kind %q", c.Kind)
@@ -263,9 +265,13 @@ type tftpFiles struct {
 func (f tftpFiles) Open(ctx context.Context, r tftp.Request) (tftp.File, error) {
 	set := f.listener.settings.Load()
 	if iface, ok := f.interfaces.ByIndex(r.Interface); len(set.Interfaces) > 0 && (!ok || !slices.Contains(set.Interfaces, iface.Name)) {
+		f.listener.drops.Add(drops.Interface)
 		return tftp.File{}, fmt.Errorf("%w: the configuration leaves this interface out", tftp.ErrDenied)
 	}
 	file, err := f.tree.Open(ctx, r.Path, set.web.Base(r.Local))
+	if err != nil {
+		f.listener.drops.Add(bootfiles.Dropped(err))
+	}
 	if errors.Is(err, bootfiles.ErrRefused) {
 		return tftp.File{}, fmt.Errorf("%w: %w", tftp.ErrDenied, err)
 	}

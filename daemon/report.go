@@ -20,6 +20,9 @@ func (d *Daemon) report() status.Report {
 	}
 	for _, l := range listeners {
 		r.Listeners = append(r.Listeners, l.server.String())
+		for reason, n := range l.drops.All() {
+			r.Dropped = append(r.Dropped, status.Dropped{Listener: l.server.String(), Reason: reason, Count: n})
+		}
 	}
 	for _, s := range d.services {
 		r.Listeners = append(r.Listeners, s.String())

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -462,6 +463,10 @@ func TestRelayedRequests(t *testing.T) {
 	})
 	if b := l.boot("undionly", "52:54:00:00:03:02"); !strings.Contains(b.Err, "no offer") {
 		t.Errorf("a broadcast of the server's own link: got %+v, %s", b.Outcome, b.Err)
+	}
+	out, err := command("pixiecore", "status", "--control", filepath.Dir(l.config)+"/control.sock").CombinedOutput()
+	if err != nil || !regexp.MustCompile(`(?m)^dhcp 0\.0\.0\.0:67 +relay +1$`).Match(out) || !regexp.MustCompile(`(?m)^dhcp 0\.0\.0\.0:67 +not-relayed +[1-9]`).Match(out) {
+		t.Errorf("what was dropped is not told: %v\n%s", err, out)
 	}
 	l.edit(relayed, own)
 	reload()

@@ -118,6 +118,14 @@ func (p *printer) status(r status.Report, now time.Time) {
 		rows = append(rows, []string{kind, address})
 	}
 	p.table([]string{"LISTENER", "ADDRESS"}, rows)
+	if len(r.Dropped) > 0 {
+		p.printf("\n")
+		rows = nil
+		for _, d := range r.Dropped {
+			rows = append(rows, []string{d.Listener, d.Reason.String(), strconv.FormatUint(d.Count, 10)})
+		}
+		p.table([]string{"NOT SERVED BY", "REASON", "REQUESTS"}, rows)
+	}
 
 	p.printf("\n")
 	rows = nil

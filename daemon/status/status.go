@@ -26,6 +26,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/pixiecore/pixiecore/config"
+	"github.com/pixiecore/pixiecore/protocols/drops"
 	"github.com/pixiecore/pixiecore/protocols/events"
 	"github.com/pixiecore/pixiecore/protocols/netio"
 )
@@ -41,11 +42,20 @@ type Report struct {
 	LastReload     *Reload          `json:"last_reload,omitempty"` // absent before the first, and when HeldEdit tells instead
 	HeldEdit       *HeldEdit        `json:"held_edit,omitempty"`   // absent unless there is one
 	Listeners      []string         `json:"listeners"`
+	Dropped        []Dropped        `json:"dropped,omitempty"` // requests that were not served
 	Rules          []Rule           `json:"rules"`
 	Loaders        []Loader         `json:"loaders"`
 	Holds          []Hold           `json:"holds,omitempty"`
 	MissingLoaders []string         `json:"missing_loaders,omitempty"` // a sentence each
 	Machines       []events.Machine `json:"machines"`                  // the one heard of last comes first
+}
+
+// A Dropped says how often a listener did not serve a request for one reason, since
+// it was opened.
+type Dropped struct {
+	Listener string       `json:"listener"` // as in Report.Listeners
+	Reason   drops.Reason `json:"reason"`
+	Count    uint64       `json:"count"`
 }
 
 // A Reload is the verdict on an edit.

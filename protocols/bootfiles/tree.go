@@ -11,6 +11,7 @@ import (
 
 	"github.com/pixiecore/pixiecore/booters/boot"
 	"github.com/pixiecore/pixiecore/protocols/boots"
+	"github.com/pixiecore/pixiecore/protocols/drops"
 )
 
 // Names of the scripts in the tree.
@@ -69,6 +70,23 @@ func loaderName(f boot.Firmware) string {
 // ErrRefused is wrapped by the error of Tree.Open for a machine that the
 // current configuration does not boot.
 var ErrRefused = errors.New("refused")
+
+// errHeld is the ErrRefused of a machine that a hold keeps.
+var errHeld = fmt.Errorf("%w", ErrRefused)
+
+// Dropped is what a request is counted by to which Tree.Open answers err.
+func Dropped(err error) drops.Reason {
+	switch {
+	case errors.Is(err, boot.ErrNotFound):
+		return drops.NotFound
+	case errors.Is(err, errHeld):
+		return drops.Held
+	case errors.Is(err, ErrRefused):
+		return drops.Ignored
+	default:
+		return drops.Failed
+	}
+}
 
 // A Web is where machines reach the HTTP server.
 type Web struct {
@@ -162,7 +180,11 @@ func (t Tree) Open(ctx context.Context, name, base string) (File, error) {
 	}
 	f.Rule, f.Gen = d.Rule, d.Snapshot.Gen
 	if d.Action == boot.Ignore {
-		return File{}, fmt.Errorf("%w: %s", ErrRefused, d.Refusal(m))
+		refused := ErrRefused
+		if d.Held {
+			refused = errHeld
+		}
+		return File{}, fmt.Errorf("%w: %s", refused, d.Refusal(m))
 	}
 
 	if f.Name == AutoexecScript {

@@ -186,7 +186,7 @@ func (m *Memory) Fixed(mac net.HardwareAddr) Decision {
 	defer m.mu.Unlock()
 	if len(mac) == len(MAC{}) {
 		if b := m.of(MAC(mac), time.Time{}); b != nil && b.snap != nil {
-			return Decision{b.verdict, b.snap, b}
+			return Decision{Verdict: b.verdict, Snapshot: b.snap, of: b}
 		}
 	}
 	return Decision{Snapshot: m.Source.Current()}
@@ -197,6 +197,7 @@ func (m *Memory) Fixed(mac net.HardwareAddr) Decision {
 type Decision struct {
 	boot.Verdict
 	Snapshot *boot.Snapshot
+	Held     bool // whether it is a hold that refuses
 
 	of *machine // for Await
 }
@@ -273,6 +274,7 @@ func (m *Memory) unlessHeld(d Decision, err error) (Decision, error) {
 	if m.Held != nil {
 		if why := m.Held(d.Rule); why != "" {
 			d.Verdict = boot.Verdict{Action: boot.Ignore, Rule: d.Rule, Pos: d.Pos, Reason: why}
+			d.Held = true
 			return d, nil
 		}
 	}
@@ -303,7 +305,7 @@ func (m *Memory) recall(asks boot.Machine, cur *boot.Snapshot, now time.Time) De
 		m.Events.Add(b.mac, events.Event{Kind: events.Moved, Gen: cur.Gen, Detail: fmt.Sprintf("began with generation %d, which is too old to be kept", b.lost)})
 		b.lost = 0
 	}
-	return Decision{b.verdict, b.snap, b}
+	return Decision{Verdict: b.verdict, Snapshot: b.snap, of: b}
 }
 
 // fix keeps d for the rest of the boot, if it is settled. The result is what holds:
@@ -319,7 +321,7 @@ func (m *Memory) fix(d Decision, now time.Time) Decision {
 		return d // of a boot that is over
 	}
 	if b.snap != nil {
-		return Decision{b.verdict, b.snap, b}
+		return Decision{Verdict: b.verdict, Snapshot: b.snap, of: b}
 	}
 	b.snap, b.verdict = d.Snapshot, d.Verdict
 	if m.generations == nil {

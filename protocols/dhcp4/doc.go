@@ -38,8 +38,8 @@
 // in by. The address that the machine is leased is not waited for.
 //
 // Settings.Relays and Settings.Relayed look at giaddr before anything else is
-// read of the request, so that what they refuse leaves no trace but a line of
-// the debug log. giaddr proves nothing: who forges it gets no answer, since that
+// read of the request, so that what they refuse leaves no trace but a count (package
+// drops) and a line of the debug log. giaddr proves nothing: who forges it gets no answer, since that
 // goes to the relay, but makes us send one there; a filter in front of the server
 // is what keeps strangers off.
 //

@@ -16,6 +16,7 @@ import (
 	"github.com/pixiecore/pixiecore/booters/boot"
 	"github.com/pixiecore/pixiecore/protocols/bootfiles"
 	"github.com/pixiecore/pixiecore/protocols/boots"
+	"github.com/pixiecore/pixiecore/protocols/drops"
 	"github.com/pixiecore/pixiecore/protocols/events"
 	"github.com/pixiecore/pixiecore/protocols/netio"
 )
@@ -76,6 +77,7 @@ type Server struct {
 	Interfaces *netio.Interfaces
 	Chains     *Chains
 	Events     *events.Log
+	Drops      *drops.Counts // nil: nothing is counted
 	Log        *zap.Logger
 }
 
@@ -133,6 +135,7 @@ func (s *Server) send(out []netio.Datagram, sent []answer) {
 		}
 		out, sent = out[n:], sent[n:]
 		if err != nil && len(out) > 0 {
+			s.Drops.Add(drops.Failed)
 			s.Log.Warn("answer not sent", append(sent[0].fields(), zap.Error(err))...)
 			out, sent = out[1:], sent[1:]
 		}
@@ -407,8 +410,30 @@ func (s *Server) record(a answer) {
 	}
 }
 
-// logUnanswered says why a request got no answer, at the level that fits.
+// reasonOf is what a request that got no answer is counted by.
+func reasonOf(a answer, err error) drops.Reason {
+	if errors.Is(err, errIgnored) && a.decision.Held {
+		return drops.Held
+	}
+	for _, of := range [...]struct {
+		error
+		drops.Reason
+	}{
+		{errGate, drops.Malformed}, {errNotRequest, drops.Malformed}, {errType, drops.OtherMessage}, {errNotPXE, drops.NoNetBoot},
+		{errUnknownType, drops.UnknownArch}, {errInterface, drops.Interface}, {errRelay, drops.Relay}, {errUnrelayed, drops.NotRelayed},
+		{errIgnored, drops.Ignored}, {errBusy, drops.Busy},
+	} {
+		if errors.Is(err, of.error) {
+			return of.Reason
+		}
+	}
+	return drops.Failed
+}
+
+// logUnanswered counts a request that got no answer, and says why, at the level
+// that fits.
 func (s *Server) logUnanswered(d netio.Datagram, a answer, err error) {
+	s.Drops.Add(reasonOf(a, err))
 	var operator errOperator
 	if errors.As(err, &operator) {
 		s.Log.Warn("request not answered", append(a.fields(), zap.Error(err))...)

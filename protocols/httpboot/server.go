@@ -2,6 +2,7 @@ package httpboot
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,6 +22,7 @@ import (
 	"github.com/pixiecore/pixiecore/booters/boot"
 	"github.com/pixiecore/pixiecore/protocols/bootfiles"
 	"github.com/pixiecore/pixiecore/protocols/boots"
+	"github.com/pixiecore/pixiecore/protocols/drops"
 	"github.com/pixiecore/pixiecore/protocols/events"
 	"github.com/pixiecore/pixiecore/protocols/netio"
 )
@@ -45,6 +47,7 @@ type Server struct {
 	Elsewhere func() (bootfiles.Web, bool)
 	Tree      bootfiles.Tree
 	Events    *events.Log
+	Drops     *drops.Counts // nil: nothing is counted
 	Log       *zap.Logger
 }
 
@@ -81,7 +84,7 @@ func warnings(to *zap.Logger) *log.Logger {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
-		http.Error(w, "only GET and HEAD", http.StatusMethodNotAllowed)
+		s.drop(w, drops.Malformed, "only GET and HEAD", http.StatusMethodNotAllowed)
 		return
 	}
 	switch r.URL.Path {
@@ -94,6 +97,20 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		s.tree(w, r)
 	}
+}
+
+// drop answers by a status, for a request that is not served, and counts it.
+func (s *Server) drop(w http.ResponseWriter, why drops.Reason, text string, status int) {
+	s.Drops.Add(why)
+	http.Error(w, text, status)
+}
+
+// refusedBy is what a machine that is sent away is counted by.
+func refusedBy(d boots.Decision) drops.Reason {
+	if d.Held {
+		return drops.Held
+	}
+	return drops.Ignored
 }
 
 // base is the server's address as the machine sees it: what it asked for, unless it
@@ -221,7 +238,7 @@ func (s *Server) script(w http.ResponseWriter, r *http.Request) {
 	var bad errRequest
 	if errors.As(err, &bad) {
 		s.Log.Debug("script not served", zap.String("peer", r.RemoteAddr), zap.Error(err))
-		http.Error(w, bad.text, bad.status)
+		s.drop(w, drops.Malformed, bad.text, bad.status)
 		return
 	}
 	if !m.Probed {
@@ -255,9 +272,11 @@ func (s *Server) script(w http.ResponseWriter, r *http.Request) {
 	case d.Action == boot.Local:
 		body, kind = bootfiles.LocalDisk(m.Firmware), events.Local
 	default:
+		s.Drops.Add(refusedBy(d))
 		body, kind = bootfiles.Leave(d.Refusal(m)), events.Ignored
 	}
 	if err != nil {
+		s.Drops.Add(drops.Failed)
 		log.Warn("script not made", zap.Error(err))
 		s.Events.Add(mac, events.Event{Kind: events.Failed, Rule: d.Rule, Gen: d.Snapshot.Gen, Detail: err.Error()})
 		text(w, bootfiles.Screen(s.base(r), id, "no script for this machine: "+err.Error()))
@@ -269,7 +288,7 @@ func (s *Server) script(w http.ResponseWriter, r *http.Request) {
 		s.Events.Add(mac, events.Event{Kind: events.Failed, Rule: d.Rule, Gen: d.Snapshot.Gen, Detail: d.Notice})
 	}
 	log.Info("script sent", zap.Stringer("action", d.Action), zap.String("boot", d.Boot))
-	s.Events.Add(mac, events.Event{Kind: kind, Rule: d.Rule, Gen: d.Snapshot.Gen, Detail: d.Boot})
+	s.Events.Add(mac, events.Event{Kind: kind, Rule: d.Rule, Gen: d.Snapshot.Gen, Detail: cmp.Or(d.Boot, d.Reason)})
 }
 
 // text answers with an iPXE script.
@@ -286,14 +305,14 @@ func (s *Server) file(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	id := q.Get("name")
 	if id == "" {
-		http.Error(w, "missing name", http.StatusBadRequest)
+		s.drop(w, drops.Malformed, "missing name", http.StatusBadRequest)
 		return
 	}
 	d, refused := s.admit(r, q, id)
 	if refused != "" {
 		s.Log.Info("file refused", zap.String("peer", r.RemoteAddr), zap.String("type", q.Get("type")), zap.String("reason", refused))
 		s.fileEvent(q, d, events.Ignored, refused)
-		http.Error(w, refused, http.StatusForbidden)
+		s.drop(w, refusedBy(d), refused, http.StatusForbidden)
 		return
 	}
 	f, size, err := boot.OpenFile(r.Context(), d.Snapshot.Booter, boot.ID(id))
@@ -301,12 +320,12 @@ func (s *Server) file(w http.ResponseWriter, r *http.Request) {
 		if r.Context().Err() != nil {
 			return // the machine has gone
 		}
-		status, msg := http.StatusBadGateway, "couldn't get file"
+		reason, status, msg := drops.Failed, http.StatusBadGateway, "couldn't get file"
 		detail := msg + ": " + err.Error()
 		var digest *boot.DigestError
 		switch {
 		case errors.Is(err, boot.ErrNotFound):
-			status, msg = http.StatusNotFound, "no such file"
+			reason, status, msg = drops.NotFound, http.StatusNotFound, "no such file"
 			detail = msg + ": " + err.Error()
 			s.Log.Debug("file not served", zap.String("peer", r.RemoteAddr), zap.Error(err))
 		case errors.As(err, &digest):
@@ -317,7 +336,7 @@ func (s *Server) file(w http.ResponseWriter, r *http.Request) {
 			s.Log.Warn("file not served", zap.String("peer", r.RemoteAddr), zap.String("type", q.Get("type")), zap.Error(err))
 		}
 		s.fileEvent(q, d, events.Failed, detail)
-		http.Error(w, msg, status)
+		s.drop(w, reason, msg, status)
 		return
 	}
 	defer f.Close()
@@ -385,6 +404,7 @@ func (s *Server) admit(r *http.Request, q url.Values, id string) (d boots.Decisi
 		d.Snapshot = s.Tree.Boots.Source.Current()
 		if held := s.Tree.Boots.Held; held != nil {
 			refused = held("")
+			d.Held = refused != ""
 		}
 		return d, refused
 	}
@@ -450,15 +470,15 @@ func (s *Server) tree(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case errors.Is(err, boot.ErrNotFound):
 		s.Log.Debug("file not served", zap.String("peer", r.RemoteAddr), zap.Error(err))
-		http.Error(w, "no such file", http.StatusNotFound)
+		s.drop(w, bootfiles.Dropped(err), "no such file", http.StatusNotFound)
 		return
 	case errors.Is(err, bootfiles.ErrRefused):
 		s.Log.Info("file refused", zap.String("peer", r.RemoteAddr), zap.Error(err))
-		http.Error(w, err.Error(), http.StatusForbidden)
+		s.drop(w, bootfiles.Dropped(err), err.Error(), http.StatusForbidden)
 		return
 	case err != nil:
 		s.Log.Warn("file not served", zap.String("peer", r.RemoteAddr), zap.Error(err))
-		http.Error(w, "couldn't get file", http.StatusBadGateway)
+		s.drop(w, bootfiles.Dropped(err), "couldn't get file", http.StatusBadGateway)
 		return
 	}
 	if f.Kind != bootfiles.KindLoader {

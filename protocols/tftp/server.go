@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/pixiecore/pixiecore/booters/boot"
+	"github.com/pixiecore/pixiecore/protocols/drops"
 	"github.com/pixiecore/pixiecore/protocols/netio"
 )
 
@@ -93,7 +94,8 @@ type Server struct {
 	SinglePort func() bool
 	// Free is called once, when Run does not need Conn any more: as a stop begins,
 	// or when the last transfer on its port has ended.
-	Free func()
+	Free  func()
+	Drops *drops.Counts // counts what is no request, and what is one too many; nil: nothing is counted
 	// Done is called after each request that got as far as Files, concurrently.
 	Done func(Transfer)
 	Log  *zap.Logger
@@ -233,9 +235,11 @@ func (r *service) request(ctx context.Context, d *netio.Datagram) {
 	var refused *refusal
 	switch {
 	case errors.As(err, &refused):
+		r.Drops.Add(drops.Malformed)
 		r.refuse(req, refused)
 		return
 	case err != nil:
+		r.Drops.Add(drops.Malformed)
 		r.Log.Debug("datagram ignored", zap.Stringer("client", d.Peer), zap.Error(err))
 		return
 	}
@@ -310,6 +314,7 @@ func (r *service) admit(t *transfer) bool {
 // answered: the client asks again, and by then there may be room.
 func (r *service) drop(t *transfer) {
 	r.dropped++
+	r.Drops.Add(drops.Busy)
 	if now := time.Now(); now.Sub(r.dropsLogged) >= dropLogInterval {
 		r.dropsLogged = now
 		r.Log.Warn("requests dropped: too many transfers", zap.Int("dropped", r.dropped), zap.Int("transfers", r.count),
