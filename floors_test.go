@@ -49,6 +49,7 @@ var floors = []floor{
 	{"daemon/cli", []string{"daemon/...", "config", "booters", "booters/boot", "protocols/events", "protocols/bootfiles", "protocols/pxeclient"}},
 	{"daemon", []string{"booters/...", "config/...", "protocols/...", "systemd", "daemon/status", "daemon/control", "daemon/ports", "daemon/store"}},
 	{"e2e", []string{"protocols/..."}},
+	{"examples/api-server", nil},
 	{".", []string{"daemon", "booters", "booters/boot", "protocols/dhcp6"}},
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"time"
 
 	"github.com/pixiecore/pixiecore/booters/boot"
@@ -308,6 +309,27 @@ func (t *Table) ReadBootFileContext(ctx context.Context, id boot.ID) (io.ReadClo
 		return nil, 0, err
 	}
 	return t.src.Open(ctx, source)
+}
+
+// Unsealed is a Spec that the table has made, with the sources of its kernel and
+// initrds, as they may be shown; nil for nil.
+func (t *Table) Unsealed(spec *boot.Spec) *boot.Spec {
+	if spec == nil {
+		return nil
+	}
+	open := func(id boot.ID) boot.ID {
+		source, err := t.seal.Open(id)
+		if err != nil || filepath.IsAbs(source) {
+			return boot.ID(source)
+		}
+		return boot.ID(redact(source))
+	}
+	out := *spec
+	out.Kernel, out.Initrd = open(spec.Kernel), nil
+	for _, id := range spec.Initrd {
+		out.Initrd = append(out.Initrd, open(id))
+	}
+	return &out
 }
 
 // WriteBootFile refuses with errors.ErrUnsupported: what a table serves is

@@ -16,6 +16,7 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 
+	"github.com/pixiecore/pixiecore/booters"
 	"github.com/pixiecore/pixiecore/booters/boot"
 )
 
@@ -40,7 +41,8 @@ type bootBlock struct {
 	settings map[string]*setting
 	cmdline  []*setting // the pieces of the command line
 	recipe   recipe
-	spec     boot.Spec // of sources; where it hangs on the machine, as it is written
+	spec     boot.Spec           // of sources; where it hangs on the machine, as it is written
+	api      *booters.APIOptions // whom it asks instead; nil: nobody
 }
 
 // A setting is an attribute and where its names are looked up.
@@ -176,6 +178,9 @@ func (d *decoder) prepare(b *bootBlock) {
 		}
 		return
 	}
+	if d.prepareAPI(b) {
+		return
+	}
 	if s := b.settings["kernel"]; s != nil && s.unpinned(s.Expr) {
 		r.kernel = s.checked(s.phrase("kernel", s.Expr, "a path or a URL in quotes", pathMembers), source)
 	}
@@ -267,8 +272,8 @@ func (d *decoder) checkBoots() {
 	for _, family := range d.families {
 		for _, key := range slices.Sorted(maps.Keys(family.boots)) {
 			b := family.boots[key]
-			if b.settings["kernel"] == nil && b.settings["script"] == nil && b.whole && (family.used || !family.leaned) {
-				b.errorf(family.at, sumNothingToBoot, "The boot has neither a kernel nor a script. Write kernel = \"…\", the path or URL of one.")
+			if b.settings["kernel"] == nil && b.settings["script"] == nil && b.settings["api"] == nil && b.whole && (family.used || !family.leaned) {
+				b.errorf(family.at, sumNothingToBoot, "The boot has neither a kernel, a script nor an api. Write kernel = \"…\", the path or URL of one.")
 			}
 		}
 	}

@@ -195,6 +195,9 @@ func dump(t *testing.T, cfg *Config) string {
 		if r.Action.Render != nil {
 			b.WriteString("\tfor each machine:\n")
 		}
+		if a := r.Action.API; a != nil {
+			fmt.Fprintf(&b, "\tapi %s wait %v stale %v\n", a.URL, a.Wait, a.Stale)
+		}
 		if s := r.Action.Spec; s != nil {
 			fmt.Fprintf(&b, "\tkernel %s\n\tinitrd %v\n\tcmdline %q\n\tmessage %q\n\tscript %q\n", s.Kernel, s.Initrd, s.Cmdline, s.Message, s.IpxeScript)
 		}

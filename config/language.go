@@ -83,13 +83,13 @@ var forEach = Attribute{Name: "for_each", Type: TypeElements, Example: `{ db1 = 
 
 var bootSchema = Block{
 	Name: "boot", Label: "its name, an identifier", Many: true,
-	Doc: "What can be booted: a kernel with what belongs to it, or a script. Rules refer to it as `boot.NAME`, or `boot.NAME[\"KEY\"]` where it has `for_each`. " +
+	Doc: "What can be booted: a kernel with what belongs to it, a script, or what an API says. Rules refer to it as `boot.NAME`, or `boot.NAME[\"KEY\"]` where it has `for_each`. " +
 		"Paths that are not absolute count from the folder of the file that they stand in. URLs begin with `http://` or `https://` and are fetched when a machine asks for the file. " +
 		"iPXE's own variables are written with two dollar signs, `$${net0/mac}`. A boot that no rule uses is a warning.",
 	Example: "boot \"live\" {\n  kernel  = \"https://example.org/live/${machine.arch}/vmlinuz\"\n  initrd  = [\"https://example.org/live/${machine.arch}/initrd\"]\n  cmdline = \"ip=dhcp hostname=${machine.name}\"\n  message = \"Starting the live system\"\n}\n\nrule \"everybody\" { boot = boot.live }\n",
 	Attributes: []Attribute{
 		{Name: "kernel", Type: TypeText, Machine: MachinePaths, Example: `"/srv/live/vmlinuz"`,
-			Doc: "The path or URL of the kernel. A boot has this or `script`, its own or one that it takes over by `extends`. A local file that is not there is a warning."},
+			Doc: "The path or URL of the kernel. A boot has this, `script` or `api`, its own or one that it takes over by `extends`. A local file that is not there is a warning."},
 		{Name: "initrd", Type: TypeTexts, Machine: MachinePaths, Example: `["/srv/live/initrd", "https://example.org/firmware.cpio"]`,
 			Doc: "Paths or URLs of initrds, which are loaded in this order."},
 		{Name: "cmdline", Type: TypeText, Machine: MachineAll, Example: `"ip=dhcp BOOTIF=$${net0/mac}"`,
@@ -100,11 +100,17 @@ var bootSchema = Block{
 			Doc: "Is shown on the machine's screen before it boots. It may have several lines."},
 		{Name: "script", Type: TypeText, Machine: MachineAll, Example: `"#!ipxe\nshell\n"`,
 			Doc: "An iPXE script of up to 1 MiB, whose first line is `#!ipxe`. It does everything itself, so none of the others may stand beside it."},
+		{Name: "api", Type: TypeText, Example: `"http://inventory.lan/netboot"`,
+			Doc: "The URL of an HTTP API (the v1 boot API of pixiecore) that says what the machine boots, or that it does not. It is asked for `v1/boot/MAC` below that, with what is known of the machine as a query. Only `timeout` and `stale` may stand beside it."},
+		{Name: "timeout", Type: TypeDuration, Default: `"1500ms"`, Example: `"1s"`,
+			Doc: "How long a machine's DHCP request waits for the `api`, 1800ms at most. A later answer serves the machine's next request; after five seconds there is none."},
+		{Name: "stale", Type: TypeDuration, Default: `"0s"`, Example: `"1h"`,
+			Doc: "How old an answer of the `api` may be that stands in while it cannot be asked. A refusal is final."},
 		{Name: "extends", Type: TypeBoot, Example: "boot.base",
 			Doc: "Takes over all settings of that boot which the block does not set itself. A boot that is only extended needs no kernel."},
 		forEach,
 	},
-	Later: []string{"api", "efi", "file", "installs", "loader", "offer", "secure_boot", "timeout"},
+	Later: []string{"efi", "file", "installs", "loader", "offer", "secure_boot"},
 }
 
 var machineSchema = Block{

@@ -254,8 +254,11 @@ rule "servers" { boot = boot.base }
 			}
 		}
 		for _, a := range contents(b).Attributes {
-			line := fmt.Sprintf("%s = %s\n", a.Name, a.Example)
-			taken := slices.ContainsFunc(within(b, line), func(src string) bool {
+			line, beside := fmt.Sprintf("%s = %s\n", a.Name, a.Example), ""
+			if b.Name == "boot" && slices.Contains(apiSettings, a.Name) && a.Name != "api" {
+				beside = "api = \"http://inventory.lan\"\n"
+			}
+			taken := slices.ContainsFunc(within(b, beside+line), func(src string) bool {
 				src = around + src
 				first := 1 + strings.Count(src[:strings.Index(src, line)], "\n")
 				return !slices.ContainsFunc(loadIn(t, src).Problems(), func(p Problem) bool { return p.Severity == SeverityError && p.Line == first })

@@ -80,7 +80,9 @@ func (s *scope) action(said []*hclsyntax.Attribute) (action booters.Action) {
 			if b, ok := s.reference(a.Expr); ok {
 				b.family.used = true
 				action.Boot, action.Spec = b.name, &b.spec
-				if !b.recipe.constant() {
+				if b.api != nil {
+					action.Spec, action.API = nil, b.api
+				} else if !b.recipe.constant() {
 					action.Render = b.recipe.spec
 				}
 			}

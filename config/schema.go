@@ -55,6 +55,7 @@ const (
 	TypeBool      Type = "bool"
 	TypeNumber    Type = "number"    // a whole one, from 0
 	TypeSize      Type = "size"      // a text: a number of bytes with its unit
+	TypeDuration  Type = "duration"  // a text with a unit: "1500ms"
 	TypeMap       Type = "map"       // of texts, with any names
 	TypeObject    Type = "object"    // with the names in Members
 	TypeElements  Type = "elements"  // a map of anything, or a set of texts

@@ -35,6 +35,7 @@ const (
 	sumIPXEVariable summary = "iPXE's ${…} needs a second $"
 	sumURL          summary = "unusable URL"
 	sumSize         summary = "unusable size"
+	sumDuration     summary = "unusable duration"
 	sumNumber       summary = "unusable number"
 
 	// Listeners.
@@ -56,6 +57,7 @@ const (
 	// Boots.
 	sumNothingToBoot summary = "boot without kernel or script"
 	sumScriptAlone   summary = "setting beside a script"
+	sumAPIAlone      summary = "setting beside an API"
 	sumScript        summary = "script is no iPXE script"
 	sumOneLine       summary = "command line of several lines"
 	sumTemplate      summary = "unusable template in command line"

@@ -17,7 +17,7 @@ import (
 func explainCommand() *cobra.Command {
 	var (
 		socket, mac, live string
-		asJSON            bool
+		asJSON, ask       bool
 		q                 = control.Question{Facts: map[string]string{}}
 		facts             = map[string]*string{}
 	)
@@ -34,7 +34,10 @@ serves. Names of the boot's own (SERVER, TOKEN) are placeholders.
 
 A boot has two stages. The firmware tells its platform and what DHCP carries;
 what only iPXE knows (the CPU of a BIOS machine, serial, product, …) is unknown
-then. With --early it stays unknown.`,
+then. With --early it stays unknown.
+
+Where a boot asks an API, the address is shown, and with --ask the API is asked
+as at each of the stages.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			client := control.NewClient(socket)
@@ -64,7 +67,7 @@ then. With --early it stays unknown.`,
 					return exitError{exitUsage, err}
 				}
 			}
-			x, err := explain(cmd, client, args, q)
+			x, err := explain(cmd, client, args, q, ask)
 			if err != nil {
 				return err
 			}
@@ -80,6 +83,7 @@ then. With --early it stays unknown.`,
 	clientFlag(cmd, &socket)
 	f := cmd.Flags()
 	f.BoolVar(&asJSON, "json", false, "print JSON")
+	f.BoolVar(&ask, "ask", false, "ask the API where one has the last word; else nobody is asked")
 	f.StringVar(&live, "live", "", "the `MAC` of a machine that the running daemon has seen")
 	f.StringVar(&mac, "mac", "", "the machine's `MAC` address")
 	f.StringVar(&q.Arch, "arch", "", "its `architecture`; without it the first that its firmware can have")
@@ -124,16 +128,16 @@ func unheard(mac net.HardwareAddr) error {
 }
 
 // explain asks the file that args name, or the daemon.
-func explain(cmd *cobra.Command, client *control.Client, args []string, q control.Question) (control.Explanation, error) {
+func explain(cmd *cobra.Command, client *control.Client, args []string, q control.Question, ask bool) (control.Explanation, error) {
 	if len(args) == 0 {
-		x, err := client.Explain(cmd.Context(), q)
+		x, err := client.Explain(cmd.Context(), q, ask)
 		return x, failed(err)
 	}
 	c, err := candidate(cmd, args[0])
 	if err != nil {
 		return control.Explanation{}, err
 	}
-	x, err := control.Explain(c, q)
+	x, err := control.Explain(cmd.Context(), c, q, ask)
 	return x, failed(err)
 }
 
@@ -184,6 +188,12 @@ func (p *printer) explanation(x control.Explanation) {
 			p.printf("  → boots its own disk\n")
 		default:
 			p.printf("  → boots %s\n", w.Boot)
+		}
+		switch {
+		case w.Asked:
+			p.printf("  by the answer of %s\n", w.Asks)
+		case w.Asks != "":
+			p.printf("  if its API says so, which was not asked (--ask): %s\n", w.Asks)
 		}
 		if w.Error != "" {
 			p.printf("  %s\n", p.paint(red, w.Error))

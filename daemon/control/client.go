@@ -71,10 +71,11 @@ func (c *Client) Seen(ctx context.Context) ([]Seen, error) {
 	return all, c.do(ctx, http.MethodGet, "/v1/seen", nil, nil, &all)
 }
 
-// Explain asks what the configuration that is served makes of a machine.
-func (c *Client) Explain(ctx context.Context, q Question) (Explanation, error) {
+// Explain asks what the configuration that is served makes of a machine. Where an
+// API has the last word, the daemon asks it only if ask is set.
+func (c *Client) Explain(ctx context.Context, q Question, ask bool) (Explanation, error) {
 	var x Explanation
-	return x, c.do(ctx, http.MethodPost, "/v1/explain", nil, q, &x)
+	return x, c.do(ctx, http.MethodPost, "/v1/explain", url.Values{"ask": {strconv.FormatBool(ask)}}, q, &x)
 }
 
 // Reload makes the daemon read its configuration again, and waits for the

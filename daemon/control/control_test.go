@@ -259,11 +259,11 @@ func TestTheDaemonIsAskedAboutWhatItServes(t *testing.T) {
 	c := compile(t, lab)
 	client := NewClient(serve(t, fake{running: c}))
 	q := Question{MAC: "52:54:00:00:00:01", Firmware: "efi64", Facts: map[string]string{"serial": "S1"}}
-	want, err := Explain(c, q)
+	want, err := Explain(t.Context(), c, q, false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := client.Explain(t.Context(), q)
+	got, err := client.Explain(t.Context(), q, false)
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
 		t.Errorf("%v\n%s", err, diff)
 	}
@@ -271,7 +271,7 @@ func TestTheDaemonIsAskedAboutWhatItServes(t *testing.T) {
 	if diff := cmp.Diff(Draw(c, nil), picture, cmpopts.EquateEmpty()); err != nil || diff != "" {
 		t.Errorf("%v\n%s", err, diff)
 	}
-	if _, err := client.Explain(t.Context(), Question{}); err == nil || !strings.Contains(err.Error(), `MAC ""`) {
+	if _, err := client.Explain(t.Context(), Question{}, false); err == nil || !strings.Contains(err.Error(), `MAC ""`) {
 		t.Errorf("a question without a machine: %v", err)
 	}
 }

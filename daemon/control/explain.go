@@ -1,7 +1,9 @@
 package control
 
 import (
+	"context"
 	"fmt"
+	"slices"
 
 	"github.com/pixiecore/pixiecore/booters"
 	"github.com/pixiecore/pixiecore/booters/boot"
@@ -36,8 +38,12 @@ type Walk struct {
 	Rule   string `json:"rule,omitempty"` // that decided; empty where none did
 	At     string `json:"at,omitempty"`
 	Boot   string `json:"boot,omitempty"`
-	Held   string `json:"held,omitempty"` // why the machine is not answered although a rule says so
+	Held   string `json:"held,omitempty"` // why the machine is not answered although a rule boots it
 	Error  string `json:"error,omitempty"`
+	// Asks is the address of the API that has the last word, without a password.
+	// Asked is whether it has been asked: then all else is by its answer.
+	Asks  string `json:"asks,omitempty"`
+	Asked bool   `json:"asked,omitempty"`
 
 	// Offers are the answers to the firmware's requests.
 	Offers []Offer `json:"offers,omitempty"`
@@ -72,8 +78,9 @@ const (
 	sampleToken = "TOKEN"
 )
 
-// Explain says what c makes of the machine. The error is about q.
-func Explain(c Configuration, q Question) (Explanation, error) {
+// Explain says what c makes of the machine. Where an API has the last word, it is
+// asked only if ask is set. The error is about q.
+func Explain(ctx context.Context, c Configuration, q Question, ask bool) (Explanation, error) {
 	x := Explanation{Machine: q, Generation: c.Gen}
 	early, late := q, q
 	early.Early = true
@@ -81,9 +88,9 @@ func Explain(c Configuration, q Question) (Explanation, error) {
 	if err != nil {
 		return x, err
 	}
-	first := walk(c, "firmware", m)
+	first := walk(ctx, c, "firmware", m, ask)
 	for _, s := range []dhcp4.Stage{dhcp4.StageROM, dhcp4.StageHTTPBoot, dhcp4.StageIPXE} {
-		if s != dhcp4.StageHTTPBoot || m.Firmware != boot.FirmwareX86PC {
+		if first.Error == "" && (s != dhcp4.StageHTTPBoot || m.Firmware != boot.FirmwareX86PC) {
 			first.Offers = append(first.Offers, offer(c, m, s, action(first.Action)))
 		}
 	}
@@ -94,7 +101,7 @@ func Explain(c Configuration, q Question) (Explanation, error) {
 	if m, err = late.Machine(); err != nil {
 		return x, err
 	}
-	x.Walks = append(x.Walks, walk(c, "ipxe", m))
+	x.Walks = append(x.Walks, walk(ctx, c, "ipxe", m, ask))
 	return x, nil
 }
 
@@ -107,7 +114,7 @@ func action(word string) boot.Action {
 	return boot.Ignore
 }
 
-func walk(c Configuration, stage string, m boot.Machine) Walk {
+func walk(ctx context.Context, c Configuration, stage string, m boot.Machine, ask bool) Walk {
 	trace := c.Table.Explain(m)
 	v := trace.Verdict
 	w := Walk{Stage: stage, Steps: []Step{}, Action: v.Action.String(), Rule: v.Rule, At: v.Pos, Boot: v.Boot}
@@ -121,9 +128,18 @@ func walk(c Configuration, stage string, m boot.Machine) Walk {
 		}
 	}
 	err := trace.Err
+	if v.Ask != nil {
+		if w.Asks = c.asks(v.Rule, m); !ask {
+			return w
+		}
+		w.Asked = true
+		if v, err = v.Ask(ctx, m); err == nil {
+			w.Action, w.Held = v.Action.String(), v.Reason
+		}
+	}
 	if m.Probed && err == nil {
 		w.Script, err = script(v, m)
-		if spec := c.sources(v.Rule, m); spec != nil {
+		if spec := c.sources(v, m); spec != nil {
 			// The script holds sealed IDs of these.
 			w.Kernel, w.Cmdline = string(spec.Kernel), spec.Cmdline
 			for _, i := range spec.Initrd {
@@ -153,20 +169,32 @@ func script(v boot.Verdict, m boot.Machine) (string, error) {
 	}
 }
 
-// sources is what the rule boots the machine with, before anything is sealed;
+// sources is what a verdict boots the machine with, before anything is sealed;
 // nil where it boots nothing, or what it boots cannot be rendered.
-func (c Configuration) sources(rule string, m boot.Machine) *boot.Spec {
+func (c Configuration) sources(v boot.Verdict, m boot.Machine) *boot.Spec {
+	i := slices.IndexFunc(c.Config.Rules, func(r booters.Rule) bool { return r.Name == v.Rule })
+	if i < 0 {
+		return nil
+	}
+	switch a := c.Config.Rules[i].Action; {
+	case a.API != nil:
+		return c.Table.Unsealed(v.Spec)
+	case a.Render == nil:
+		return a.Spec
+	default:
+		spec, _ := a.Render(m, c.Config.Inventory.Lookup(m)) // the error is the script's
+		return spec
+	}
+}
+
+// asks is the address at which the rule asks an API about the machine.
+func (c Configuration) asks(rule string, m boot.Machine) string {
 	for _, r := range c.Config.Rules {
-		switch {
-		case r.Name != rule:
-		case r.Action.Render == nil:
-			return r.Action.Spec
-		default:
-			spec, _ := r.Action.Render(m, c.Config.Inventory.Lookup(m)) // the error is the script's
-			return spec
+		if r.Name == rule && r.Action.API != nil {
+			return r.Action.API.Shown(m)
 		}
 	}
-	return nil
+	return ""
 }
 
 // offer is what DHCP answers a program on the machine.

@@ -2,7 +2,10 @@ package control
 
 import (
 	"bytes"
+	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -95,7 +98,7 @@ func TestExplain(t *testing.T) {
 		}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			got, err := Explain(c, tc.q)
+			got, err := Explain(t.Context(), c, tc.q, false)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -108,7 +111,7 @@ func TestExplain(t *testing.T) {
 
 func TestExplainTellsWhatTheMachineIsGiven(t *testing.T) {
 	c := compile(t, lab)
-	got, err := Explain(c, Question{MAC: "52:55:00:00:00:01", Arch: "x64"})
+	got, err := Explain(t.Context(), c, Question{MAC: "52:55:00:00:00:01", Arch: "x64"}, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +129,7 @@ func TestExplainTellsWhatTheMachineIsGiven(t *testing.T) {
 		t.Errorf("got %+v", w)
 	}
 	// A platform without a loader gets no answer, and that is said.
-	got, err = Explain(c, Question{MAC: "52:55:00:00:00:01", Firmware: "efi64"})
+	got, err = Explain(t.Context(), c, Question{MAC: "52:55:00:00:00:01", Firmware: "efi64"}, false)
 	if err != nil || got.Walks[0].Offers[0].Error != "there is no loader for efi64, so the machine gets no answer" {
 		t.Errorf("got %+v, %v", got, err)
 	}
@@ -137,7 +140,7 @@ func TestExplainAndPlanRender(t *testing.T) {
 	const of = "cmdline = \"host=${machine.name}\""
 	q := Question{MAC: "52:55:00:00:00:01", Arch: "x64"}
 	old, c := compile(t, lab), compile(t, strings.Replace(lab, `cmdline = "quiet"`, of, 1))
-	got, err := Explain(c, q)
+	got, err := Explain(t.Context(), c, q, false)
 	if w := got.Walks[1]; err != nil || w.Cmdline != "host=52-55-00-00-00-01" || !strings.HasSuffix(w.Script, " host=52-55-00-00-00-01\n") {
 		t.Errorf("got %+v, %v", w, err)
 	}
@@ -151,7 +154,7 @@ func TestExplainTellsOfAHold(t *testing.T) {
 	c := compile(t, lab)
 	for _, h := range []status.Hold{{}, {Rule: "x64"}} {
 		c.Holds = []status.Hold{{Rule: "another"}, h}
-		got, err := Explain(c, Question{MAC: "52:55:00:00:00:01", Firmware: "efi64"})
+		got, err := Explain(t.Context(), c, Question{MAC: "52:55:00:00:00:01", Firmware: "efi64"}, false)
 		if err != nil || len(got.Walks) != 1 || got.Walks[0].Action != "ignore" || got.Walks[0].Held != h.Why() || got.Walks[0].Offers[0].Offer != "nothing" {
 			t.Errorf("%+v: got %+v, %v", h, got.Walks, err)
 		}
@@ -253,4 +256,68 @@ func TestCompare(t *testing.T) {
 	if !reordered([]Element{a, b}, []Element{b, a}) || reordered([]Element{a, b}, []Element{b}) || reordered([]Element{a, b}, []Element{a, {Name: "c"}, b}) {
 		t.Error("the order of rules")
 	}
+}
+
+// An API is asked when the operator says so, and by nothing else.
+func TestAnAPIIsAskedOnRequest(t *testing.T) {
+	asked := 0
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked++
+		if r.URL.Query().Get("serial") == "" {
+			http.NotFound(w, r)
+			return
+		}
+		io.WriteString(w, `{"kernel": "linux?token=secret", "cmdline": "quiet"}`)
+	}))
+	defer srv.Close()
+	src := `
+listener "http" {}
+boot "inventory" { api = "` + strings.Replace(srv.URL, "http://", "http://me:secret@", 1) + `/netboot" }
+rule "lab" { boot = boot.inventory }
+`
+	c := compile(t, src)
+	q := Question{MAC: "52:54:00:00:00:01", Firmware: "efi64", Early: true}
+	at := strings.Replace(srv.URL, "http://", "http://redacted@", 1) + "/netboot/v1/boot/52:54:00:00:00:01?arch=x64&firmware=efi64"
+
+	x, err := Explain(t.Context(), c, q, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w := x.Walks[0]; w.Action != "boot" || w.Boot != "inventory" || w.Asks != at || w.Asked || len(w.Offers) == 0 {
+		t.Errorf("not asked: %+v", w)
+	}
+	same, changed := Draw(c, []Question{q}), Draw(compile(t, strings.Replace(src, "/netboot", "/other", 1)), []Question{q})
+	if asked != 0 {
+		t.Fatalf("the API was asked %d times", asked)
+	}
+	if diff := Compare(same, Draw(c, []Question{q})); len(diff) != 0 {
+		t.Errorf("a picture differs from itself: %v", diff)
+	}
+	changed.Loaders = same.Loaders // which lie in a folder of each test's own
+	if diff := Compare(same, changed); len(diff) != 2 || diff[0].What != "rule" || diff[1].What != "machine" {
+		t.Errorf("another API: got %+v, want the rule and the machine", diff)
+	}
+
+	if x, err = Explain(t.Context(), c, q, true); err != nil {
+		t.Fatal(err)
+	}
+	if w := x.Walks[0]; w.Action != "ignore" || !w.Asked || !strings.Contains(w.Held, "404 Not Found") || len(x.Walks) != 1 {
+		t.Errorf("refused: %+v", x)
+	}
+	q.Early, q.Facts = false, map[string]string{"uuid": "4c4c4544-0042-3510-8053-b4c04f463433", "serial": "7"}
+	w := walk(t.Context(), c, "ipxe", must(q.Machine()), true)
+	if want := strings.Replace(srv.URL, "http://", "http://redacted@", 1) + "/netboot/linux?redacted"; w.Action != "boot" || w.Kernel != want || !strings.Contains(w.Script, "boot kernel quiet") {
+		t.Errorf("got %+v, want the kernel %s", w, want)
+	}
+	srv.Close()
+	if w := walk(t.Context(), c, "ipxe", must(q.Machine()), true); !strings.Contains(w.Error, "connection refused") {
+		t.Errorf("down: %+v", w)
+	}
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
 }

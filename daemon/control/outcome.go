@@ -132,7 +132,10 @@ func newPainter(c Configuration) *painter {
 	for i := range c.Config.Rules {
 		r := &c.Config.Rules[i]
 		p.rules[r.Name] = r
-		if r.Action.Render == nil {
+		switch {
+		case r.Action.API != nil:
+			p.specs[r.Name] = digest(asks(r.Action.API))
+		case r.Action.Render == nil:
 			p.specs[r.Name] = digest(spec(r.Action.Spec))
 		}
 	}

@@ -102,6 +102,11 @@ func spec(s *boot.Spec) string {
 	return fmt.Sprintf("%+q", *s)
 }
 
+// asks tells APIs apart, whom nobody asks for a comparison.
+func asks(a *booters.APIOptions) string {
+	return fmt.Sprintf("%q %v %v", a.URL, a.Wait, a.Stale)
+}
+
 // describe tells matches apart.
 func describe(m booters.Match) string {
 	not, either, ipxe := m.Not, m.Any, m.IPXE

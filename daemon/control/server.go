@@ -198,7 +198,7 @@ func (s *Server) explain(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, fmt.Errorf("machine: %w", err))
 		return
 	}
-	x, err := Explain(s.Daemon.Running(), q)
+	x, err := Explain(r.Context(), s.Daemon.Running(), q, r.URL.Query().Get("ask") == "true")
 	if err != nil {
 		refuse(w, http.StatusBadRequest, err)
 		return

@@ -165,6 +165,7 @@ func takes(a config.Attribute) string {
 		config.TypeText:      "a text",
 		config.TypeTexts:     "a text or a list",
 		config.TypeBool:      "`true` or `false`",
+		config.TypeDuration:  "a duration",
 		config.TypeMap:       "texts by name",
 		config.TypeObject:    "an object",
 		config.TypeElements:  "a map, or a set of texts",
