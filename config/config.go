@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/pixiecore/pixiecore/booters"
 	"github.com/pixiecore/pixiecore/booters/boot"
@@ -139,9 +140,13 @@ func (l Limit) Exceeded(n int) bool { return l.Set && n > l.Most }
 // what is parsed. A table of a hundred thousand machines has a third of it.
 const maxFile = 16 << 20
 
-// Load reads the file at path, or all files *.hcl of the directory at path, in
-// lexical order. Beyond what Parse reports, it warns of local
-// files that are named in it and are not there.
+// patterns are the names of the files that take part where a directory is given.
+var patterns = []string{"*.hcl", "*.json"}
+
+// Load reads the file at path, or all files *.hcl and *.json of the directory at
+// path, in lexical order. A file whose name ends in .json is in HCL's JSON syntax.
+// Beyond what Parse reports, it warns of local files that are named in it and are
+// not there.
 //
 // The Config is nil when Report.Err is not nil. The Report is never nil.
 func Load(path string) (*Config, *Report) { return LoadFrom(path, ReadFile) }
@@ -159,9 +164,12 @@ func LoadFrom(path string, read func(path string) ([]byte, error)) (*Config, *Re
 	k := &disk{open: read, getenv: os.LookupEnv}
 	src, err := read(abs)
 	if err != nil && !errors.Is(err, errTooLarge) {
-		// A copy of the files has no directory, but what its pattern was read as.
-		if names, listed := read(filepath.Join(abs, "*.hcl")); errors.Is(err, errDirectory) || listed == nil && len(names) > 0 {
-			d := newDecoder(path, filepath.Join(abs, "*.hcl"), nil, k, r)
+		// A copy of the files has no directory, but what its patterns were read as.
+		if errors.Is(err, errDirectory) || slices.ContainsFunc(patterns, func(p string) bool {
+			names, err := read(filepath.Join(abs, p))
+			return err == nil && len(names) > 0
+		}) {
+			d := newDecoder(path, filepath.Join(abs, patterns[0]), nil, k, r)
 			return d.config(d.folder(abs)...), r
 		}
 	}

@@ -47,12 +47,26 @@ func glob(t testing.TB, pattern string) []string {
 // stands the NAME: of an included file.
 var want = regexp.MustCompile(`(?m)^# want: (\S+) (error|warning): (.+?) \| (.+)$`)
 
+// fixtures are the files of which something is wrong.
+func fixtures(t testing.TB) []string {
+	return slices.Concat(glob(t, "bad/*.hcl"), glob(t, "warn/*.hcl"), glob(t, "bad/*.json"), glob(t, "warn/*.json"))
+}
+
+// wanted is the text with the wants of a fixture. JSON has no comments, so those
+// of NAME.json stand in NAME.json.want.
+func wanted(t testing.TB, file string) string {
+	if strings.HasSuffix(file, ".json") {
+		file += ".want"
+	}
+	return read(t, file)
+}
+
 // TestDiagnostics holds that each file in testdata/bad and testdata/warn gives
 // exactly the problems that it says.
 func TestDiagnostics(t *testing.T) {
-	for _, file := range append(glob(t, "bad/*.hcl"), glob(t, "warn/*.hcl")...) {
+	for _, file := range fixtures(t) {
 		t.Run(file, func(t *testing.T) {
-			src := read(t, file)
+			src := wanted(t, file)
 			wants := want.FindAllStringSubmatch(src, -1)
 			if len(wants) == 0 || len(wants) != strings.Count(src, "# want") {
 				t.Fatalf("%d of %d want comments have the form that is asked for", len(wants), strings.Count(src, "# want"))
@@ -89,14 +103,14 @@ func TestDiagnostics(t *testing.T) {
 // TestGood holds that each file in testdata/good loads without a warning, that
 // the rest of the house accepts it, and what it means.
 func TestGood(t *testing.T) {
-	for _, file := range glob(t, "good/*.hcl") {
+	for _, file := range append(glob(t, "good/*.hcl"), glob(t, "good/*.json")...) {
 		t.Run(file, func(t *testing.T) {
 			cfg, report := Load(file)
 			if p := report.Problems(); len(p) > 0 {
 				t.Fatalf("problems: %v %s", p, p[0].Detail)
 			}
 			usable(t, cfg)
-			golden(t, strings.TrimSuffix(file, ".hcl")+".golden", dump(t, cfg))
+			golden(t, strings.TrimSuffix(strings.TrimSuffix(file, ".hcl"), ".json")+".golden", dump(t, cfg))
 		})
 	}
 }
@@ -275,16 +289,13 @@ func unreadable(t *testing.T) []unreadableCase {
 	if err := os.Truncate(large, maxFile+1); err != nil {
 		t.Fatal(err)
 	}
-	js := filepath.Join(dir, "pixiecore.hcl.json")
-	if err := os.WriteFile(js, []byte("{}"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	file := filepath.Join(dir, "file")
+	write(t, file, "")
 	return []unreadableCase{
 		{"missing", filepath.Join(dir, "none.hcl"), sumUnreadable, "There is no such file"},
-		{"below a file", filepath.Join(js, "x.hcl"), sumUnreadable, "must be able to read it"},
-		{"a directory without files", dir, sumUnreadable, "whose name ends in .hcl"},
+		{"below a file", filepath.Join(file, "x.hcl"), sumUnreadable, "must be able to read it"},
+		{"a directory without files", t.TempDir(), sumUnreadable, "whose name ends in .hcl or .json"},
 		{"too large", large, sumTooLarge, "16 MiB"},
-		{"JSON", js, sumLater, "JSON"},
 	}
 }
 
@@ -337,16 +348,23 @@ func TestNesting(t *testing.T) {
 // in a test, and that summaries are short.
 func TestEverySummary(t *testing.T) {
 	seen := make(map[string]bool)
-	for _, file := range append(glob(t, "bad/*.hcl"), glob(t, "warn/*.hcl")...) {
-		for _, w := range want.FindAllStringSubmatch(read(t, file), -1) {
+	for _, file := range fixtures(t) {
+		for _, w := range want.FindAllStringSubmatch(wanted(t, file), -1) {
 			seen[w[3]] = true
 			if n := len(strings.Fields(w[3])); n > 6 {
 				t.Errorf("%s: %q has %d words", file, w[3], n)
 			}
 		}
 	}
-	for _, tt := range unreadable(t) {
-		seen[string(tt.summary)] = true
+	// What no fixture can show, and the test that does.
+	for s, test := range map[summary]string{
+		sumTooLarge:   "TestLimits: a fixture should not be as large",
+		sumJSONLayout: "TestFormat: it is not said of a configuration that is loaded",
+	} {
+		if seen[string(s)] {
+			t.Errorf("a fixture shows %q, so that it need not be excused by %s", s, test)
+		}
+		seen[string(s)] = true
 	}
 	f, err := parser.ParseFile(token.NewFileSet(), "summaries.go", nil, 0)
 	if err != nil {
@@ -524,7 +542,7 @@ func TestDirectory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{root + "/*.hcl", root + "/10-boots.hcl", root + "/20-rules.hcl"}
+	want := []string{root + "/*.hcl", root + "/*.json", root + "/10-boots.hcl", root + "/15-more.json", root + "/20-rules.hcl"}
 	if diff := cmp.Diff(want, cfg.Files); diff != "" {
 		t.Errorf("Files (-want +got):\n%s", diff)
 	}
@@ -658,46 +676,52 @@ func FuzzParse(f *testing.F) {
 		if tokens, _ := hclsyntax.LexConfig(src, "", hcl.InitialPos); len(tokens) > tokensAtMost(src) {
 			t.Fatalf("%d tokens, and at most %d were expected", len(tokens), tokensAtMost(src))
 		}
-		cfg, report := Parse("/etc/pixiecore.hcl", src)
-		if (cfg == nil) != (report.Err() != nil) {
-			t.Fatalf("Config is nil: %v; Err: %v", cfg == nil, report.Err())
+		parses(t, "/etc/pixiecore.hcl", src)
+	})
+}
+
+// parses holds what FuzzParse does, of one input.
+func parses(t *testing.T, name string, src []byte) {
+	t.Helper()
+	cfg, report := Parse(name, src)
+	if (cfg == nil) != (report.Err() != nil) {
+		t.Fatalf("Config is nil: %v; Err: %v", cfg == nil, report.Err())
+	}
+	if cfg != nil {
+		usable(t, cfg)
+		if len(cfg.Listeners) == 0 {
+			t.Error("no listener")
 		}
-		if cfg != nil {
-			usable(t, cfg)
-			if len(cfg.Listeners) == 0 {
-				t.Error("no listener")
-			}
-			for _, m := range []boot.Machine{
-				{MAC: []byte{0x52, 0x54, 0, 0, 0, 1}},
-				{MAC: []byte{0x52, 0x54, 0, 0, 0, 1}, Arch: boot.ArchX64, Probed: true, Facts: &boot.Facts{Known: ^boot.Fact(0), Serial: "{{"}},
-			} {
-				e := cfg.Inventory.Lookup(m)
-				for _, r := range cfg.Rules {
-					if r.Match.When != nil {
-						r.Match.When(m, e)
-					}
-					if r.Action.Render != nil {
-						r.Action.Render(m, e)
-					}
+		for _, m := range []boot.Machine{
+			{MAC: []byte{0x52, 0x54, 0, 0, 0, 1}},
+			{MAC: []byte{0x52, 0x54, 0, 0, 0, 1}, Arch: boot.ArchX64, Probed: true, Facts: &boot.Facts{Known: ^boot.Fact(0), Serial: "{{"}},
+		} {
+			e := cfg.Inventory.Lookup(m)
+			for _, r := range cfg.Rules {
+				if r.Match.When != nil {
+					r.Match.When(m, e)
+				}
+				if r.Action.Render != nil {
+					r.Action.Render(m, e)
 				}
 			}
 		}
-		var first, again bytes.Buffer
-		for _, width := range []int{0, 10, 80} {
-			if err := report.WriteText(&first, width, true); err != nil {
-				t.Fatal(err)
-			}
+	}
+	var first, again bytes.Buffer
+	for _, width := range []int{0, 10, 80} {
+		if err := report.WriteText(&first, width, true); err != nil {
+			t.Fatal(err)
 		}
-		_, second := Parse("/etc/pixiecore.hcl", src)
-		for _, width := range []int{0, 10, 80} {
-			if err := second.WriteText(&again, width, true); err != nil {
-				t.Fatal(err)
-			}
+	}
+	_, second := Parse(name, src)
+	for _, width := range []int{0, 10, 80} {
+		if err := second.WriteText(&again, width, true); err != nil {
+			t.Fatal(err)
 		}
-		if first.String() != again.String() {
-			t.Errorf("two reports of the same input:\n%s\n%s", &first, &again)
-		}
-	})
+	}
+	if first.String() != again.String() {
+		t.Errorf("two reports of the same input:\n%s\n%s", &first, &again)
+	}
 }
 
 func BenchmarkParse10kRules(b *testing.B) {

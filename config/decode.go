@@ -6,7 +6,6 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -23,6 +22,7 @@ const maxNesting = 100
 type decoder struct {
 	*Report
 	name      string            // of what to load, as it is shown
+	piped     bool              // whether that is no file, but standard input
 	abs       string            // its absolute path; of a directory, the pattern of its files
 	added     map[string]bool   // the absolute paths of the files that take part
 	dirs      map[string]string // the absolute folder of each file, by its name
@@ -128,10 +128,6 @@ func pos(at hcl.Range) string {
 }
 
 func (d *decoder) decode(names []string) {
-	if strings.HasSuffix(d.name, ".json") {
-		d.Report.file(d.name, sumLater, laterSentence("The JSON syntax")+" Write the file in HCL's native syntax.")
-		return
-	}
 	of := make(map[string][]*hclsyntax.Block)
 	for _, name := range names {
 		blocks, ok := d.blocks(name)
@@ -214,6 +210,9 @@ func (d *decoder) syntaxOf(name string) (*hclsyntax.Body, bool) {
 	if dense(src) {
 		d.Report.file(name, sumTooLarge, fmt.Sprintf("A file can have %d words and signs. Put what repeats itself into a table, and write for_each = csvdecode(file(\"…\")).", maxTokens))
 		return nil, false
+	}
+	if d.isJSON(name) {
+		return d.jsonSyntaxOf(name)
 	}
 	tokens, _ := hclsyntax.LexConfig(src, name, hcl.InitialPos) // what is wrong with them, the parser says again
 	items, deep := split(tokens, name)

@@ -35,6 +35,12 @@
 // tags. A schema reports a wrong label or an unknown name in its own words and
 // cannot list what it did not expect, and the words are the point here.
 //
+// The JSON syntax is translated into what hcl's parser makes of the native one,
+// with the places of the JSON text, by the same table (json.go). HCL's own reader
+// of it has expressions of another kind, of which nothing could be asked but their
+// value; so nothing else here knows of two syntaxes. Of a JSON text that is none,
+// only the first mistake is told: what is behind it has no meaning.
+//
 // An expression is evaluated in a scope, which knows what local and each mean
 // where it stands, and from which folder paths count. All of its names are
 // looked at first (vet), since an evaluation ends at the first that means

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -89,12 +90,17 @@ func (d *decoder) take(name, path string) (bool, error) {
 
 // folder adds the files of a directory, and returns how they are shown.
 func (d *decoder) folder(abs string) (names []string) {
-	paths, err := d.disk.list(filepath.Join(abs, "*.hcl"))
-	switch {
-	case err != nil:
-		d.Report.file(d.name, sumUnreadable, fmt.Sprintf("%v. The user that pixiecore runs as must be able to read it.", err))
-	case len(paths) == 0:
-		d.Report.file(d.name, sumUnreadable, "The directory has no file whose name ends in .hcl. Write one: pixiecore prints an example to start from.")
+	var paths []string
+	for _, pattern := range patterns {
+		some, err := d.disk.list(filepath.Join(abs, pattern))
+		if err != nil {
+			d.Report.file(d.name, sumUnreadable, fmt.Sprintf("%v. The user that pixiecore runs as must be able to read it.", err))
+		}
+		paths = append(paths, some...)
+	}
+	slices.Sort(paths)
+	if len(paths) == 0 && d.Err() == nil {
+		d.Report.file(d.name, sumUnreadable, "The directory has no file whose name ends in .hcl or .json. Write one: pixiecore prints an example to start from.")
 	}
 	for _, path := range paths {
 		name := filepath.Join(d.name, filepath.Base(path))

@@ -12,7 +12,8 @@ import (
 // Format lays src out as HCL's own conventions say: two blanks of indentation,
 // and the equals signs of neighbouring lines below each other. What the text
 // means stays, and so do comments. A text with a syntax error is not touched:
-// the result is nil then, and the report says where the error is.
+// the result is nil then, and the report says where the error is. Nor is one in
+// the JSON syntax.
 func Format(name string, src []byte) ([]byte, *Report) {
 	r := newReport()
 	if len(src) > maxFile {
@@ -20,6 +21,11 @@ func Format(name string, src []byte) ([]byte, *Report) {
 		return nil, r
 	}
 	d := newDecoder(name, name, src, &disk{}, r)
+	d.piped = true // whatever src is called
+	if d.isJSON(name) {
+		r.file(name, sumJSONLayout, "HCL's own conventions are for its native syntax. Lay the file out with a formatter for JSON, like jq.")
+		return nil, r
+	}
 	if _, ok := d.syntaxOf(name); !ok || r.Err() != nil {
 		r.sort()
 		return nil, r
@@ -45,7 +51,9 @@ func Read(name string, from io.Reader) (*Config, *Report) {
 		r.file(name, sumUnreadable, fmt.Sprintf("%v. Run pixiecore in a directory that is there.", err))
 		return nil, r
 	}
-	return newDecoder(name, abs, src, &disk{open: ReadFile, getenv: os.LookupEnv}, r).config(name), r
+	d := newDecoder(name, abs, src, &disk{open: ReadFile, getenv: os.LookupEnv}, r)
+	d.piped = true
+	return d.config(name), r
 }
 
 func (r *Report) tooLarge(name string) {

@@ -33,6 +33,11 @@ listener "http" {
 	if _, report := config.Format("x.hcl", []byte("no = such\n")); report.Err() != nil {
 		t.Error(report.Err())
 	}
+	for _, name := range []string{"x.json", "standard input"} {
+		if got, report := config.Format(name, []byte("{}")); got != nil || len(report.Problems()) != 1 || report.Problems()[0].Summary != "JSON is not laid out" {
+			t.Errorf("JSON: got %q, %v", got, report.Problems())
+		}
+	}
 	got, report = config.Format("x.hcl", []byte("listener \"http\" {\n"))
 	if got != nil || report.Err() == nil || !strings.HasPrefix(report.Err().Error(), "x.hcl:") {
 		t.Errorf("a syntax error: got %q, %v", got, report.Err())

@@ -21,6 +21,7 @@ type Reference struct {
 	Functions     []Function `json:"functions"`     // by group
 	Architectures []Word     `json:"architectures"` // of arch
 	Firmwares     []Word     `json:"firmwares"`     // of firmware
+	JSONExample   string     `json:"json_example"`  // a file in the JSON syntax
 }
 
 // A Member is one of the values of the machine that machine.NAME can be.
@@ -48,6 +49,7 @@ func Language() Reference {
 	r := Reference{
 		Version: ReferenceVersion, Functions: slices.Clone(functionTable),
 		Architectures: slices.Clone(architectureWords), Firmwares: slices.Clone(firmwareWords),
+		JSONExample: jsonExample,
 	}
 	for _, b := range blocks {
 		whole := *b
@@ -73,6 +75,16 @@ func Language() Reference {
 	}
 	return r
 }
+
+const jsonExample = `{
+  "listener": { "http": {}, "tftp": { "interfaces": ["eth0"] } },
+  "boot": { "debian": { "kernel": "/srv/debian/${machine.arch}/linux" } },
+  "rule": [
+    { "lab": { "match": { "mac": "52:54:00:*" }, "boot": "${boot.debian}" } },
+    { "others": { "local": true } }
+  ]
+}
+`
 
 // stageOf is how early a fact is known. What is none is known of the MAC and the
 // platform, which every request has.

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -123,8 +124,11 @@ func (s *scope) reference(e hclsyntax.Expression) (*bootBlock, bool) {
 	switch names, _, _ := s.referred(e, ctx); {
 	case !v.IsKnown(): // it follows from a local value with an error
 		return nil, false
-	case v.Type() == cty.String && !v.IsNull() && hclsyntax.ValidIdentifier(v.AsString()):
-		hint = "boot." + v.AsString() + ", without quotes"
+	case v.Type() == cty.String && !v.IsNull() && hclsyntax.ValidIdentifier(strings.TrimPrefix(v.AsString(), "boot.")):
+		name := "boot." + strings.TrimPrefix(v.AsString(), "boot.")
+		if hint = name + ", without quotes"; s.isJSON(e.Range().Filename) {
+			hint = fmt.Sprintf("\"${%s}\", for a text in JSON is a template", name)
+		}
 	case len(names) == 1:
 		hint = fmt.Sprintf("boot.%s[\"KEY\"], with one of the keys of its for_each", names[0])
 	}

@@ -11,6 +11,8 @@ const (
 	sumTooLarge   summary = "file is too large"
 	sumTooDeep    summary = "nested too deeply"
 	sumNoFile     summary = "no such file"
+	sumJSON       summary = "not valid JSON"
+	sumJSONLayout summary = "JSON is not laid out"
 
 	// Names.
 	sumUnknownBlock   summary = "unknown block"

@@ -23,7 +23,7 @@ func completeFile(_ *cobra.Command, args []string, _ string) ([]string, cobra.Sh
 	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	return []string{"hcl"}, cobra.ShellCompDirectiveFilterFileExt
+	return []string{"hcl", "json"}, cobra.ShellCompDirectiveFilterFileExt
 }
 
 // completeRule offers the rules that the daemon serves, else those of the file

@@ -84,7 +84,7 @@ func commandPage(c *cobra.Command) []byte {
 	m.terms([3]string{}, options)
 	if c.Example != "" {
 		m.section("Examples")
-		m.code(strings.TrimRight(c.Example, "\n") + "\n")
+		m.code("", strings.TrimRight(c.Example, "\n")+"\n")
 	}
 	m.section("Exit status")
 	m.terms([3]string{}, exitStatuses)

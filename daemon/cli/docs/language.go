@@ -23,7 +23,7 @@ func language(p page, r config.Reference) {
 		"Comments begin with `#` or `//` and go to the end of the line, or stand between `/*` and `*/`. Texts stand in double quotes, or, when they have several lines, between `<<-EOT` and `EOT`.")
 	p.para("The file is checked as a whole before anything of it has an effect, and all that is wrong is reported at once, by `pixiecore check` too. " +
 		"An error means that the file is not used; a warning means that it is. Whatever is not in this reference is an error.")
-	p.para("In place of the file there may be a directory, of which all files `*.hcl` are read in lexical order, but for hidden ones.")
+	p.para("In place of the file there may be a directory, of which all files `*.hcl` and `*.json` are read in lexical order, but for hidden ones.")
 
 	for i, b := range r.Blocks {
 		switch i {
@@ -37,7 +37,7 @@ func language(p page, r config.Reference) {
 		}
 		p.para(b.Doc)
 		p.para(place(r, b))
-		p.code(b.Example)
+		p.code("hcl", b.Example)
 		if len(b.Labels) > 0 {
 			all := make([]term, len(b.Labels))
 			for i, w := range b.Labels {
@@ -129,6 +129,11 @@ func language(p page, r config.Reference) {
 		p.terms([3]string{"function", "", "meaning"}, all)
 	}
 
+	p.section("JSON syntax")
+	p.para("A file whose name ends in `.json` is read in the JSON syntax of HCL, for programs that write configurations, and so is standard input that begins with a brace. It means the same, and is refused in the same words.")
+	p.para("An object has settings and blocks by their names. A block's label is the name of a property of one more object, and a list of objects is several blocks of one name. " +
+		"A text is a template, so that an expression is written as `\"${…}\"`: `\"boot\": \"${boot.debian}\"`. A property `\"//\"` in a block, or at the top, is a comment. A block's name may stand in one object several times, a setting's once.")
+	p.code("json", r.JSONExample)
 	p.section("Limits")
 	p.para("A file may have 16 MiB and two million words and signs, a path or URL 2048 bytes, a command line 4096 bytes, a script 1 MiB. Brackets may stand in each other 100 deep. " +
 		"Functions may read 16 MiB of one file, and 64 MiB of all.")

@@ -14,7 +14,7 @@ type page interface {
 	section(title string)
 	subsection(title string)
 	para(text string)
-	code(text string)
+	code(lang, text string)
 	terms(head [3]string, all []term)
 }
 
@@ -31,7 +31,7 @@ type markdown struct{ b bytes.Buffer }
 func (m *markdown) section(title string)    { fmt.Fprintf(&m.b, "\n## %s\n", title) }
 func (m *markdown) subsection(title string) { fmt.Fprintf(&m.b, "\n### %s\n", title) }
 func (m *markdown) para(text string)        { fmt.Fprintf(&m.b, "\n%s\n", text) }
-func (m *markdown) code(text string)        { fmt.Fprintf(&m.b, "\n```hcl\n%s```\n", text) }
+func (m *markdown) code(lang, text string)  { fmt.Fprintf(&m.b, "\n```%s\n%s```\n", lang, text) }
 
 func (m *markdown) terms(head [3]string, all []term) {
 	// A bar ends a cell, in code too.
@@ -92,7 +92,7 @@ func (m *man) para(text string) {
 	m.b.WriteString(roff(text) + "\n")
 }
 
-func (m *man) code(text string) {
+func (m *man) code(_, text string) {
 	m.apart()
 	m.b.WriteString(".RS 4\n.nf\n")
 	for line := range strings.Lines(text) {
@@ -116,7 +116,7 @@ func (m *man) terms(_ [3]string, all []term) {
 func (m *man) long(text string) {
 	for para := range strings.SplitSeq(strings.TrimSpace(text), "\n\n") {
 		if strings.HasPrefix(para, " ") {
-			m.code(para + "\n")
+			m.code("", para+"\n")
 			continue
 		}
 		m.para(strings.Join(strings.Fields(para), " "))
