@@ -250,6 +250,9 @@ func (v *vetter) member(e *hclsyntax.ScopeTraversalExpr, root string, names []st
 
 func (v *vetter) call(n *hclsyntax.FunctionCallExpr) {
 	switch {
+	case slices.Contains(laterFunctions, n.Name):
+		v.ok = false
+		v.errorf(n.NameRange, sumLater, "%s", laterSentence(fmt.Sprintf("The function %s", n.Name)))
 	case !slices.Contains(functionNames, n.Name):
 		v.ok = false
 		v.errorf(n.NameRange, sumFunction, "There is no function %q.%s", n.Name, didYouMean(n.Name, functionNames))

@@ -183,6 +183,16 @@ func TestLaterNamesAreNoOthers(t *testing.T) {
 	}
 }
 
+// TestLaterFunctionsAreNoOthers holds the same for functions.
+func TestLaterFunctionsAreNoOthers(t *testing.T) {
+	for _, name := range laterFunctions {
+		src := "locals {\n  a = " + name + "()\n}\n"
+		if slices.Contains(functionNames, name) || !complains([]string{src}, sumLater, name, name) {
+			t.Errorf("%s is not refused as one of a later version", name)
+		}
+	}
+}
+
 // TestTableIsWhole holds that the table says of each name what a reader needs.
 func TestTableIsWhole(t *testing.T) {
 	sentences := func(what, doc string) {

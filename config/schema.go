@@ -116,6 +116,9 @@ func (b *Block) inside() string {
 // laterRoots are the names that references of a later version begin with.
 var laterRoots = []string{"assets", "file"}
 
+// laterFunctions are the functions of a later version.
+var laterFunctions = []string{"phone_home", "url"}
+
 // laterSentence is said of all that comes in a later version.
 func laterSentence(what string) string {
 	return what + " is part of the language, but this version does not have it yet. Leave it out for now."
