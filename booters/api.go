@@ -112,6 +112,9 @@ func factQuery(m boot.Machine) url.Values {
 	if f.Knows(boot.FactRelay) && f.Relay.IsValid() {
 		q.Set(boot.FactRelay.String(), f.Relay.String())
 	}
+	if f.Knows(boot.FactIP) && f.IP.IsValid() {
+		q.Set(boot.FactIP.String(), f.IP.String())
+	}
 	if f.Knows(boot.FactSubnets) {
 		for _, p := range f.Subnets {
 			q.Add(boot.FactSubnets.String(), p.String())

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"regexp"
 	"slices"
 	"strings"
@@ -202,7 +203,7 @@ var facts = map[string]fact{
 	"uuid":         textFact(boot.FactUUID, func(f *boot.Facts) string { return f.UUID }),
 	"interface":    textFact(boot.FactInterface, func(f *boot.Facts) string { return f.Interface }),
 	"listener":     textFact(boot.FactListener, func(f *boot.Facts) string { return f.Listener }),
-	"relay":        textFact(boot.FactRelay, relayText),
+	"relay":        textFact(boot.FactRelay, func(f *boot.Facts) string { return addrText(f.Relay) }),
 	"vendor_class": textFact(boot.FactVendorClass, func(f *boot.Facts) string { return f.VendorClass }),
 	"user_class":   textFact(boot.FactUserClass, func(f *boot.Facts) string { return f.UserClass }),
 	"circuit_id":   textFact(boot.FactCircuitID, func(f *boot.Facts) string { return f.CircuitID }),
@@ -212,13 +213,15 @@ var facts = map[string]fact{
 	"product":      textFact(boot.FactProduct, func(f *boot.Facts) string { return f.Product }),
 	"asset":        textFact(boot.FactAsset, func(f *boot.Facts) string { return f.Asset }),
 	"hostname":     textFact(boot.FactHostname, func(f *boot.Facts) string { return f.Hostname }),
+	"ip":           textFact(boot.FactIP, func(f *boot.Facts) string { return addrText(f.IP) }),
 }
 
-func relayText(f *boot.Facts) string {
-	if !f.Relay.IsValid() {
+// addrText is empty for the zero Addr.
+func addrText(a netip.Addr) string {
+	if !a.IsValid() {
 		return ""
 	}
-	return f.Relay.String()
+	return a.String()
 }
 
 func platformNames() []string {

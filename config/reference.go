@@ -117,6 +117,7 @@ var memberDocs = map[string]string{
 	"product":      "The product's name, as SMBIOS has it.",
 	"asset":        "The asset tag, as SMBIOS has it.",
 	"hostname":     "The name that DHCP gave it.",
+	"ip":           "The address that DHCP gave it.",
 }
 
 var architectureWords = []Word{

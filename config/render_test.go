@@ -3,6 +3,7 @@ package config
 import (
 	"context"
 	"net"
+	"net/netip"
 	"strings"
 	"testing"
 	"text/template"
@@ -101,6 +102,8 @@ cmdline = "s=${try(machine.serial, "none")} r=${try(machine.labels.rack, "none")
 cmdline = "s=${machine.serial} t={${machine.asset}"`, db1,
 			boot.Facts{Known: boot.FactSerial | boot.FactAsset, Serial: `{{ URL "/etc/shadow" }}`, Asset: `{ URL "/etc/shadow" }}`},
 			boot.Spec{Kernel: "/k", Cmdline: `{{ "s={{ URL \"/etc/shadow\" }} t={{ URL \"/etc/shadow\" }}" }}`}},
+		{"the address that it was leased", `kernel = "/k"
+cmdline = "ip=${machine.ip}::192.0.2.1"`, db1, boot.Facts{Known: boot.FactIP, IP: netip.MustParseAddr("192.0.2.50")}, boot.Spec{Kernel: "/k", Cmdline: "ip=192.0.2.50::192.0.2.1"}},
 		{"a script", `script = "#!ipxe\necho ${machine.mac} ${machine.serial}\n"`, db1, serial,
 			boot.Spec{IpxeScript: "#!ipxe\necho 52:54:00:aa:00:01 X7\n"}},
 	} {
@@ -121,6 +124,7 @@ cmdline = "s=${machine.serial} t={${machine.asset}"`, db1,
 func TestRenderMissing(t *testing.T) {
 	const db1, stranger = "52:54:00:aa:00:01", "52:54:00:aa:00:09"
 	for _, tt := range []struct{ boot, mac, want string }{
+		{"kernel = \"/k\"\ncmdline = \"ip=${machine.ip}\"", db1, "boot a: cmdline: this machine has said nothing that could be machine.ip"},
 		{"kernel = \"/k\"\ncmdline = \"s=${machine.serial}\"", db1, "boot a: cmdline: this machine has said nothing that could be machine.serial"},
 		{"kernel = \"/k\"\nmessage = \"s=${upper(machine.hostname)}\"", db1, "boot a: message: this machine has said nothing that could be machine.hostname"},
 		{"kernel = \"/${machine.labels.rack}\"", db1, `boot a: kernel: the machine db1 has no label "rack"`},

@@ -153,6 +153,12 @@ func (s *scope) testMachine(a *hclsyntax.Attribute) boot.Machine {
 				s.errorf(t.at, sumAddress, "%q is not an IP address. Write the relay's, like \"192.0.2.1\".", t.s)
 			}
 			f.Relay = addr
+		case "ip":
+			addr, err := netip.ParseAddr(t.s)
+			if err != nil || addr.Zone() != "" {
+				s.errorf(t.at, sumAddress, "%q is not an IP address. Write the machine's own, like \"192.0.2.50\".", t.s)
+			}
+			f.IP = addr
 		case "subnet":
 			p, err := netip.ParsePrefix(t.s)
 			if err != nil {

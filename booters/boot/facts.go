@@ -30,11 +30,12 @@ const (
 	FactProduct
 	FactAsset
 	FactHostname
+	FactIP
 
 	// DHCPFacts are all that a DHCP request tells.
 	DHCPFacts = FactSerial - 1
 	// IPXEFacts are those that only iPXE tells.
-	IPXEFacts = FactSerial | FactManufacturer | FactProduct | FactAsset | FactHostname
+	IPXEFacts = FactSerial | FactManufacturer | FactProduct | FactAsset | FactHostname | FactIP
 )
 
 // The values of Facts.Transport.
@@ -80,6 +81,7 @@ type Facts struct {
 	Product      string
 	Asset        string
 	Hostname     string
+	IP           netip.Addr // the machine's own, as leased; without a zone
 }
 
 // Knows reports whether all of the facts are known.
@@ -98,7 +100,7 @@ func (f *Facts) known() Fact {
 // factNames are the words of the configuration language, by bit.
 var factNames = [...]string{
 	"transport", "ipxe", "uuid", "interface", "listener", "subnet", "relay", "vendor_class", "user_class", "circuit_id", "remote_id",
-	"serial", "manufacturer", "product", "asset", "hostname",
+	"serial", "manufacturer", "product", "asset", "hostname", "ip",
 }
 
 // String lists the facts by the configuration's words: "relay, circuit_id".

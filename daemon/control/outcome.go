@@ -307,6 +307,9 @@ func filled(m boot.Machine) boot.Machine {
 	if !f.Knows(boot.FactRelay) {
 		f.Relay = netip.IPv4Unspecified()
 	}
+	if !f.Knows(boot.FactIP) {
+		f.IP = netip.IPv4Unspecified()
+	}
 	f.Known = boot.DHCPFacts | boot.IPXEFacts
 	m.Facts, m.Probed = &f, true
 	return m

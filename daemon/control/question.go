@@ -120,6 +120,10 @@ func facts(words map[string]string) (*boot.Facts, error) {
 			if f.Relay, err = netip.ParseAddr(value); err != nil {
 				return nil, fmt.Errorf("relay %q: not an address", value)
 			}
+		case boot.FactIP:
+			if f.IP, err = netip.ParseAddr(value); err != nil || f.IP.Zone() != "" {
+				return nil, fmt.Errorf("ip %q: not an address", value)
+			}
 		default:
 			*texts(f)[fact] = value
 		}
@@ -172,6 +176,15 @@ func (q Question) With(heard *boot.Facts) Question {
 	return q
 }
 
+// ipOf is the address that a machine reported, empty where it is none.
+func ipOf(said string) string {
+	ip, err := netip.ParseAddr(said)
+	if err != nil || ip.IsUnspecified() {
+		return ""
+	}
+	return ip.Unmap().WithZone("").String()
+}
+
 // Ask is the question about a machine that the daemon has seen. It is early
 // unless iPXE has reported from it.
 func Ask(m events.Machine) Question {
@@ -182,7 +195,7 @@ func Ask(m events.Machine) Question {
 		ipxe        bool
 	}{
 		{"uuid", f.UUID, false}, {"serial", f.Serial, true}, {"manufacturer", f.Manufacturer, true},
-		{"product", f.Product, true}, {"asset", f.Asset, true}, {"hostname", f.Hostname, true},
+		{"product", f.Product, true}, {"asset", f.Asset, true}, {"hostname", f.Hostname, true}, {"ip", ipOf(f.IP), true},
 	} {
 		if fact.value != "" {
 			q.Facts[fact.name] = fact.value

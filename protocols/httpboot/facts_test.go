@@ -64,3 +64,20 @@ func TestReportedFacts(t *testing.T) {
 		})
 	}
 }
+
+// What iPXE calls its address is one, or nothing.
+func TestTheReportedAddress(t *testing.T) {
+	for in, want := range map[string]string{
+		"192.0.2.50": "192.0.2.50", "::ffff:192.0.2.50": "192.0.2.50", "2001:db8::50": "2001:db8::50",
+		"fe80::1%x init=/bin/sh": "fe80::1", "0.0.0.0": "", "::": "", "": "", "192.0.2.50/24": "", "192.0.2.50 quiet": "",
+	} {
+		f := reported(url.Values{"ip": {in}}, &boot.Facts{})
+		got := ""
+		if f.Knows(boot.FactIP) {
+			got = f.IP.String()
+		}
+		if got != want {
+			t.Errorf("%q: got %q, want %q", in, got, want)
+		}
+	}
+}

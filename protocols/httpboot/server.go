@@ -11,6 +11,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"path"
 	"strconv"
@@ -200,6 +201,12 @@ func reported(q url.Values, dhcp *boot.Facts) *boot.Facts {
 			f.Known |= said.fact
 			*said.to = text
 		}
+	}
+	// An address only, so that nothing else can stand where a file of the
+	// configuration has ${machine.ip}: a zone (RFC 4007 §11) is any text.
+	if ip, err := netip.ParseAddr(q.Get("ip")); err == nil && !ip.IsUnspecified() {
+		f.Known |= boot.FactIP
+		f.IP = ip.Unmap().WithZone("")
 	}
 	// The UUID of the DHCP request stands, so that a boot has one.
 	if uuid, err := boot.ParseUUID(q.Get("uuid")); err == nil && !f.Knows(boot.FactUUID) {
