@@ -19,6 +19,10 @@ import (
 const (
 	maxDigests = 4096 // local files whose digest is remembered; beyond it, those longest unused are hashed anew
 	hashBuffer = 256 << 10
+	// maxAhead is the size of a local file, in bytes, up to which it is hashed
+	// before a machine's script goes out: half a second at most. A larger one that
+	// was never hashed is refused when it is fetched, if it must be.
+	maxAhead = 256 << 20
 	// clockTick is more than the steps in which file systems tell the time of a
 	// change: with what is older, a later change shows (10 ms at HZ=100).
 	clockTick = 20 * time.Millisecond
@@ -84,6 +88,15 @@ func (d *digests) of(ctx context.Context, f *os.File) (boot.Digest, stamp, error
 			return boot.Digest{}, at, context.Cause(ctx)
 		}
 	}
+}
+
+// known reports whether the digest of an open file need not be computed.
+func (d *digests) known(f *os.File) bool {
+	at, err := stampOf(f)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	_, ok := d.lookup(at)
+	return ok && err == nil
 }
 
 // lookup is called with d.mu held.
@@ -169,6 +182,24 @@ func (s *Sources) openPinned(ctx context.Context, src Source) (*pinnedFile, erro
 		return nil, err
 	}
 	return &pinnedFile{f: f, at: at, verify: verify}, nil
+}
+
+// ahead says whether a local file would be refused for its digest, if that is
+// known or can be in a moment. Every other error is a matter of opening it.
+func (s *Sources) ahead(ctx context.Context, src Source) error {
+	f, info, err := openRegular(src.At)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	if info.Size() > maxAhead && !s.digests.known(f) {
+		return nil
+	}
+	sum, _, err := s.digests.of(ctx, f)
+	if err != nil || sum == src.SHA256 {
+		return nil
+	}
+	return &boot.DigestError{File: fmt.Sprintf("%q", src.At), Want: src.SHA256, Got: sum}
 }
 
 // A pinnedFile is an open file of known content. Each Read looks whether it

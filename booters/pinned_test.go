@@ -197,3 +197,39 @@ func TestRememberedDigestsAreBounded(t *testing.T) {
 		t.Error("the one in use was forgotten")
 	}
 }
+
+// What is known to be refused, or found out in a moment, is said before the
+// machine's script goes out.
+func TestADigestIsCheckedAheadWhereThatIsCheap(t *testing.T) {
+	path, right := pinned(t, "kernel")
+	wrong := Source{At: path, SHA256: boot.Digest{1}}
+	large := filepath.Join(t.TempDir(), "large")
+	if err := os.WriteFile(large, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(large, maxAhead+1); err != nil {
+		t.Fatal(err)
+	}
+	table, err := NewTable(sealer(t), NewSources(), nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seal := func(s Source) boot.ID { return table.seal.Seal(s.String()) }
+	for name, tt := range map[string]struct {
+		spec    boot.Spec
+		refused bool
+	}{
+		"the right one":       {boot.Spec{Kernel: seal(right), Initrd: []boot.ID{seal(right)}}, false},
+		"the wrong one":       {boot.Spec{Kernel: seal(wrong)}, true},
+		"a wrong initrd":      {boot.Spec{Kernel: seal(right), Initrd: []boot.ID{seal(right), seal(wrong)}}, true},
+		"a large one":         {boot.Spec{Kernel: seal(Source{At: large, SHA256: boot.Digest{1}})}, false},
+		"one that is missing": {boot.Spec{Kernel: seal(Source{At: path + "-", SHA256: boot.Digest{1}})}, false},
+		"a remote one":        {boot.Spec{Kernel: seal(Source{At: "http://127.0.0.1:1/", SHA256: boot.Digest{1}})}, false},
+		"a script":            {boot.Spec{IpxeScript: "#!ipxe"}, false},
+	} {
+		err := boot.CheckSpec(t.Context(), table, &tt.spec)
+		if errors.As(err, new(*boot.DigestError)) != tt.refused || err != nil != tt.refused {
+			t.Errorf("%s: got %v, want refused %v", name, err, tt.refused)
+		}
+	}
+}

@@ -52,6 +52,13 @@ func ParseSource(text string) (Source, error) {
 	return s, checkAt(s.At)
 }
 
+// CutDigest reads what String writes, where the path need not be absolute. It is
+// false for a source without a digest, which it returns as it is.
+func CutDigest(text string) (Source, bool) {
+	s, err := splitSource(text)
+	return s, err == nil && !s.SHA256.IsZero()
+}
+
 // splitSource takes a source apart, of which the path may be relative.
 func splitSource(text string) (s Source, err error) {
 	s.At = text

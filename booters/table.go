@@ -295,6 +295,23 @@ func (t *Table) BootSpecContext(ctx context.Context, m boot.Machine) (*boot.Spec
 	return v.SpecFor(m, "")
 }
 
+// CheckSpec implements boot.SpecChecker for local kernels and initrds that have
+// a digest; a remote one would have to be fetched.
+func (t *Table) CheckSpec(ctx context.Context, spec *boot.Spec) error {
+	for _, id := range append([]boot.ID{spec.Kernel}, spec.Initrd...) {
+		text, err := t.seal.Open(id)
+		if err != nil {
+			continue // a Spec with a script has no kernel
+		}
+		if src, ok := CutDigest(text); ok && src.Local() {
+			if err := t.src.ahead(ctx, src); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // ReadBootFile opens the source that id was sealed from, of this table or of
 // any other with the same key. The error wraps boot.ErrNotFound for an ID that
 // was not.

@@ -181,10 +181,10 @@ func (d *decoder) prepare(b *bootBlock) {
 	if d.prepareAPI(b) {
 		return
 	}
-	if s := b.settings["kernel"]; s != nil && s.unpinned(s.Expr) {
+	if s := b.settings["kernel"]; s != nil {
 		r.kernel = s.checked(s.phrase("kernel", s.Expr, "a path or a URL in quotes", pathMembers), source)
 	}
-	if s := b.settings["initrd"]; s != nil && s.unpinned(s.Expr) {
+	if s := b.settings["initrd"]; s != nil {
 		r.initrd = s.initrds()
 	}
 	for _, s := range b.cmdline {
@@ -225,9 +225,21 @@ func (s *setting) initrds() (all []*phrase) {
 	case len(membersOf(s.Expr)) > 0:
 		all = append(all, s.checked(s.phrase("initrd", s.Expr, "a path or a URL in quotes, or a list of them that is written out", pathMembers), source))
 	default:
-		texts, _ := s.texts(s.Attribute, want)
-		for _, t := range texts {
-			all = append(all, s.checked(&phrase{scope: s.scope, name: "initrd", s: t.s, e: s.Expr}, source))
+		v, ok := s.value(s.Expr)
+		if !ok {
+			return nil
+		}
+		elements := []cty.Value{v}
+		if t := v.Type(); !v.IsNull() && (t.IsTupleType() || t.IsListType() || t.IsSetType()) {
+			elements = v.AsValueSlice()
+		}
+		for _, v := range elements {
+			if v, ok = s.pin(v, s.Expr, "initrd"); !ok {
+				continue
+			}
+			if t, ok := s.asText(v, s.Expr.Range(), "initrd", want); ok {
+				all = append(all, s.checked(&phrase{scope: s.scope, name: "initrd", s: t.s, e: s.Expr, file: true}, source))
+			}
 		}
 	}
 	return all
@@ -247,23 +259,13 @@ func (s *scope) checked(p *phrase, check checker) *phrase {
 	for _, path := range files {
 		s.named = append(s.named, namedFile{path, p.e.Range(), bootsWithout})
 	}
-	p.s = value
-	return p
-}
-
-// unpinned refuses sources with a digest: { url = …, sha256 = … }.
-func (s *scope) unpinned(e hclsyntax.Expression) bool {
-	all := []hclsyntax.Expression{e}
-	if list, ok := e.(*hclsyntax.TupleConsExpr); ok {
-		all = list.Exprs
-	}
-	for _, e := range all {
-		if _, ok := e.(*hclsyntax.ObjectConsExpr); ok {
-			s.errorf(e.Range(), sumLater, "%s", laterSentence("A file with the digest that it must have"))
-			return false
+	if p.file {
+		if src, err := booters.ParseSource(value); err == nil && src.Local() && !src.SHA256.IsZero() {
+			s.pins = append(s.pins, pinnedPath{src, p.e.Range()})
 		}
 	}
-	return true
+	p.s = value
+	return p
 }
 
 // checkBoots looks at what is missing, which only the rules show: a boot that
@@ -319,8 +321,17 @@ func script(_, s string) (string, []string, *refusal) {
 
 var scheme = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*://|^(?i:https?):`)
 
-// source is a checker: it makes a path absolute and leaves a URL as it is.
+// source is a checker: it makes a path absolute and leaves a URL as it is, and so
+// where it stands behind a digest.
 func source(dir, s string) (string, []string, *refusal) {
+	if src, ok := booters.CutDigest(s); ok {
+		at, files, refused := source(dir, src.At)
+		if refused != nil {
+			return "", nil, refused
+		}
+		src.At = at
+		return src.String(), files, nil
+	}
 	switch {
 	case s == "":
 		return refuse(sumEmpty, "The name of a file is empty. Write its path or URL.")

@@ -75,6 +75,7 @@ func TestDiagnostics(t *testing.T) {
 			if bad := strings.Contains(file, "bad"); bad != (report.Err() != nil) || bad != (cfg == nil) {
 				t.Errorf("Config is nil: %v; Err: %v", cfg == nil, report.Err())
 			}
+			report.CheckDigests(t.Context(), booters.NewSources())
 			problems := report.Problems()
 			for _, w := range wants {
 				i := slices.IndexFunc(problems, func(p Problem) bool {

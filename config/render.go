@@ -30,6 +30,7 @@ type phrase struct {
 	e       hclsyntax.Expression
 	members []string // of machine, that e refers to
 	parts   []part   // of a command line
+	file    bool     // whether it may be an object with a digest, and not a text only
 }
 
 // A part of a command line is what stands between two borders of ${…}.
@@ -52,10 +53,17 @@ func (s *scope) phrase(name string, e hclsyntax.Expression, want string, only []
 	if !s.vet(e, s.has()|rootMachine) {
 		return nil
 	}
-	p := &phrase{scope: s, name: name, e: e}
+	p := &phrase{scope: s, name: name, e: e, file: only != nil}
 	members := membersOf(e)
 	if len(members) == 0 {
-		t, ok := s.textOf(e, name, want)
+		v, ok := s.value(e)
+		if ok && p.file {
+			v, ok = s.pin(v, e, name)
+		}
+		if !ok {
+			return nil
+		}
+		t, ok := s.asText(v, e.Range(), name, want)
 		if p.s = t.s; !ok {
 			return nil
 		}
@@ -67,6 +75,9 @@ func (s *scope) phrase(name string, e hclsyntax.Expression, want string, only []
 	ctx := s.ctx.NewChild()
 	ctx.Variables = map[string]cty.Value{"machine": unknownMachine}
 	v, ok := s.partly(e, ctx)
+	if ok && p.file {
+		v, ok = s.pin(v, e, name)
+	}
 	switch {
 	case !ok:
 		return nil
@@ -184,6 +195,12 @@ func (p *phrase) say(expr hclsyntax.Expression, m boot.Machine, e *booters.Entry
 			missing = fmt.Sprintf("%s, %s: %s", diag.Summary, pos(expr.Range()), diag.Detail)
 		}
 		return "", errors.New(missing)
+	}
+	if p.file {
+		var problem *pinProblem
+		if v, problem = pinned(v, p.name); problem != nil {
+			return "", errors.New(problem.detail)
+		}
 	}
 	v, err := convert.Convert(v, cty.String)
 	if err != nil || v.IsNull() || !v.IsKnown() {

@@ -53,6 +53,7 @@ type Report struct {
 	sources  map[string][]byte
 	files    []string
 	stateDir string
+	pins     []pinnedPath
 }
 
 func newReport() *Report { return &Report{sources: make(map[string][]byte)} }

@@ -38,6 +38,8 @@ const (
 	sumURL          summary = "unusable URL"
 	sumSize         summary = "unusable size"
 	sumDuration     summary = "unusable duration"
+	sumDigest       summary = "unusable digest"
+	sumOtherDigest  summary = "file has another digest"
 	sumNumber       summary = "unusable number"
 
 	// Listeners.

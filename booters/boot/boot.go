@@ -189,6 +189,21 @@ func DecideNow(ctx context.Context, b Booter, m Machine) (Verdict, error) {
 	}}, nil
 }
 
+// A SpecChecker is a Booter that can tell, before a machine is given a Spec, that
+// one of its files will be refused.
+type SpecChecker interface {
+	CheckSpec(ctx context.Context, spec *Spec) error
+}
+
+// CheckSpec says which file of the Spec would be refused, as far as b can tell
+// without keeping the machine waiting. The error is a sentence for its screen.
+func CheckSpec(ctx context.Context, b Booter, spec *Spec) error {
+	if c, ok := b.(SpecChecker); ok {
+		return c.CheckSpec(ctx, spec)
+	}
+	return nil
+}
+
 // SpecFor calls BootSpec, with ctx where the Booter takes one.
 func SpecFor(ctx context.Context, b Booter, m Machine) (*Spec, error) {
 	if c, ok := b.(ContextBooter); ok {

@@ -89,6 +89,9 @@ type checked struct {
 
 func check(cmd *cobra.Command, path string, strict bool) checked {
 	cfg, report := load(cmd, path)
+	sources := booters.NewSources()
+	defer sources.Close()
+	report.CheckDigests(cmd.Context(), sources)
 	c := checked{File: path, Problems: report.Problems(), Loaders: []status.Loader{}, Missing: []string{}, report: report}
 	if c.Problems == nil {
 		c.Problems = []config.Problem{}

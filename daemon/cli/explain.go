@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"slices"
 	"strings"
@@ -211,6 +212,9 @@ func (p *printer) explanation(x control.Explanation) {
 			if part[1] != "" {
 				p.printf("  %-8s %s\n", part[0], part[1])
 			}
+		}
+		for _, at := range slices.Sorted(maps.Keys(w.SHA256)) {
+			p.printf("  %-8s %s must be that of %s\n", "sha256", w.SHA256[at], at)
 		}
 		if w.Script != "" {
 			p.printf("\n%s", w.Script)

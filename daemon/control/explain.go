@@ -52,7 +52,9 @@ type Walk struct {
 	Kernel  string   `json:"kernel,omitempty"`
 	Initrd  []string `json:"initrd,omitempty"`
 	Cmdline string   `json:"cmdline,omitempty"`
-	Script  string   `json:"script,omitempty"`
+	// SHA256 are the digests that files of these must have, by path or URL.
+	SHA256 map[string]string `json:"sha256,omitempty"`
+	Script string            `json:"script,omitempty"`
 }
 
 // A Step is one rule on a Walk.
@@ -141,9 +143,9 @@ func walk(ctx context.Context, c Configuration, stage string, m boot.Machine, as
 		w.Script, err = script(v, m)
 		if spec := c.sources(v, m); spec != nil {
 			// The script holds sealed IDs of these.
-			w.Kernel, w.Cmdline = string(spec.Kernel), spec.Cmdline
+			w.Kernel, w.Cmdline = w.file(spec.Kernel), spec.Cmdline
 			for _, i := range spec.Initrd {
-				w.Initrd = append(w.Initrd, string(i))
+				w.Initrd = append(w.Initrd, w.file(i))
 			}
 		}
 	}
@@ -151,6 +153,18 @@ func walk(ctx context.Context, c Configuration, stage string, m boot.Machine, as
 		w.Error = err.Error()
 	}
 	return w
+}
+
+// file is the path or URL of a source, whose digest is noted if it has one.
+func (w *Walk) file(source boot.ID) string {
+	src, ok := booters.CutDigest(string(source))
+	if ok {
+		if w.SHA256 == nil {
+			w.SHA256 = make(map[string]string)
+		}
+		w.SHA256[src.At] = src.SHA256.String()
+	}
+	return src.At
 }
 
 // script is what iPXE is given.

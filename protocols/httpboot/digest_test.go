@@ -2,6 +2,7 @@ package httpboot
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -97,5 +98,28 @@ func TestWhatIsWrongWithAFileThatIsServedIsSaid(t *testing.T) {
 	w := get(t, s, "GET", "/_/file?name=kernel&type=kernel&mac="+mac.String())
 	if e := lastEvent(t, s); w.Code != 200 || e.Kind != events.Kernel || e.Detail != "6 bytes: the mirror is down" {
 		t.Errorf("got %d and the event %s %q", w.Code, e.Kind, e.Detail)
+	}
+}
+
+// A checker refuses every Spec ahead.
+type checker struct {
+	booter
+	err error
+}
+
+func (c checker) CheckSpec(context.Context, *boot.Spec) error { return c.err }
+func (c checker) Current() *boot.Snapshot                     { return &boot.Snapshot{Gen: 5, Booter: c} }
+
+func TestAFileThatWillBeRefusedIsSaidOnTheScreen(t *testing.T) {
+	wrong := &boot.DigestError{File: `"/srv/linux"`, Want: boot.Digest{1}, Got: boot.Digest{2}}
+	b := booter{verdict: byArch}
+	s := newServer(t, b)
+	s.Tree.Boots.Source = checker{b, wrong}
+	w := get(t, s, "GET", "/_/ipxe?token="+s.token(7)+"&facts=1")
+	if !strings.Contains(w.Body.String(), wrong.Want.String()) || strings.Contains(w.Body.String(), "boot kernel") {
+		t.Errorf("the script is %s", w.Body)
+	}
+	if e := lastEvent(t, s); e.Kind != events.Failed {
+		t.Errorf("the event is %s %q", e.Kind, e.Detail)
 	}
 }

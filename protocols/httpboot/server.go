@@ -274,6 +274,9 @@ func (s *Server) script(w http.ResponseWriter, r *http.Request) {
 		}
 		var spec *boot.Spec
 		if spec, err = d.SpecFor(m, s.base(r)); err == nil {
+			err = boot.CheckSpec(ctx, d.Snapshot.Booter, spec)
+		}
+		if err == nil {
 			body, err = bootfiles.Boot(s.base(r), spec, bootfiles.Machine{MAC: m.MAC, Token: id.Token}, notice)
 		}
 	case d.Action == boot.Local:

@@ -2,8 +2,8 @@
 listener "http" {}
 boot "a" {
   installs = true
-  kernel = { url = "/srv/linux", sha256 = "0" }
-  initrd = ["a", { url = "/srv/initrd", sha256 = "0" }]
+  kernel = "a"
+  initrd = ["a"]
   file "preseed" {}
 }
 boot "e" { kernel = assets.images }
@@ -13,8 +13,6 @@ rule "r" {
   boot = boot.e
 }
 # want: 4:3 error: not in this version | "installs" in a boot block is part of the language, but this version does not have it yet. Leave it out for
-# want: 5:12 error: not in this version | A file with the digest that it must have is part of the language, but this version does not have it yet.
-# want: 6:18 error: not in this version | A file with the digest that it must have is part of the language, but this version does not have it yet.
 # want: 7:3 error: not in this version | "file" in a boot block is part of the language, but this version does not have it yet. Leave it out for now.
 # want: 9:21 error: not in this version | A reference to assets.* is part of the language, but this version does not have it yet. Leave it out for now.
 # want: 11:11 error: unknown setting | There is no setting "lables" in a match block. Did you mean "labels"?

@@ -86,7 +86,6 @@ test "db1 installs Debian when it is armed" {
 # want: 22:74 error: not in this version | The function url is part of the language, but this version does not have it yet. Leave it out for now.
 # want: 22:78 error: not in this version | A reference to file.* is part of the language, but this version does not have it yet. Leave it out for now.
 # want: 25:3 error: not in this version | "file" in a boot block is part of the language, but this version does not have it yet. Leave it out for now.
-# want: 32:13 error: not in this version | A file with the digest that it must have is part of the language, but this version does not have it yet. Leave it out for now.
 # want: 34:26 error: not in this version | The function url is part of the language, but this version does not have it yet. Leave it out for now.
 # want: 34:30 error: not in this version | A reference to assets.* is part of the language, but this version does not have it yet. Leave it out for now.
 # want: 50:1 error: not in this version | "assets" at the top of a file is part of the language, but this version does not have it yet. Leave it out for now.

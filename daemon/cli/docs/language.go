@@ -169,6 +169,10 @@ func takes(a config.Attribute) string {
 	return map[config.Type]string{
 		config.TypeText:      "a text",
 		config.TypeTexts:     "a text or a list",
+		config.TypeNumber:    "a whole number",
+		config.TypeSize:      "a size",
+		config.TypeFile:      "a text or an object",
+		config.TypeFiles:     "one or a list",
 		config.TypeBool:      "`true` or `false`",
 		config.TypeDuration:  "a duration",
 		config.TypeMap:       "texts by name",
