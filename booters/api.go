@@ -45,8 +45,8 @@ type APIOptions struct {
 	TLS   *tls.Config // the CAs and the client's certificate; nil: those of the Sources
 }
 
-// check refuses what cannot be asked.
-func (o *APIOptions) check() error {
+// Check refuses what cannot be asked.
+func (o *APIOptions) Check() error {
 	u, err := url.Parse(o.URL)
 	if err != nil {
 		return fmt.Errorf("API %q: %w", redact(o.URL), bareURL(err))
@@ -142,7 +142,7 @@ type API struct {
 // is made anew for each generation of a configuration goes on where the one
 // before it was.
 func NewAPI(seal *Sealer, src *Sources, o APIOptions) (*API, error) {
-	if err := o.check(); err != nil {
+	if err := o.Check(); err != nil {
 		return nil, err
 	}
 	base, err := url.Parse(o.prefix() + "v1")

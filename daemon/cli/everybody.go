@@ -1,0 +1,162 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pixiecore/pixiecore/booters"
+	"github.com/pixiecore/pixiecore/booters/boot"
+	"github.com/pixiecore/pixiecore/config"
+	"github.com/pixiecore/pixiecore/daemon"
+)
+
+// everybody are the flags of the commands that need no file, since all machines
+// get the same: those of the original, under its names and with its defaults.
+type everybody struct {
+	listen       string
+	port, status int
+	share, debug bool
+	loaders      map[boot.Firmware]*string
+	ipxeROM, ui  string
+}
+
+// everybodyFlags adds the flags to cmd.
+func everybodyFlags(cmd *cobra.Command) *everybody {
+	e := &everybody{loaders: make(map[boot.Firmware]*string)}
+	f := cmd.Flags()
+	f.BoolVarP(&e.debug, "debug", "d", false, "log what is not answered, too")
+	f.BoolP("log-timestamps", "t", false, "log with times, as it is without the flag")
+	f.StringVarP(&e.listen, "listen-addr", "l", "0.0.0.0", "the IPv4 `address` to listen on; DHCP is answered on its interface only")
+	f.IntVarP(&e.port, "port", "p", 80, "the `port` of the HTTP server")
+	f.IntVar(&e.status, "status-port", 0, "the `port` of the status listener, on loopback; 0: 8067")
+	f.BoolVar(&e.share, "dhcp-no-bind", false, "listen beside a DHCP server on this host")
+	for _, l := range []struct {
+		firmware boot.Firmware
+		flag     string
+		of       string
+	}{
+		{boot.FirmwareX86PC, "ipxe-bios", "a BIOS"}, {boot.FirmwareEFI32, "ipxe-efi32", "an ia32 UEFI"}, {boot.FirmwareEFI64, "ipxe-efi64", "an x64 UEFI"},
+	} {
+		e.loaders[l.firmware] = f.String(l.flag, "", "the `path` of an iPXE for machines with "+l.of+", in place of the usual one")
+	}
+	f.StringVar(&e.ipxeROM, "ipxe-ipxe", "", "takes no effect: an iPXE in a network card gets its script, or the iPXE for a BIOS")
+	f.StringVar(&e.ui, "ui-assets-dir", "", "takes no effect: there are no such files any more")
+	f.MarkHidden("ui-assets-dir") // its only error is a flag that there is not
+	return e
+}
+
+// configuration is the one in which all machines get action. The error is of the
+// command line.
+func (e *everybody) configuration(cmd *cobra.Command, action booters.Action) (*config.Config, error) {
+	const maxPort = 1<<16 - 1
+	switch {
+	case e.port <= 0:
+		return nil, errors.New("HTTP port must be >0")
+	case e.port > maxPort || e.status < 0 || e.status > maxPort:
+		return nil, fmt.Errorf("a port is at most %d", maxPort)
+	}
+	v4, err := netip.ParseAddr(e.listen)
+	if err != nil || !v4.Is4() {
+		return nil, fmt.Errorf("--listen-addr: %q is not an IPv4 address", e.listen)
+	}
+	both := netip.IPv6Unspecified() // serves IPv4 too
+	if !v4.IsUnspecified() {
+		if err := onHost(v4); err != nil {
+			return nil, err
+		}
+		both = v4
+	}
+	status := 8067
+	switch e.status {
+	case 0:
+	case e.port: // as NixOS has it, where the original served nothing there
+		fmt.Fprintf(cmd.ErrOrStderr(), "--status-port is the port of the HTTP server, so the status is on port %d.\n", status)
+	default:
+		status = e.status
+	}
+	if e.ipxeROM != "" {
+		fmt.Fprintln(cmd.ErrOrStderr(), "--ipxe-ipxe takes no effect: an iPXE in a network card gets its script at once, or else the loader of --ipxe-bios.")
+	}
+	if e.ui != "" {
+		fmt.Fprintln(cmd.ErrOrStderr(), "--ui-assets-dir takes no effect: there are no such files any more.")
+	}
+	cfg := &config.Config{
+		Listeners: []config.Listener{
+			{Kind: config.DHCP, Address: netip.AddrPortFrom(v4, 67), Share: e.share},
+			{Kind: config.PXE, Address: netip.AddrPortFrom(v4, 4011)},
+			{Kind: config.TFTP, Address: netip.AddrPortFrom(both, 69)},
+			{Kind: config.HTTP, Address: netip.AddrPortFrom(both, uint16(e.port))},
+			{Kind: config.Status, Address: netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(status))},
+		},
+		Rules:   []booters.Rule{{Name: "everybody", Action: action}},
+		Loaders: make(config.Loaders),
+		Log:     config.Log{Level: config.LogInfo, Format: config.LogAuto},
+	}
+	if e.debug {
+		cfg.Log.Level = config.LogDebug
+	}
+	for firmware, path := range e.loaders {
+		if *path == "" {
+			continue
+		}
+		if _, err := os.Stat(*path); err != nil {
+			return nil, err
+		}
+		abs, err := filepath.Abs(*path)
+		if err != nil {
+			return nil, err
+		}
+		cfg.Loaders[firmware] = abs
+		if firmware == boot.FirmwareEFI64 {
+			cfg.Loaders[boot.FirmwareEFIBC] = abs // the same machines, announced otherwise
+		}
+	}
+	return cfg, nil
+}
+
+// onHost reports as an error that no interface has the address.
+func onHost(addr netip.Addr) error {
+	all, err := net.InterfaceAddrs()
+	if err != nil {
+		return err
+	}
+	for _, a := range all {
+		if p, err := netip.ParsePrefix(a.String()); err == nil && p.Addr().Unmap() == addr {
+			return nil
+		}
+	}
+	return fmt.Errorf("IP %s not found on any local interface", addr)
+}
+
+// run serves the configuration in which all machines get action. what it is ends
+// a sentence.
+func (e *everybody) run(cmd *cobra.Command, action booters.Action, what string) error {
+	cfg, err := e.configuration(cmd, action)
+	if err != nil {
+		return exitError{exitUsage, err}
+	}
+	return run(cmd, daemon.Options{
+		Load: func() (*config.Config, *config.Report) { return cfg, &config.Report{} },
+	}, func() { announce(cmd, cfg, what) })
+}
+
+// announce says what is served and what to do next.
+func announce(cmd *cobra.Command, cfg *config.Config, what string) {
+	w := cmd.ErrOrStderr()
+	fmt.Fprintf(w, "Every machine that boots from the network gets %s.\n", what)
+	for _, l := range cfg.Listeners {
+		transport := "udp"
+		if l.Kind == config.HTTP || l.Kind == config.Status {
+			transport = "tcp"
+		}
+		fmt.Fprintf(w, "  %-6s  %s/%s\n", l.Kind, l.Address, transport)
+	}
+	fmt.Fprintln(w, "Next: switch on a machine in this network with network boot first in its boot order.")
+	fmt.Fprintf(w, "To say which machine boots what, write %s (`pixiecore serve` shows an example). Ctrl-C stops.\n", defaultConfig)
+}
