@@ -294,6 +294,31 @@ func TestAReloadThatIgnoresABootingMachine(t *testing.T) {
 	}
 }
 
+// Where the firmware is an iPXE, its own request begins the boot, and a reset of the
+// machine another one.
+func TestABootThatBeginsWithIPXE(t *testing.T) {
+	b := newBooting(t)
+	own := []string{"iPXE's DHCP", "script", "kernel", "initrd"}
+	for at := range own {
+		b.version("a")
+		b.reload()
+		b.boot++
+		for i, stage := range own {
+			if got := b.ask(stage); got != "a" {
+				t.Errorf("reloaded after stage %d: %s: got %q, want a", at, stage, got)
+			}
+			if i == at {
+				b.version("b")
+				b.reload()
+			}
+		}
+		b.boot++
+		if got := b.ask("iPXE's DHCP"); got != "b" {
+			t.Errorf("a reset: got %q, want b", got)
+		}
+	}
+}
+
 // A daemon that is started again in the middle of a boot opens what its predecessor
 // gave out, and goes on by the configuration that it finds.
 func TestARestartInTheMiddleOfABoot(t *testing.T) {

@@ -173,6 +173,8 @@ func tree(t testing.TB, v verdicts) Tree {
 
 func TestTree(t *testing.T) {
 	lab := tree(t, verdicts{Verdict: boot.Verdict{Action: boot.Boot, Rule: "lab"}})
+	held := tree(t, verdicts{Verdict: boot.Verdict{Action: boot.Boot}})
+	held.Boots.Held = func(string) string { return "rain" }
 	tok := func(typ boot.ArchType) string {
 		return lab.Tokens.Seal(boot.Token{MAC: [6]byte(mac), Type: typ, Time: time.Unix(1700000000, 0)})
 	}
@@ -199,6 +201,9 @@ func TestTree(t *testing.T) {
 		{"the script under a fixed name", "/boot.ipxe", lab, "#!ipxe\niseq ${platform}", nil},
 		{"nothing", "", lab, "", boot.ErrNotFound},
 		{"anything else", "vmlinuz", lab, "", boot.ErrNotFound},
+		{"a fixed name, and everything is on hold", "ipxe-x64.efi", held, "", ErrRefused},
+		{"the script under a fixed name, which leads to one that says so", "boot.ipxe", held, "#!ipxe\niseq ${platform}", nil},
+		{"a machine on hold", tok(7) + "/ipxe.efi", held, "", ErrRefused},
 		{"a machine that is ignored by now", tok(7) + "/ipxe.efi", tree(t, verdicts{}), "", ErrRefused},
 		{"its autoexec as well", tok(7) + "/autoexec.ipxe", tree(t, verdicts{}), "", ErrRefused},
 		{"a booter that fails", tok(7) + "/ipxe.efi", tree(t, verdicts{err: io.ErrUnexpectedEOF}), "", io.ErrUnexpectedEOF},

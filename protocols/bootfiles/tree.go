@@ -209,6 +209,10 @@ func (t Tree) openFixed(snap *boot.Snapshot, name, base string) (File, error) {
 	if !ok {
 		return File{}, fmt.Errorf("%q: %w", name, boot.ErrNotFound)
 	}
+	// Not the scripts, which lead to one that says it on the machine's screen.
+	if why := t.Boots.OnHold(); why != "" {
+		return File{}, fmt.Errorf("%w: %s", errHeld, why)
+	}
 	f.Machine.Firmware = fw
 	f.Data = snap.Loaders[fw]
 	return f, missing(f.Data, fw)

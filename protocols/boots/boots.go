@@ -269,6 +269,15 @@ func (m *Memory) Await(ctx context.Context, d Decision, asks boot.Machine, now t
 	return m.unlessHeld(m.fix(d, now), nil)
 }
 
+// OnHold says in a clause why nobody is to boot at all; empty: everything is not on
+// hold. It is for requests that name no machine.
+func (m *Memory) OnHold() string {
+	if m.Held == nil {
+		return ""
+	}
+	return m.Held("")
+}
+
 // unlessHeld refuses what is on hold.
 func (m *Memory) unlessHeld(d Decision, err error) (Decision, error) {
 	if m.Held != nil {

@@ -347,7 +347,7 @@ func TestConnectionsAreGivenBack(t *testing.T) {
 func FuzzRequest(f *testing.F) {
 	s := newServer(f, booter{verdict: byArch})
 	for _, target := range []string{
-		"/_/ipxe?arch=0&mac=52:54:00:12:34:56", "/_/ipxe?facts=1&cpu=x64&token=" + s.token(0), "/_/file?name=x", "/_/booting?mac=52:54:00:12:34:56",
+		"/_/ipxe?arch=0&mac=52:54:00:12:34:56", "/_/ipxe?facts=1&cpu=x64&token=" + s.token(0), "/_/file?name=x", "/_/file?name=x&token=" + s.token(7), "/_/booting?mac=52:54:00:12:34:56",
 		"/" + s.token(7) + "/ipxe.efi", "/boot.ipxe", "//", "/%00", "/_/ipxe?facts=1&serial=%1b%5b&mac=52-54-00-12-34-56&arch=1",
 	} {
 		f.Add(target)

@@ -412,10 +412,8 @@ func (s *Server) admit(r *http.Request, q url.Values, id string) (d boots.Decisi
 	token, err := s.Tree.Tokens.Open(q.Get("token"))
 	if err != nil {
 		d.Snapshot = s.Tree.Boots.Source.Current()
-		if held := s.Tree.Boots.Held; held != nil {
-			refused = held("")
-			d.Held = refused != ""
-		}
+		refused = s.Tree.Boots.OnHold()
+		d.Held = refused != ""
 		return d, refused
 	}
 	m, ok := s.Tree.Boots.Reported(token.MAC[:])
