@@ -46,6 +46,9 @@ const (
 // kinds are the words for the label of a listener.
 var kinds = []string{string(DHCP), string(PXE), string(TFTP), string(HTTP), string(Status)}
 
+// Kinds are all of them, in that order.
+func Kinds() []Kind { return []Kind{DHCP, PXE, TFTP, HTTP, Status} }
+
 // defaultAddress is where a kind listens unless the file says otherwise. The
 // status document shows what every machine boots, so it is for this host only.
 func (k Kind) defaultAddress() netip.AddrPort {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -55,6 +56,8 @@ type Options struct {
 	Log *zap.Logger
 	// Version is told by the status listener.
 	Version string
+
+	sockets []*os.File // in tests: instead of systemd.Sockets
 }
 
 // A ConfigError is a configuration that cannot be served, with the report that
@@ -107,10 +110,14 @@ type Daemon struct {
 	blocked   *blocked        // what waits for a port; nil: nothing; under reloading
 	rebinding *time.Timer     // when that is tried again
 	serve     func(*listener) // starts one; nil while the daemon does not run; under reloading
+	park      func(*socket)   // drops what comes to one; likewise
+	sockets   []*socket       // that the process was started with and has not given up; under reloading
+	odd       []string        // what there is to say of the others
 
 	mu         sync.Mutex // guards what follows; written under reloading too
 	current    *Compiled
 	listeners  []*listener // of current, in its order
+	bound      []placed    // likewise
 	files      []string    // that were read at the last attempt, or are missing
 	loaded     time.Time
 	lastReload status.Reload
@@ -135,6 +142,12 @@ func New(o Options) (*Daemon, error) {
 		rebinding: time.NewTimer(rebindFirst),
 	}
 	d.rebinding.Stop() // until it is needed
+	defer extend()()
+	inherited := o.sockets
+	if inherited == nil {
+		inherited = systemd.Sockets()
+	}
+	d.sockets, d.odd = inherit(inherited)
 	files := reading{}
 	d.boots = &boots.Memory{Source: d.swap, Held: func(rule string) string { return d.hold.why(rule) }, Events: d.events}
 	cfg, report := d.load(files)
@@ -199,6 +212,7 @@ func New(o Options) (*Daemon, error) {
 	if err := d.bindControl(); err != nil {
 		return nil, err
 	}
+	d.adopt(c.Config.Listeners)
 	n, err := d.prepare(c)
 	if err != nil {
 		d.Close()
@@ -379,6 +393,9 @@ func keyName(file string) string {
 
 // Close gives up the listeners of a Daemon that is not run.
 func (d *Daemon) Close() {
+	for _, s := range d.sockets {
+		s.close()
+	}
 	for _, l := range d.listeners {
 		l.close()
 	}
@@ -394,6 +411,11 @@ func (d *Daemon) Close() {
 func (d *Daemon) Run(ctx context.Context) error {
 	defer d.caches.close() // what is left of a directory of its own is of no harm
 	defer d.sources.Close()
+	defer func() {
+		for _, s := range d.sockets {
+			s.close()
+		}
+	}()
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
@@ -415,10 +437,28 @@ func (d *Daemon) Run(ctx context.Context) error {
 		g.Go(func() error { return l.run(own) })
 		d.log.Info("listening", zap.Stringer("listener", l.server))
 	}
+	d.park = func(s *socket) {
+		var idle context.Context
+		idle, s.discarding = context.WithCancel(ctx)
+		done := make(chan struct{})
+		s.discarded = done
+		g.Go(func() error {
+			defer close(done)
+			if err := s.discard(idle); err != nil {
+				d.log.Warn("socket without a listener not read", zap.String("socket", s.name), zap.Error(err))
+			}
+			return nil
+		})
+	}
 	for _, l := range d.listeners {
 		d.serve(l)
 	}
+	d.idle(d.bound)
 	d.reloading.Unlock()
+	g.Go(func() error {
+		d.watchdog(ctx, systemd.Watchdog())
+		return nil
+	})
 	g.Go(func() error {
 		for {
 			select {
@@ -445,7 +485,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	d.notified(systemd.Ready(d.statusLine()))
 	<-ctx.Done()
 	d.reloading.Lock()
-	d.serve = nil // nothing is started any more: what runs is waited for
+	d.serve, d.park = nil, nil // nothing is started any more: what runs is waited for
 	d.reloading.Unlock()
 	d.notified(systemd.Stopping())
 	d.log.Info("stopping")
@@ -497,6 +537,7 @@ const (
 // that nobody has asked to be served may be held. The caller holds d.reloading.
 func (d *Daemon) reloadIf(steady func() bool, by cause) (*config.Report, error) {
 	d.notified(systemd.Reloading())
+	defer extend()()
 	start, files := time.Now(), reading{}
 	cfg, report := d.load(files)
 	c, err := d.compile(cfg, report)
@@ -575,6 +616,7 @@ func (d *Daemon) apply(n *next, files reading, start time.Time) {
 type next struct {
 	*Compiled
 	listeners []*listener // in the order of the configuration
+	placed    []placed    // likewise
 	opened    []*listener // those of them that are new
 	gone      []*listener
 	certs     []*tls.Config // of https, in the order of the configuration; nil for the others
@@ -591,15 +633,12 @@ func (n *next) drop() {
 // error nothing has changed.
 func (d *Daemon) prepare(c *Compiled) (*next, error) {
 	cfg := c.Config
-	var running []config.Listener
-	if d.current != nil {
-		running = d.current.Config.Listeners
-	}
-	steps, err := plan(running, cfg.Listeners)
+	wanted, running := place(cfg.Listeners, d.sockets), d.bound
+	steps, err := plan(running, wanted)
 	if err != nil {
 		return nil, err
 	}
-	n := &next{Compiled: c}
+	n := &next{Compiled: c, placed: wanted}
 	var failed []error
 	for _, l := range cfg.Listeners {
 		cert, err := loadCertificate(l)
@@ -613,10 +652,10 @@ func (d *Daemon) prepare(c *Compiled) (*next, error) {
 			n.gone = append(n.gone, d.listeners[s.old])
 			continue
 		}
-		conf := cfg.Listeners[s.new]
+		conf := wanted[s.new]
 		if s.do == open || conf.Address != running[s.old].Address {
-			if err := d.available(conf); err != nil {
-				failed = append(failed, bindError(conf, err))
+			if err := d.available(conf.Listener); err != nil {
+				failed = append(failed, bindError(conf.Listener, err))
 				continue
 			}
 		}
@@ -626,7 +665,7 @@ func (d *Daemon) prepare(c *Compiled) (*next, error) {
 		}
 		l, err := d.open(conf)
 		if err != nil {
-			failed = append(failed, bindError(conf, err))
+			failed = append(failed, bindError(conf.Listener, err))
 			continue
 		}
 		n.opened = append(n.opened, l)
@@ -651,7 +690,7 @@ func (d *Daemon) commit(n *next) (gen uint64) {
 	if c.cache != nil {
 		c.cache.SetMax(c.Config.Cache.MaxSize)
 	}
-	tell(n.listeners, c.Config.Listeners, n.certs)
+	tell(n.listeners, n.placed, n.certs)
 	gen = d.swap.Publish(boot.Snapshot{Booter: c.Table, Loaders: c.Loaders.Bytes()})
 	d.mu.Lock()
 	if d.current != nil {
@@ -659,13 +698,30 @@ func (d *Daemon) commit(n *next) (gen uint64) {
 	}
 	d.current, d.listeners, d.loaded = c, n.listeners, time.Now()
 	d.mu.Unlock()
-	if d.serve != nil {
-		for _, l := range n.opened {
+	for _, why := range append(d.odd, misfits(c.Config.Listeners, n.placed, d.sockets)...) {
+		d.log.Warn("socket of systemd", zap.String("why", why))
+	}
+	d.odd = nil
+	// Our own are listeners' like any other from here on.
+	d.sockets = slices.DeleteFunc(d.sockets, func(s *socket) bool { return s.own })
+	for i := range n.placed {
+		if s := n.placed[i].from; s != nil && s.own {
+			n.placed[i].from = nil
+		}
+	}
+	d.bound = n.placed
+	d.idle(d.bound)
+	for _, l := range n.opened {
+		if d.serve != nil {
 			d.serve(l)
 		}
+		d.store(l)
 	}
 	for _, l := range n.gone {
 		l.stop()
+		if l.stored != "" {
+			d.unstore(l.stored)
+		}
 		d.log.Info("listener closed", zap.Stringer("listener", l.server))
 	}
 	for i, cert := range n.certs {

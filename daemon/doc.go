@@ -30,6 +30,17 @@
 // bound beside it. To close first and bind then could fail when nothing may, so
 // that edit is refused with the sentence that a restart applies it.
 //
+// A socket that the service manager passes is never closed, since its unit goes on
+// listening: while no listener has it, what comes is dropped, so that nothing stale
+// is answered when one comes back, and a client of HTTP is told at once. The unit's
+// address wins over the file's, since somebody has opened that port, and a warning
+// says so. Our own sockets are given to the service manager to keep as soon as they
+// are served, and are taken up by the next process if its configuration has the same
+// address. So a restart, a crash too, loses nothing that is on its way.
+//
+// The watchdog is fed while every listener's loop waits for its socket or has not
+// been away from it for long: one that nobody asks is well, one that hangs is not.
+//
 // Directories are watched, not files, since editors and configuration tools
 // replace files: the directory of the file, that of every symbolic link on the
 // way to it, and while something is missing, the one in which it will appear.

@@ -35,7 +35,11 @@ type listener struct {
 	port     uint16 // of the socket, also where the configuration says 0
 	settings atomic.Pointer[settings]
 	drops    drops.Counts
+	beat     heart
 
+	socket syscall.Conn  // of the daemon's own, which can be kept over a restart; nil: a unit's
+	snoops bool          // it is a raw one
+	stored string        // its name in the store; empty: it is not in there
 	close  func()        // gives up the socket; may be called again
 	closed chan struct{} // closed by close
 	cancel context.CancelFunc
@@ -52,15 +56,25 @@ type settings struct {
 }
 
 // open binds a listener. It is not served yet, and has no settings.
-func (d *Daemon) open(c config.Listener) (*listener, error) {
-	l := &listener{kind: c.Kind, closed: make(chan struct{})}
+func (d *Daemon) open(c placed) (*listener, error) {
+	l := &listener{kind: c.Kind, snoops: c.Share, closed: make(chan struct{})}
 	closes := func(sock interface{ Close() error }) {
 		l.close = sync.OnceFunc(func() { sock.Close(); close(l.closed) })
+		if c.from == nil || c.from.own {
+			l.socket, _ = sock.(syscall.Conn)
+		}
+		if c.from != nil && c.from.own {
+			l.stored = c.from.name
+		}
 	}
 	at := identify(c).at
 	switch c.Kind {
 	case config.HTTP, config.Status:
-		sock, err := listenTCP(at)
+		listen := func() (net.Listener, error) { return listenTCP(at) }
+		if c.from != nil {
+			listen = c.from.listen
+		}
+		sock, err := listen()
 		if err != nil {
 			return nil, err
 		}
@@ -69,13 +83,16 @@ func (d *Daemon) open(c config.Listener) (*listener, error) {
 		watched := closeFunc{sock, l.close} // the server closes it, first of all when it stops
 		secure := func() *tls.Config { return l.settings.Load().tls }
 		if c.Kind == config.Status {
-			l.server = &status.Server{Listener: maybeTLS{watched, secure}, Report: d.report, Log: d.log.Named("status")}
+			l.server = &status.Server{Listener: beatingListener{maybeTLS{watched, secure}, &l.beat}, Report: d.report, Log: d.log.Named("status")}
 			break
 		}
 		tree := bootfiles.Tree{Boots: d.boots, Tokens: d.tokens}
-		l.server = &httpboot.Server{Listener: maybeTLS{httpboot.Listener(watched), secure}, Elsewhere: l.elsewhere, Tree: tree, Events: d.events, Drops: &l.drops, Log: d.log.Named("http")}
+		l.server = &httpboot.Server{
+			Listener: beatingListener{maybeTLS{httpboot.Listener(watched), secure}, &l.beat}, Elsewhere: l.elsewhere,
+			Tree: tree, Events: d.events, Drops: &l.drops, Log: d.log.Named("http"),
+		}
 	case config.TFTP:
-		conn, err := netio.ListenUDP(at)
+		conn, err := c.datagrams(at)
 		if err != nil {
 			return nil, err
 		}
@@ -83,15 +100,11 @@ func (d *Daemon) open(c config.Listener) (*listener, error) {
 		l.port = conn.LocalAddr().Port()
 		files := tftpFiles{tree: bootfiles.Tree{Boots: d.boots, Tokens: d.tokens}, listener: l, interfaces: d.interfaces}
 		l.server = &tftp.Server{
-			Conn: conn, Files: files, Interfaces: d.interfaces, SinglePort: func() bool { return l.settings.Load().SinglePort },
+			Conn: &beatingConn{conn, &l.beat}, Files: files, Interfaces: d.interfaces, SinglePort: func() bool { return l.settings.Load().SinglePort },
 			Free: l.close, Drops: &l.drops, Done: d.transferred, Log: d.log.Named("tftp"),
 		}
 	case config.DHCP, config.PXE:
-		listen := func() (netio.Conn, error) { return netio.ListenUDP(at) }
-		if c.Share {
-			listen = func() (netio.Conn, error) { return netio.Snoop(at.Port()) }
-		}
-		conn, err := listen()
+		conn, err := c.datagrams(at)
 		if err != nil {
 			return nil, err
 		}
@@ -102,13 +115,24 @@ func (d *Daemon) open(c config.Listener) (*listener, error) {
 			role = dhcp4.BootServer
 		}
 		l.server = &dhcp4.Server{
-			Role: role, Conn: conn, Boots: d.boots, Settings: l.dhcp, Tokens: d.tokens, Interfaces: d.interfaces,
+			Role: role, Conn: &beatingConn{conn, &l.beat}, Boots: d.boots, Settings: l.dhcp, Tokens: d.tokens, Interfaces: d.interfaces,
 			Chains: d.chains, Events: d.events, Drops: &l.drops, Log: d.log.Named(role.String()),
 		}
 	default:
 		return nil, fmt.Errorf("no server for listeners of kind %q", c.Kind)
 	}
 	return l, nil
+}
+
+// datagrams is the socket of a listener for UDP.
+func (c placed) datagrams(at netip.AddrPort) (netio.Conn, error) {
+	switch {
+	case c.from != nil:
+		return c.from.open()
+	case c.Share:
+		return netio.Snoop(at.Port())
+	}
+	return netio.ListenUDP(at)
 }
 
 // available refuses the address of a ProxyDHCP listener, which its socket is
@@ -165,25 +189,25 @@ func (l *listener) elsewhere() (bootfiles.Web, bool) {
 // are, in its order. Machines are told of the first HTTP and of the first TFTP
 // server; if that HTTP server has a certificate, firmware is told of the first
 // without, if there is one.
-func tell(listeners []*listener, conf []config.Listener, certs []*tls.Config) {
+func tell(listeners []*listener, conf []placed, certs []*tls.Config) {
 	var web, plain bootfiles.Web
 	var tftp netip.Addr
 	for i, c := range slices.Backward(conf) {
 		switch c.Kind {
 		case config.HTTP:
-			web = bootfiles.Web{Addr: told(c), Port: listeners[i].port, TLS: certs[i] != nil}
+			web = bootfiles.Web{Addr: told(c.Listener), Port: listeners[i].port, TLS: certs[i] != nil}
 			if !web.TLS {
 				plain = web
 			}
 		case config.TFTP:
-			tftp = told(c)
+			tftp = told(c.Listener)
 		}
 	}
 	if plain == web {
 		plain = bootfiles.Web{}
 	}
 	for i, c := range conf {
-		listeners[i].settings.Store(&settings{Listener: c, web: web, plain: plain, tftp: tftp, tls: certs[i]})
+		listeners[i].settings.Store(&settings{Listener: c.Listener, web: web, plain: plain, tftp: tftp, tls: certs[i]})
 	}
 }
 

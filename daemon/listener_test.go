@@ -101,7 +101,7 @@ func TestPlan(t *testing.T) {
 			all(at("http", "[::]:80")), all(at("http", "[::]:80"), at("status", "127.0.0.1:80")), nil, "give one of them another port",
 		},
 	} {
-		got, err := plan(tc.running, tc.next)
+		got, err := plan(place(tc.running, nil), place(tc.next, nil))
 		if tc.err != "" {
 			if err == nil || !strings.Contains(err.Error(), tc.err) {
 				t.Errorf("%s: got %v, want an error with %q", name, err, tc.err)
@@ -339,7 +339,7 @@ func TestAListenerThatIsStoppedAtOnce(t *testing.T) {
 	must(t, err)
 	defer d.Close()
 	for _, kind := range []config.Kind{config.TFTP, config.PXE, config.HTTP, config.Status} {
-		l, err := d.open(config.Listener{Kind: kind, Address: netip.MustParseAddrPort("127.0.0.1:0")})
+		l, err := d.open(placed{Listener: config.Listener{Kind: kind, Address: netip.MustParseAddrPort("127.0.0.1:0")}})
 		must(t, err)
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()

@@ -31,16 +31,20 @@ type identity struct {
 	kind  config.Kind
 	at    netip.AddrPort // what the socket is bound to
 	share bool
+	from  *socket // of a unit, which has this one listener as long as there is one of its kind; nil: another
 }
 
-func identify(l config.Listener) identity {
+func identify(l placed) identity {
+	if l.from != nil && !l.from.own {
+		return identity{l.Kind, l.from.at, l.Share, l.from}
+	}
 	at := l.Address
 	if l.Kind == config.DHCP {
 		// A socket that is bound to one address hears no broadcast. It is bound
 		// to all, and the address is a setting.
 		at = netip.AddrPortFrom(netip.IPv4Unspecified(), at.Port())
 	}
-	return identity{l.Kind, at, l.Share}
+	return identity{l.Kind, at, l.Share, nil}
 }
 
 // sameSettings reports whether two listeners of one identity do the same. Where
@@ -68,7 +72,7 @@ func (i identity) excludes(j identity) bool {
 // plan says how the running listeners become the next ones: a step for each of
 // the next, in their order, then those that are shut. The error is one for the
 // operator: a new socket cannot be opened beside one that is open.
-func plan(running, next []config.Listener) ([]step, error) {
+func plan(running, next []placed) ([]step, error) {
 	var steps []step
 	taken := make([]bool, len(running))
 	for n, l := range next {
@@ -85,18 +89,18 @@ func plan(running, next []config.Listener) ([]step, error) {
 		}
 		taken[o] = true
 		do := keep
-		if !sameSettings(running[o], l) {
+		if !sameSettings(running[o].Listener, l.Listener) {
 			do = alter
 		}
 		steps = append(steps, step{do, o, n})
 	}
 	for _, s := range steps {
-		if s.do != open {
+		if s.do != open || next[s.new].from != nil { // that one is open already
 			continue
 		}
 		for o, r := range running {
 			if l := next[s.new]; identify(r).excludes(identify(l)) {
-				return nil, collision(l, r, taken[o])
+				return nil, collision(l.Listener, r.Listener, taken[o])
 			}
 		}
 	}

@@ -111,7 +111,7 @@ func TestTheServiceUnit(t *testing.T) {
 			t.Errorf("%s is %q, want %q", k, u[k], v)
 		}
 	}
-	for _, k := range []string{"Service.FileDescriptorStoreMax"} {
+	for _, k := range []string{"Service.WatchdogSec", "Service.FileDescriptorStoreMax"} {
 		if len(u[k]) != 1 {
 			t.Errorf("%s is %q, want a value", k, u[k])
 			continue
