@@ -375,3 +375,35 @@ func TestFunctionsOfTheTable(t *testing.T) {
 		t.Errorf("functions (-code +table):\n%s", diff)
 	}
 }
+
+// TestGoodFilesHaveAll holds that each block and attribute of the table stands in
+// a file of testdata/good, whose meaning is written down beside it.
+func TestGoodFilesHaveAll(t *testing.T) {
+	missing := make(map[string]bool)
+	for _, b := range blocks {
+		for _, name := range slices.Concat(b.names(), b.Blocks) {
+			missing[name+" "+b.inside()] = true
+		}
+	}
+	var look func(b *Block, body *hclsyntax.Body)
+	look = func(b *Block, body *hclsyntax.Body) {
+		b = contents(b)
+		for name := range body.Attributes {
+			delete(missing, name+" "+b.inside())
+		}
+		for _, inner := range body.Blocks {
+			delete(missing, inner.Type+" "+b.inside())
+			look(block(inner.Type), inner.Body)
+		}
+	}
+	for _, file := range glob(t, "good/*.hcl") {
+		f, diags := hclsyntax.ParseConfig([]byte(read(t, file)), file, hcl.InitialPos)
+		if diags.HasErrors() {
+			t.Fatal(diags)
+		}
+		look(&fileSchema, f.Body.(*hclsyntax.Body))
+	}
+	for name := range missing {
+		t.Errorf("no file of testdata/good has %s", name)
+	}
+}

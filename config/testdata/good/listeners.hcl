@@ -60,7 +60,11 @@ state { dir = "../srv/state" }
 url_key { file = "../srv/vmlinuz" } # any file will do, until it is read
 ipxe {
   bios        = "../srv/vmlinuz"
+  efi32       = "../srv/snponly.efi"
   efi64       = "../srv/snponly.efi"
+  arm32       = "../srv/snponly.efi"
+  arm64       = "../srv/snponly.efi"
+  riscv64     = "../srv/snponly.efi"
   loongarch64 = "../srv/snponly.efi"
 }
 rule "all" { ignore = true }

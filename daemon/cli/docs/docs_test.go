@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/pixiecore/pixiecore/config"
 )
 
 const root = "../../.."
@@ -36,6 +38,17 @@ func TestDocumentsAreThoseOfThisProgram(t *testing.T) {
 		name := filepath.Join(manual, filepath.Base(page))
 		if _, ok := all[name]; !ok {
 			t.Errorf("%s is not written by `make docs`: remove it", name)
+		}
+	}
+}
+
+// The reference says of each setting what it takes.
+func TestEveryTypeHasWords(t *testing.T) {
+	for _, b := range config.Language().Blocks {
+		for _, a := range b.Attributes {
+			if takes(a) == "" {
+				t.Errorf("%s in %s: the type %q has no words", a.Name, b.Name, a.Type)
+			}
 		}
 	}
 }
