@@ -49,6 +49,13 @@ type SourceOptions struct {
 	TLS *tls.Config
 }
 
+// WithTLS makes Sources that verify servers otherwise.
+func (s *Sources) WithTLS(conf *tls.Config) *Sources {
+	o := s.opts
+	o.TLS = conf
+	return s.With(o)
+}
+
 // NewSources makes Sources with a client of its own. It takes proxies from the
 // environment (HTTP_PROXY, HTTPS_PROXY, NO_PROXY).
 func NewSources() *Sources {

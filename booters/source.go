@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -131,7 +132,7 @@ func checkURL(u *url.URL) error {
 	}
 	// A proxy would dial in our place.
 	if ip, err := netip.ParseAddr(u.Hostname()); err == nil {
-		return checkAddr(ip)
+		return CheckAddr(ip)
 	}
 	return nil
 }
@@ -142,15 +143,34 @@ func refuseLinkLocal(_, address string, _ syscall.RawConn) error {
 	if err != nil {
 		return err
 	}
-	return checkAddr(to.Addr())
+	return CheckAddr(to.Addr())
 }
 
-// checkAddr refuses RFC 3927 (169.254.0.0/16) and RFC 4291 §2.5.6 (fe80::/10)
-// addresses. Clouds serve their machines' credentials there, and a boot file is
-// handed to whoever asks.
-func checkAddr(ip netip.Addr) error {
-	if ip.Unmap().IsLinkLocalUnicast() {
+// credentials are addresses beside the link-local ones where clouds serve their
+// machines' credentials: AWS and Google over IPv6, Alibaba, Oracle, Azure.
+var credentials = [...]netip.Addr{
+	netip.MustParseAddr("fd00:ec2::254"), netip.MustParseAddr("fd20:ce::254"),
+	netip.MustParseAddr("100.100.100.200"), netip.MustParseAddr("192.0.0.192"), netip.MustParseAddr("168.63.129.16"),
+}
+
+// nat64 is the well-known prefix (RFC 6052 §2.1), behind which an IPv4 address
+// stands in the last four bytes.
+var nat64 = netip.MustParsePrefix("64:ff9b::/96")
+
+// CheckAddr refuses RFC 3927 (169.254.0.0/16) and RFC 4291 §2.5.6 (fe80::/10)
+// addresses, and others where clouds serve credentials: a boot file is handed to
+// whoever asks.
+func CheckAddr(ip netip.Addr) error {
+	to := ip.Unmap()
+	if nat64.Contains(to) {
+		b := to.As16()
+		to = netip.AddrFrom4([4]byte(b[12:]))
+	}
+	switch {
+	case to.IsLinkLocalUnicast():
 		return fmt.Errorf("%v is a link-local address, where clouds keep credentials: boot files are not fetched from there", ip)
+	case slices.Contains(credentials[:], to):
+		return fmt.Errorf("%v is an address where clouds keep credentials: boot files are not fetched from there", ip)
 	}
 	return nil
 }

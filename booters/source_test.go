@@ -100,6 +100,11 @@ func TestWhatIsNoSource(t *testing.T) {
 func TestLinkLocalIsRefusedAtTheDial(t *testing.T) {
 	for address, refused := range map[string]bool{
 		"169.254.169.254:80":          true,
+		"[fd00:ec2::254]:80":          true,
+		"100.100.100.200:80":          true,
+		"[::ffff:168.63.129.16]:80":   true,
+		"[64:ff9b::a9fe:a9fe]:80":     true,
+		"[64:ff9b::c000:201]:80":      false,
 		"[fe80::1%eth0]:80":           true,
 		"[febf::1]:443":               true,
 		"[::ffff:169.254.169.254]:80": true,

@@ -361,9 +361,8 @@ func checkURL(s string) string {
 	case u.Hostname() == "":
 		return "names no host"
 	}
-	// RFC 3927, RFC 4291 §2.5.6: booters does not fetch from there.
-	if ip, err := netip.ParseAddr(u.Hostname()); err == nil && ip.Unmap().IsLinkLocalUnicast() {
-		return "has a link-local host, where clouds keep credentials"
+	if ip, err := netip.ParseAddr(u.Hostname()); err == nil && booters.CheckAddr(ip) != nil {
+		return "has a host where clouds keep credentials, and is not fetched"
 	}
 	return ""
 }

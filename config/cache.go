@@ -44,6 +44,33 @@ func (d *decoder) cache(b *hclsyntax.Block) {
 	d.cfg.Cache = c
 }
 
+// Fetch is the fetch block: how servers of URLs are verified, and what they are
+// shown. Its zero value leaves both to the system.
+type Fetch struct {
+	CA        string // the absolute path of a PEM file of authorities that are trusted beside the system's; may be empty
+	Cert, Key string // the absolute paths of PEM files; both or neither
+}
+
+func (d *decoder) fetch(b *hclsyntax.Block) {
+	if !d.single(b, "in a file") {
+		return
+	}
+	body, s := d.names(&fetchSchema, b.Body), d.in(b.TypeRange)
+	for name, to := range map[string]struct {
+		path *string
+		what string
+	}{
+		"ca":   {&d.cfg.Fetch.CA, "certificate of the authority"},
+		"cert": {&d.cfg.Fetch.Cert, "certificate"},
+		"key":  {&d.cfg.Fetch.Key, "certificate's key"},
+	} {
+		if a := body.Attributes[name]; a != nil {
+			*to.path = s.pem(a, to.what, "leave the line out")
+		}
+	}
+	s.pair(b, body.Attributes["cert"], body.Attributes["key"])
+}
+
 // sizeUnits are those of sizes, in bytes: the binary ones of IEC 80000-13 and the
 // decimal ones of SI.
 var sizeUnits = []struct {

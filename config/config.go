@@ -21,6 +21,7 @@ type Config struct {
 	Inventory *booters.Inventory // the machine blocks; never nil
 	Loaders   Loaders            // the ipxe block: absolute paths of what replaces the built-in loaders
 	Cache     *Cache             // the cache block; nil: remote files are not kept
+	Fetch     Fetch              // the fetch block: how servers of URLs are verified
 	Log       Log                // what to log, and how
 	URLKey    string             // the url_key block: the absolute path of the key for addresses; empty: this host's own
 	Reload    Reload             // the reload block: which edits are served without being asked to

@@ -185,6 +185,9 @@ func dump(t *testing.T, cfg *Config) string {
 	if c := cfg.Cache; c != nil {
 		fmt.Fprintf(&b, "cache: %d bytes in %q\n", c.MaxSize, c.Dir)
 	}
+	if f := cfg.Fetch; f != (Fetch{}) {
+		fmt.Fprintf(&b, "fetch: ca %s cert %s key %s\n", f.CA, f.Cert, f.Key)
+	}
 	if cfg.StateDir != "" {
 		fmt.Fprintf(&b, "state: %s\n", cfg.StateDir)
 	}

@@ -151,6 +151,7 @@ func (d *decoder) decode(names []string) {
 	d.evaluateLocals()
 	each("listener", d.listener)
 	each("cache", d.cache)
+	each("fetch", d.fetch)
 	each("ipxe", d.ipxe)
 	each("log", d.log)
 	each("reload", d.reload)

@@ -10,7 +10,7 @@ import (
 // they are explained.
 var blocks = []*Block{
 	&fileSchema, &listenerSchema, &localsSchema, &bootSchema, &machineSchema, &ruleSchema, &matchSchema, &notSchema, &anySchema,
-	&testSchema, &ipxeSchema, &cacheSchema, &logSchema, &reloadSchema, &stateSchema, &urlKeySchema,
+	&testSchema, &ipxeSchema, &cacheSchema, &fetchSchema, &logSchema, &reloadSchema, &stateSchema, &urlKeySchema,
 }
 
 // block is the one of that name, or nil.
@@ -30,7 +30,7 @@ var fileSchema = Block{
 		{Name: "include", Type: TypeTexts, Example: `["conf.d/*.hcl", "machines.hcl"]`,
 			Doc: "More files that take part: paths, or patterns with `*`, `?` and `[…]` in the last element. Rules in them stand where the `include` does, and a file takes part once however often it is named. A pattern may match nothing."},
 	},
-	Blocks: []string{"listener", "boot", "rule", "cache", "ipxe", "locals", "log", "machine", "reload", "state", "test", "url_key"},
+	Blocks: []string{"listener", "boot", "rule", "cache", "fetch", "ipxe", "locals", "log", "machine", "reload", "state", "test", "url_key"},
 	Later:  []string{"assets", "secure_boot"},
 }
 
@@ -258,6 +258,21 @@ var cacheSchema = Block{
 			Doc: "The directory, which is made if it is missing. What is in it can be deleted at any time."},
 		{Name: "max_size", Type: TypeSize, Default: "`20GiB`", Example: `"20GiB"`,
 			Doc: "How much is kept. What was used longest ago goes first; a machine that reads it is not cut off. A file that is larger is not kept."},
+	},
+}
+
+var fetchSchema = Block{
+	Name: "fetch",
+	Doc: "How the servers of `https://` URLs, and APIs, are verified, and what they are shown. The files are read when the configuration is loaded, and by a reload again. " +
+		"Proxies are those of the environment (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`).",
+	Example: "fetch {\n  ca   = \"/etc/pixiecore/ca.pem\"\n  cert = \"/etc/pixiecore/client.pem\"\n  key  = \"/etc/pixiecore/client-key.pem\"\n}\n",
+	Attributes: []Attribute{
+		{Name: "ca", Type: TypeText, Default: "the system's authorities", Example: `"/etc/pixiecore/ca.pem"`,
+			Doc: "The path of a PEM file with the certificates of authorities that are trusted beside the system's."},
+		{Name: "cert", Type: TypeText, Example: `"/etc/pixiecore/client.pem"`,
+			Doc: "With `key`: the path of a PEM file with a client certificate, which servers that ask for one are shown."},
+		{Name: "key", Type: TypeText, Example: `"/etc/pixiecore/client-key.pem"`,
+			Doc: "The path of a PEM file with the key of `cert`."},
 	},
 }
 

@@ -54,17 +54,12 @@ func (d *decoder) listener(b *hclsyntax.Block) {
 	}
 	cert, key := body.Attributes["cert"], body.Attributes["key"]
 	if cert != nil && d.takes(cert, kind, HTTP, Status) {
-		l.Cert = s.pem(cert, "certificate")
+		l.Cert = s.pem(cert, "certificate", plainHTTP)
 	}
 	if key != nil && d.takes(key, kind, HTTP, Status) {
-		l.Key = s.pem(key, "certificate's key")
+		l.Key = s.pem(key, "certificate's key", plainHTTP)
 	}
-	switch {
-	case cert != nil && key == nil:
-		s.errorf(b.DefRange(), sumHalfPair, "A certificate without its key proves nothing. Write key = \"…\" with the path of the key beside it.")
-	case key != nil && cert == nil:
-		s.errorf(b.DefRange(), sumHalfPair, "A key without its certificate is of no use. Write cert = \"…\" with the path of the certificate beside it.")
-	}
+	s.pair(b, cert, key)
 	d.cfg.Listeners = append(d.cfg.Listeners, l)
 	d.listeners = append(d.listeners, b.DefRange())
 }
@@ -168,14 +163,28 @@ func (s *scope) advertise(a *hclsyntax.Attribute, kind Kind) netip.Addr {
 	return netip.Addr{}
 }
 
+// pair refuses one of cert and key without the other.
+func (s *scope) pair(b *hclsyntax.Block, cert, key *hclsyntax.Attribute) {
+	switch {
+	case cert != nil && key == nil:
+		s.errorf(b.DefRange(), sumHalfPair, "A certificate without its key proves nothing. Write key = \"…\" with the path of the key beside it.")
+	case key != nil && cert == nil:
+		s.errorf(b.DefRange(), sumHalfPair, "A key without its certificate is of no use. Write cert = \"…\" with the path of the certificate beside it.")
+	}
+}
+
+// plainHTTP is what a listener without cert and key is.
+const plainHTTP = "leave cert and key out for plain http"
+
 // pem is the path of a file that is read when the daemon starts and at a reload, not
 // here: whoever checks a file need not be able to read a key.
-func (s *scope) pem(a *hclsyntax.Attribute, what string) string {
+// without says what else can be done.
+func (s *scope) pem(a *hclsyntax.Attribute, what, without string) string {
 	t, ok := s.text(a, fmt.Sprintf(`the path of a PEM file in quotes, like "/etc/pixiecore/%s.pem"`, a.Name))
 	switch {
 	case !ok:
 	case t.s == "":
-		s.errorf(t.at, sumEmpty, "%s is empty. Write the path of the %s, or leave cert and key out for plain http.", a.Name, what)
+		s.errorf(t.at, sumEmpty, "%s is empty. Write the path of the %s, or %s.", a.Name, what, without)
 	case scheme.MatchString(t.s):
 		s.errorf(t.at, sumURL, "A %s is not fetched from elsewhere. Copy the file to this host, and write its path.", what)
 	default:

@@ -2,8 +2,10 @@ package daemon
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"net"
+	"os"
 	"time"
 
 	"github.com/pixiecore/pixiecore/config"
@@ -25,6 +27,32 @@ func loadCertificate(l config.Listener) (*tls.Config, error) {
 			at, l.Kind, l.Address, l.Cert, l.Key, err)
 	}
 	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
+}
+
+// fetchTLS reads what the fetch block names. The error is one for the operator.
+func fetchTLS(f config.Fetch) (*tls.Config, error) {
+	conf := &tls.Config{MinVersion: tls.VersionTLS12}
+	if f.CA != "" {
+		pem, err := os.ReadFile(f.CA)
+		if err != nil {
+			return nil, fmt.Errorf("ca: %w; the user of the daemon must be able to read it", err)
+		}
+		// Beside the system's: public mirrors go on working.
+		if conf.RootCAs, err = x509.SystemCertPool(); err != nil {
+			conf.RootCAs = x509.NewCertPool()
+		}
+		if !conf.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("ca: %s holds no certificate; it is a PEM file with those of the authorities", f.CA)
+		}
+	}
+	if f.Cert != "" {
+		pair, err := tls.LoadX509KeyPair(f.Cert, f.Key)
+		if err != nil {
+			return nil, fmt.Errorf("certificate %s with key %s: %w; both are PEM files that the user of the daemon can read", f.Cert, f.Key, err)
+		}
+		conf.Certificates = []tls.Certificate{pair}
+	}
+	return conf, nil
 }
 
 // soon is how long before its end a certificate is said to end.

@@ -21,10 +21,17 @@ type Compiled struct {
 	cache *cache.Cache // that its Sources use; may be nil
 }
 
-// Compile makes the rule table and reads the loaders. Its error is one for the
+// Compile makes the rule table and reads the loaders and certificates. Its error is one for the
 // operator: a loader that the configuration names cannot be read, or a rule
 // cannot be prepared.
 func Compile(cfg *config.Config, seal *booters.Sealer, sources *booters.Sources) (*Compiled, error) {
+	if cfg.Fetch != (config.Fetch{}) {
+		conf, err := fetchTLS(cfg.Fetch)
+		if err != nil {
+			return nil, fmt.Errorf("fetch: %w", err)
+		}
+		sources = sources.WithTLS(conf)
+	}
 	table, err := booters.NewTable(seal, sources, cfg.Inventory, cfg.Rules)
 	if err != nil {
 		return nil, fmt.Errorf("rules: %w", err)

@@ -2,8 +2,10 @@ package daemon
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -11,6 +13,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/pixiecore/pixiecore/booters/boot"
 )
@@ -106,5 +109,64 @@ func TestACacheThatCannotBeMadeRefusesTheFile(t *testing.T) {
 	}
 	if gen := d.swap.Current().Gen; gen != 1 {
 		t.Errorf("generation %d, want 1", gen)
+	}
+}
+
+// A mirror of one's own, whose certificate nobody else trusts, and which serves
+// only who shows one.
+func TestServersAreVerifiedAsTheFileSays(t *testing.T) {
+	dir := t.TempDir()
+	now := time.Now()
+	in := func(name string) string { return filepath.Join(dir, name) }
+	certify(t, in("server.pem"), in("server-key.pem"), 1, now.Add(-time.Hour), now.Add(time.Hour))
+	certify(t, in("client.pem"), in("client-key.pem"), 2, now.Add(-time.Hour), now.Add(time.Hour))
+	pair, err := tls.LoadX509KeyPair(in("server.pem"), in("server-key.pem"))
+	must(t, err)
+	var shown atomic.Int64
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if len(r.TLS.PeerCertificates) != 1 {
+			http.Error(w, "show who you are", http.StatusForbidden)
+			return
+		}
+		shown.Store(r.TLS.PeerCertificates[0].SerialNumber.Int64())
+		io.WriteString(w, "kernel")
+	}))
+	srv.TLS = &tls.Config{Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequestClientCert}
+	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
+	srv.StartTLS()
+	t.Cleanup(srv.Close)
+
+	path := in("pixiecore.hcl")
+	o := options(t, file(t, path, everybodyBoots(srv.URL)))
+	o.Path = ""
+	d := run(t, o)
+	if got, err := kernel(d); err == nil || !strings.Contains(err.Error(), "certificate signed by unknown authority") {
+		t.Errorf("without a fetch block: got %q, %v", got, err)
+	}
+	for _, step := range []struct{ block, want string }{
+		{"fetch { ca = \"server.pem\" }\n", "403 Forbidden"},
+		{"fetch {\n  ca   = \"server.pem\"\n  cert = \"client.pem\"\n  key  = \"client-key.pem\"\n}\n", ""},
+	} {
+		file(t, path, everybodyBoots(srv.URL)+step.block)
+		if err := d.Reload(); err != nil {
+			t.Fatal(err)
+		}
+		got, err := kernel(d)
+		if step.want == "" && (got != "kernel" || err != nil) || step.want != "" && (err == nil || !strings.Contains(err.Error(), step.want)) {
+			t.Errorf("%s: got %q, %v, want %q", step.block, got, err, step.want)
+		}
+	}
+	if n := shown.Load(); n != 2 {
+		t.Errorf("the certificate %d was shown, want 2", n)
+	}
+	for block, want := range map[string]string{
+		"fetch { ca = \"none.pem\" }\n":                                      "fetch: ca: open",
+		"fetch { ca = \"server-key.pem\" }\n":                                "holds no certificate; it is a PEM file",
+		"fetch {\n  cert = \"client.pem\"\n  key  = \"server-key.pem\"\n}\n": "does not match",
+	} {
+		file(t, path, everyLocal+block)
+		if err := d.Reload(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %q", block, err, want)
+		}
 	}
 }
