@@ -41,7 +41,7 @@ type bootBlock struct {
 	settings map[string]*setting
 	cmdline  []*setting // the pieces of the command line
 	recipe   recipe
-	spec     boot.Spec           // of sources; where it hangs on the machine, as it is written
+	spec     *boot.Spec          // of sources, and no part of what is forgotten once the file is loaded; where it hangs on the machine, as it is written
 	api      *booters.APIOptions // whom it asks instead; nil: nobody
 }
 
@@ -100,7 +100,8 @@ func (d *decoder) decodeBoots() {
 		for _, key := range slices.Sorted(maps.Keys(family.boots)) {
 			b := family.boots[key]
 			d.prepare(b)
-			b.spec = b.recipe.written()
+			spec := b.recipe.written()
+			b.spec = &spec
 		}
 	}
 }

@@ -10,10 +10,12 @@ import (
 	"go/token"
 	"io/fs"
 	"maps"
+	"net"
 	"os"
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -731,21 +733,29 @@ func BenchmarkParse10kRules(b *testing.B) {
 	}
 }
 
-// BenchmarkLoad100kRows loads a machine for each row of a table.
-func BenchmarkLoad100kRows(b *testing.B) {
-	const rows = 100_000
-	dir := b.TempDir()
+// table writes a configuration with a machine for each of so many rows of a
+// table, and returns its path.
+func table(t testing.TB, rows int) string {
+	t.Helper()
+	dir := t.TempDir()
 	var table strings.Builder
 	table.WriteString("name,mac,role\n")
 	for i := range rows {
 		fmt.Fprintf(&table, "n%d,52:54:00:%02x:%02x:%02x,db\n", i, i>>16, i>>8&0xff, i&0xff)
 	}
-	write(b, filepath.Join(dir, "hosts.csv"), table.String())
+	write(t, filepath.Join(dir, "hosts.csv"), table.String())
 	file := filepath.Join(dir, "pixiecore.hcl")
-	write(b, file, `listener "http" {}
-boot "a" { kernel = "http://192.0.2.1/linux" }
+	write(t, file, `listener "http" {}
+locals {
+  hosts = csvdecode(file("hosts.csv"))
+  quiet = ["quiet"]
+}
+boot "a" {
+  kernel  = "http://192.0.2.1/linux"
+  cmdline = "host=${machine.name} ${join(" ", local.quiet)}"
+}
 machine "hosts" {
-  for_each = { for m in csvdecode(file("hosts.csv")) : m.name => m }
+  for_each = { for m in local.hosts : m.name => m }
   mac      = each.value.mac
   labels   = { role = each.value.role }
 }
@@ -754,16 +764,76 @@ rule "databases" {
   boot = boot.a
 }
 `)
+	return file
+}
+
+// heap is what is in use, in bytes.
+func heap() int64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.GC() // what finalizers and pools held
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+// What was loaded takes no more memory than the same made by hand: neither the
+// table nor the file is kept, but for what machines are given.
+func TestALoadedConfigurationKeepsNothingElse(t *testing.T) {
+	const rows = 20_000
+	file := table(t, rows)
+	before := heap()
+	entries := make([]booters.Entry, rows)
+	for i := range entries {
+		entries[i] = booters.Entry{
+			Name:   fmt.Sprintf("n%d", i),
+			MACs:   []net.HardwareAddr{{0x52, 0x54, 0, byte(i >> 16), byte(i >> 8), byte(i)}},
+			Labels: map[string]string{"role": strings.Clone("db")},
+		}
+	}
+	inv, err := booters.NewInventory(entries)
+	if err != nil {
+		t.Fatal(err)
+	}
+	byHand := heap() - before
+	runtime.KeepAlive(inv)
+	inv, entries = nil, nil
+
+	before = heap()
+	cfg, report := Load(file)
+	if cfg == nil {
+		t.Fatal(report.Err())
+	}
+	report = nil
+	loaded := heap() - before
+	t.Logf("%d machines: %d KiB by hand, %d KiB loaded", rows, byHand>>10, loaded>>10)
+	if loaded > byHand*5/4 {
+		t.Errorf("%d KiB are in use after %d machines were loaded, and the same made by hand has %d KiB", loaded>>10, rows, byHand>>10)
+	}
+	// What machines are asked and given has stayed.
+	spec, err := cfg.Rules[0].Action.Render(boot.Machine{MAC: net.HardwareAddr{0x52, 0x54, 0, 0, 0, 7}}, cfg.Inventory.Named("n7"))
+	if err != nil || spec.Cmdline != "host=n7 quiet" {
+		t.Errorf("got %+v, %v", spec, err)
+	}
+}
+
+// BenchmarkLoad100kRows loads a machine for each row of a table.
+func BenchmarkLoad100kRows(b *testing.B) {
+	const rows = 100_000
+	file := table(b, rows)
 	b.ReportAllocs()
+	before := heap()
+	var cfg *Config
 	for b.Loop() {
-		cfg, report := Load(file)
-		if cfg == nil {
+		var report *Report
+		if cfg, report = Load(file); cfg == nil {
 			b.Fatal(report.Err())
 		}
 		if n := len(cfg.Inventory.Entries()); n != rows {
 			b.Fatalf("%d machines", n)
 		}
 	}
+	b.ReportMetric(float64(heap()-before)/(1<<20), "MiB-kept")
+	runtime.KeepAlive(cfg)
 }
 
 func write(t testing.TB, file, text string) {

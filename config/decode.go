@@ -40,11 +40,11 @@ type decoder struct {
 	vetted    map[vetted]bool
 	alike     map[alike]int
 	constants map[hclsyntax.Expression]string // digests of values in a when
+	asks      map[string]bool                 // the local values that are asked for when a machine boots
 	nears     int                             // how many suggestions of a name have been made
 	// first holds where each name (or listener's address) was used first, under
 	// its kind.
-	first   map[[2]string]hcl.Range
-	firstOf map[[2]string]string // and the machine whose it is
+	first   map[[2]string]use
 	tests   []testCase
 	entries []booters.Entry // the inventory
 	byUUID  bool            // whether it knows a machine by its UUID
@@ -90,13 +90,30 @@ func (d *decoder) config(names ...string) *Config {
 		return nil
 	}
 	d.cfg.Files = d.Files()
-	return d.cfg
+	cfg := d.cfg
+	d.release()
+	return cfg
+}
+
+// release lets go of what is not needed once the file is loaded: rules and boots
+// of a hundred thousand machines would keep the table that they were made of,
+// and every line of the file. What stays is what machines are asked or given.
+func (d *decoder) release() {
+	for _, s := range d.scopes {
+		local := make(map[string]cty.Value)
+		for name := range d.asks {
+			local[name] = d.locals[name].value
+		}
+		s.ctx.Variables["local"] = cty.ObjectVal(local)
+	}
+	d.disk.release()
+	*d = decoder{} // which each expression that stays knows
 }
 
 // newDecoder makes a decoder whose first file is src.
 func newDecoder(name, abs string, src []byte, k *disk, r *Report) *decoder {
 	r.sources[name] = src
-	k.files, k.templates = make(map[string]content), make(map[string]hclsyntax.Expression)
+	k.files, k.templates, k.kept = make(map[string]content), make(map[string]hclsyntax.Expression), make(map[string]bool)
 	return &decoder{
 		Report:    r,
 		name:      name,
@@ -111,8 +128,8 @@ func newDecoder(name, abs string, src []byte, k *disk, r *Report) *decoder {
 		vetted:    make(map[vetted]bool),
 		alike:     make(map[alike]int),
 		constants: make(map[hclsyntax.Expression]string),
-		first:     make(map[[2]string]hcl.Range),
-		firstOf:   make(map[[2]string]string),
+		asks:      make(map[string]bool),
+		first:     make(map[[2]string]use),
 		inventory: make(map[string]*booters.Entry),
 		unsure:    make(map[string]bool),
 	}
@@ -435,11 +452,17 @@ func (d *decoder) single(b *hclsyntax.Block, in string) bool {
 func (d *decoder) unique(kind, name string, at hcl.Range, s summary, detail string) bool {
 	before, used := d.first[[2]string{kind, name}]
 	if !used {
-		d.first[[2]string{kind, name}] = at
+		d.first[[2]string{kind, name}] = use{at: at}
 		return true
 	}
-	d.errorf(at, s, "%s The first one stands at %s.", detail, pos(before)).other = before
+	d.errorf(at, s, "%s The first one stands at %s.", detail, pos(before.at)).other = before.at
 	return false
+}
+
+// A use is that of a name.
+type use struct {
+	at hcl.Range
+	by string // the machine whose it is, where there are many at one place
 }
 
 func (d *decoder) log(b *hclsyntax.Block) {

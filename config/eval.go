@@ -356,6 +356,21 @@ func (s *scope) partly(e hclsyntax.Expression, ctx *hcl.EvalContext) (cty.Value,
 	return v, !diags.HasErrors()
 }
 
+// later is partly for an expression that is evaluated again when a machine
+// boots: what it needs then is kept.
+func (s *scope) later(e hclsyntax.Expression) (cty.Value, bool) {
+	for _, t := range e.Variables() {
+		if name, _, ok := step(t, 1); ok && t.RootName() == "local" && s.locals[name] != nil {
+			s.asks[name] = true
+		}
+	}
+	ctx := s.ctx.NewChild()
+	ctx.Variables = map[string]cty.Value{"machine": unknownMachine}
+	s.disk.keeping = true
+	defer func() { s.disk.keeping = false }()
+	return s.partly(e, ctx)
+}
+
 // hcl reports in hcl's words.
 func (s *scope) hcl(diag *hcl.Diagnostic) { s.tell(*diag.Subject, hclSummary(diag), diag.Detail) }
 

@@ -260,6 +260,21 @@ type disk struct {
 	files  map[string]content
 	// templates holds what template has parsed.
 	templates map[string]hclsyntax.Expression
+	keeping   bool            // whether what reads is evaluated again when a machine boots
+	kept      map[string]bool // what was read by that
+}
+
+// release forgets the files that nothing reads any more.
+func (k *disk) release() {
+	maps.DeleteFunc(k.files, func(path string, _ content) bool { return !k.kept[path] })
+	maps.DeleteFunc(k.templates, func(path string, _ hclsyntax.Expression) bool { return !k.kept[path] })
+}
+
+// keep notes that a file is read again when a machine boots.
+func (k *disk) keep(path string) {
+	if k.keeping {
+		k.kept[path] = true
+	}
 }
 
 type content struct {
@@ -274,6 +289,7 @@ const maxDataTotal = 64 << 20
 var errNoDisk = errors.New("this text is looked at without the files beside it; give the name of a file to pixiecore to have them read")
 
 func (k *disk) read(path string) ([]byte, error) {
+	k.keep(path)
 	if c, ok := k.files[path]; ok {
 		return c.b, c.err
 	}
@@ -347,6 +363,7 @@ func (k *disk) template(path string, vars cty.Value) (cty.Value, error) {
 }
 
 func (k *disk) parseTemplate(path string) (hclsyntax.Expression, error) {
+	k.keep(path)
 	if e, ok := k.templates[path]; ok {
 		return e, nil
 	}

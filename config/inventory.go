@@ -37,7 +37,9 @@ func (d *decoder) machine(b *hclsyntax.Block) {
 	if attrs["mac"] == nil && attrs["uuid"] == nil && len(attrs) == len(b.Body.Attributes) {
 		d.errorf(b.DefRange(), sumNoIdentity, "A machine is known by its MAC addresses or its UUID. Write mac = \"…\" or uuid = \"…\".")
 	}
-	for _, in := range d.instances(b, label) {
+	instances := d.instances(b, label)
+	d.entries = slices.Grow(d.entries, len(instances))
+	for _, in := range instances {
 		name := text{label, at}
 		if in.key != "" {
 			name.s = in.key
@@ -108,11 +110,10 @@ func (s *scope) once(kind, name string, at hcl.Range, of string) bool {
 	key := [2]string{kind, name}
 	before, used := s.first[key]
 	if !used {
-		s.first[key] = at
-		s.firstOf[key] = of
+		s.first[key] = use{at, of}
 		return true
 	}
-	s.errorf(at, sumTwice, "Two machines have the %s %s: %q, and before it %q at %s. Correct one of them.", kind, name, of, s.firstOf[key], pos(before)).other = before
+	s.errorf(at, sumTwice, "Two machines have the %s %s: %q, and before it %q at %s. Correct one of them.", kind, name, of, before.by, pos(before.at)).other = before.at
 	return false
 }
 

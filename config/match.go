@@ -272,9 +272,7 @@ func (s *scope) when(e hclsyntax.Expression) (func(boot.Machine, *booters.Entry)
 		s.errorf(e.Range(), sumConstant, "The condition says nothing about the machine, so it holds for all or for none. Write one over machine.*, like machine.arch == \"x64\".")
 		return nil, 0
 	}
-	ctx := s.ctx.NewChild()
-	ctx.Variables = map[string]cty.Value{"machine": unknownMachine}
-	v, ok := s.partly(e, ctx)
+	v, ok := s.later(e)
 	if !ok {
 		return nil, 0
 	}

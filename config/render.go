@@ -72,9 +72,7 @@ func (s *scope) phrase(name string, e hclsyntax.Expression, want string, only []
 	if only != nil && !s.vetPath(name, e, only) {
 		return nil
 	}
-	ctx := s.ctx.NewChild()
-	ctx.Variables = map[string]cty.Value{"machine": unknownMachine}
-	v, ok := s.partly(e, ctx)
+	v, ok := s.later(e)
 	if ok && p.file {
 		v, ok = s.pin(v, e, name)
 	}

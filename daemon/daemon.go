@@ -10,6 +10,8 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"sync"
@@ -483,6 +485,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 		})
 	}
 	d.notified(systemd.Ready(d.statusLine()))
+	returnMemory()
 	<-ctx.Done()
 	d.reloading.Lock()
 	d.serve, d.park = nil, nil // nothing is started any more: what runs is waited for
@@ -609,6 +612,22 @@ func (d *Daemon) apply(n *next, files reading, start time.Time) {
 	d.notified(systemd.Ready(d.statusLine()))
 	d.keep(files)
 	d.logChanges(gen, old, n.Compiled)
+	returnMemory()
+}
+
+// worthReturning is how many bytes of memory are returned at once. A small
+// configuration never has them.
+const worthReturning = 64 << 20
+
+// returnMemory gives the system what it took to load a configuration, several
+// times of what it takes to serve it. The runtime would keep most of that until
+// the next one, in a service that is limited to what it has in use.
+func returnMemory() {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	if m.HeapSys-m.HeapReleased > worthReturning {
+		debug.FreeOSMemory()
+	}
 }
 
 // A next is a configuration that can be committed: everything of it that could
