@@ -227,29 +227,49 @@ func (a *API) WriteBootFile(id boot.ID, body io.Reader) error {
 
 // WriteBootFileContext is WriteBootFile.
 func (a *API) WriteBootFileContext(ctx context.Context, id boot.ID, body io.Reader) error {
-	text, err := a.seal.Open(id)
+	source, err := writable(a.seal, id)
 	if err != nil {
 		return err
+	}
+	return a.post(ctx, source, body)
+}
+
+// writable is the URL that id was sealed from. A file of this host is read only.
+func writable(seal *Sealer, id boot.ID) (string, error) {
+	text, err := seal.Open(id)
+	if err != nil {
+		return "", err
 	}
 	s, err := ParseSource(text)
-	if err != nil {
-		return err
+	if err == nil && s.Local() {
+		err = fmt.Errorf("write boot file: %w", errors.ErrUnsupported)
 	}
-	source := s.At
-	if s.Local() {
-		return fmt.Errorf("write boot file: %w", errors.ErrUnsupported)
-	}
+	return s.At, err
+}
+
+// owns reports whether source is on the API's own server.
+func (a *API) owns(source string) bool {
+	u, err := url.Parse(source)
+	return err == nil && u.Scheme == a.base.Scheme && u.Host == a.base.Host
+}
+
+// post sends body to a URL. It takes none of the connections that questions need,
+// since whoever writes may be slow, and follows no redirect: the body is gone by
+// then.
+func (a *API) post(ctx context.Context, source string, body io.Reader) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, source, body)
 	if err != nil {
 		return fmt.Errorf("post %q: %w", redact(source), bareURL(err))
 	}
 	req.Header.Set("Content-Type", "application/octet-stream")
-	resp, err := a.http.Do(req)
+	client := *a.src.client
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	resp, err := client.Do(req)
 	if err != nil {
 		return fmt.Errorf("post %q: %w", redact(source), bareURL(err))
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
+	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		return fmt.Errorf("post %q: the server answers %s", redact(source), resp.Status)
 	}
 	return nil

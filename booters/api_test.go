@@ -604,9 +604,23 @@ func TestWhatAMachineWritesIsPosted(t *testing.T) {
 	if err := a.WriteBootFile(id, strings.NewReader("done")); err != nil || got != "POST /netboot/log application/octet-stream done" {
 		t.Errorf("got %q, %v", got, err)
 	}
-	status = http.StatusNoContent
-	if err := a.WriteBootFile(id, strings.NewReader("done")); err == nil || !strings.Contains(err.Error(), "204") {
-		t.Errorf("got %v", err)
+	for _, status = range []int{http.StatusInternalServerError, http.StatusFound, http.StatusNoContent} {
+		err := a.WriteBootFile(id, strings.NewReader("done"))
+		if refused := err != nil && strings.Contains(err.Error(), fmt.Sprint(status)); refused != (status != http.StatusNoContent) {
+			t.Errorf("%d: got %v", status, err)
+		}
+	}
+	// A table hands it on to the API's own server only.
+	tab, err := NewTable(a.seal, a.src, nil, []Rule{{Name: "api", Action: Action{Do: boot.Boot, API: &a.opts}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, status = "", http.StatusOK
+	if err := tab.WriteBootFile(id, strings.NewReader("again")); err != nil || !strings.HasSuffix(got, " again") {
+		t.Errorf("by a table: got %q, %v", got, err)
+	}
+	if err := tab.WriteBootFile(a.seal.Seal("http://mirror.example.org/linux"), nil); !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("a mirror: got %v", err)
 	}
 	if err := a.WriteBootFile("forged", nil); !errors.Is(err, boot.ErrNotFound) {
 		t.Errorf("got %v", err)

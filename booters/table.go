@@ -46,6 +46,7 @@ type Table struct {
 	src      *Sources
 	inv      *Inventory
 	rules    []Rule
+	apis     []*API
 	verdicts []boot.Verdict // by rule
 	index    *index
 	needs    boot.Fact // of all rules
@@ -133,6 +134,7 @@ func (t *Table) asker(r *Rule) (ask func(context.Context, boot.Machine) (boot.Ve
 	if err != nil {
 		return nil, 0, err
 	}
+	t.apis = append(t.apis, api)
 	return func(ctx context.Context, m boot.Machine) (boot.Verdict, error) {
 		v, err := api.Ask(ctx, m)
 		v.Rule, v.Pos, v.Boot = r.Name, r.Pos, r.Action.Boot
@@ -349,13 +351,23 @@ func (t *Table) Unsealed(spec *boot.Spec) *boot.Spec {
 	return &out
 }
 
-// WriteBootFile refuses with errors.ErrUnsupported: what a table serves is
-// read only.
+// WriteBootFile posts body to the URL that id was sealed from, if that is on the
+// server of an API which the table asks. All else is read only: the error wraps
+// errors.ErrUnsupported, or boot.ErrNotFound for an ID that is not one of the key.
 func (t *Table) WriteBootFile(id boot.ID, body io.Reader) error {
 	return t.WriteBootFileContext(context.Background(), id, body)
 }
 
 // WriteBootFileContext is WriteBootFile.
-func (t *Table) WriteBootFileContext(context.Context, boot.ID, io.Reader) error {
+func (t *Table) WriteBootFileContext(ctx context.Context, id boot.ID, body io.Reader) error {
+	source, err := writable(t.seal, id)
+	if err != nil {
+		return err
+	}
+	for _, api := range t.apis {
+		if api.owns(source) {
+			return api.post(ctx, source, body)
+		}
+	}
 	return fmt.Errorf("write boot file: %w", errors.ErrUnsupported)
 }

@@ -38,10 +38,11 @@ const (
 	Ignored                // the machine is not to boot from here
 	Failed                 // something went wrong: the detail says what
 	Moved                  // the boot goes on with another generation than it began with
+	Written                // the machine has written to the address of a file
 )
 
 var kindWords = [...]string{
-	"offered", "boot-server", "loader", "script", "kernel", "initrd", "file", "booting", "local", "ignored", "failed", "moved",
+	"offered", "boot-server", "loader", "script", "kernel", "initrd", "file", "booting", "local", "ignored", "failed", "moved", "written",
 }
 
 // String is the fixed word that logs and JSON use.

@@ -34,6 +34,10 @@
 // strangers out, and this check is for an operator who wants his own machines to
 // stop.
 //
+// What a machine posts or puts to the address of a file goes to the Booter as it
+// comes, 16 MiB in two minutes at most, and is kept nowhere here: an API takes it,
+// at its own addresses, and everything else is read only.
+//
 // A machine that cannot be given a script is shown why on its screen, by a
 // script. HTTP statuses are for requests that no machine of ours makes.
 package httpboot

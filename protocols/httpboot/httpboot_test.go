@@ -205,7 +205,8 @@ func TestFile(t *testing.T) {
 		{"upstream fails", "GET", "down", "", 502, "couldn't get file\n", ""},
 		{"an ID that is not ours", "GET", "forged", "", 404, "no such file\n", ""},
 		{"no ID", "GET", "", "", 400, "missing name\n", ""},
-		{"a write", "POST", "local", "", 405, "only GET and HEAD\n", ""},
+		{"a write to a file that is not ours", "POST", "local", "", 404, "no such file\n", ""},
+		{"something else", "DELETE", "local", "", 405, "only GET and HEAD\n", ""},
 	} {
 		t.Run(tc.method+" "+tc.name, func(t *testing.T) {
 			w := httptest.NewRecorder()

@@ -83,6 +83,10 @@ func warnings(to *zap.Logger) *log.Logger {
 
 // ServeHTTP dispatches on the path as it came.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == bootfiles.FilePath && (r.Method == http.MethodPost || r.Method == http.MethodPut) {
+		s.write(w, r)
+		return
+	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
 		s.drop(w, drops.Malformed, "only GET and HEAD", http.StatusMethodNotAllowed)

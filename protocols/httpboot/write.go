@@ -1,0 +1,83 @@
+package httpboot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/pixiecore/pixiecore/booters/boot"
+	"github.com/pixiecore/pixiecore/protocols/drops"
+	"github.com/pixiecore/pixiecore/protocols/events"
+)
+
+// Bounds of what a machine writes.
+const (
+	maxWrite     = 16 << 20 // bytes; it goes on as it comes, and is never held
+	writeTimeout = 2 * time.Minute
+)
+
+// write hands what a machine posts or puts to a sealed ID on to the Booter.
+func (s *Server) write(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	id := q.Get("name")
+	if id == "" {
+		s.drop(w, drops.Malformed, "missing name", http.StatusBadRequest)
+		return
+	}
+	d, refused := s.admit(r, q, id)
+	if refused != "" {
+		s.Log.Info("write refused", zap.String("peer", r.RemoteAddr), zap.String("reason", refused))
+		s.fileEvent(q, d, events.Ignored, refused)
+		s.drop(w, refusedBy(d), refused, http.StatusForbidden)
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), writeTimeout)
+	defer cancel()
+	// A machine that stops writing would keep the read below going, which no
+	// context ends.
+	if err := http.NewResponseController(w).SetReadDeadline(time.Now().Add(writeTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		s.Log.Debug("write without a time limit", zap.Error(err))
+	}
+	body := &counted{Reader: http.MaxBytesReader(w, r.Body, maxWrite)}
+	err := boot.PutFile(ctx, d.Snapshot.Booter, boot.ID(id), body)
+	if err == nil {
+		s.Log.Info("file written", zap.String("mac", printable(q.Get("mac"))), zap.Int64("bytes", body.n), zap.Uint64("gen", d.Gen()))
+		s.fileEvent(q, d, events.Written, fmt.Sprintf("%d bytes", body.n))
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	if r.Context().Err() != nil {
+		return // the machine has gone
+	}
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.Is(err, boot.ErrNotFound):
+		s.drop(w, drops.NotFound, "no such file", http.StatusNotFound)
+	case errors.Is(err, errors.ErrUnsupported):
+		w.Header().Set("Allow", "GET, HEAD")
+		s.drop(w, drops.Malformed, "this file is read only", http.StatusMethodNotAllowed)
+	case errors.As(err, &tooLarge):
+		s.drop(w, drops.Malformed, fmt.Sprintf("more than %d bytes", maxWrite), http.StatusRequestEntityTooLarge)
+	default:
+		s.Log.Warn("file not written", zap.String("peer", r.RemoteAddr), zap.Error(err))
+		s.fileEvent(q, d, events.Failed, "file not written: "+err.Error())
+		s.drop(w, drops.Failed, "couldn't write file", http.StatusBadGateway)
+	}
+}
+
+// counted knows how far it was read.
+type counted struct {
+	io.Reader
+	n int64
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	c.n += int64(n)
+	return n, err
+}
