@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/pixiecore/pixiecore/booters"
 	"github.com/pixiecore/pixiecore/booters/boot"
@@ -41,11 +42,12 @@ const (
 	PXE    Kind = "pxe"    // the PXE boot server, usually port 4011
 	TFTP   Kind = "tftp"   // RFC 1350
 	HTTP   Kind = "http"   // scripts, kernels, initrds
+	DHCP6  Kind = "dhcp6"  // RFC 8415 and RFC 5970
 	Status Kind = "status" // health and a JSON document of what is served
 )
 
 // kinds are the words for the label of a listener.
-var kinds = []string{string(DHCP), string(PXE), string(TFTP), string(HTTP), string(Status)}
+var kinds = []string{string(DHCP), string(PXE), string(TFTP), string(HTTP), string(DHCP6), string(Status)}
 
 // Kinds are all of them, in that order.
 func Kinds() []Kind { return []Kind{DHCP, PXE, TFTP, HTTP, Status} }
@@ -62,6 +64,8 @@ func (k Kind) defaultAddress() netip.AddrPort {
 		return netip.AddrPortFrom(netip.IPv6Unspecified(), 69) // RFC 1350 §4
 	case HTTP:
 		return netip.AddrPortFrom(netip.IPv6Unspecified(), 80)
+	case DHCP6:
+		return netip.AddrPortFrom(netip.IPv6Unspecified(), 547) // RFC 8415 §7.2
 	default:
 		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 8067)
 	}
@@ -87,7 +91,22 @@ type Listener struct {
 	Relayed    bool           // DHCP only: relayed requests only (broadcast = false)
 	SinglePort bool           // TFTP only: transfers go over the listener's port, too
 	Cert, Key  string         // HTTP and Status: the absolute paths of PEM files for https; both or neither
+	DHCP6      ServerV6       // DHCP6 only
 	Pos        string         // "pixiecore.hcl:3"
+}
+
+// ServerV6 is what a DHCPv6 server tells beside where to boot from.
+type ServerV6 struct {
+	Pool       PoolV6       // without Size: none, so that the answers are a proxy's
+	Preference *uint8       // RFC 8415 §21.8; nil: none is told
+	DNS        []netip.Addr // IPv6
+}
+
+// PoolV6 is the addresses that are leased.
+type PoolV6 struct {
+	Start    netip.Addr
+	Size     int
+	Lifetime time.Duration
 }
 
 // A LogLevel is the least severity that is logged.

@@ -175,6 +175,15 @@ func dump(t *testing.T, cfg *Config) string {
 		if l.SinglePort {
 			b.WriteString(" on one port")
 		}
+		if v := l.DHCP6; v.Preference != nil {
+			fmt.Fprintf(&b, " preferred by %d", *v.Preference)
+		}
+		if v := l.DHCP6; v.DNS != nil {
+			fmt.Fprintf(&b, " with name servers %v", v.DNS)
+		}
+		if p := l.DHCP6.Pool; p.Size > 0 {
+			fmt.Fprintf(&b, " with %d addresses from %s for %s", p.Size, p.Start, p.Lifetime)
+		}
 		if l.Cert != "" {
 			fmt.Fprintf(&b, " with %s and %s", l.Cert, l.Key)
 		}

@@ -9,7 +9,7 @@ import (
 // blocks are all that there are, the file itself first, in the order in which
 // they are explained.
 var blocks = []*Block{
-	&fileSchema, &listenerSchema, &localsSchema, &bootSchema, &machineSchema, &ruleSchema, &matchSchema, &notSchema, &anySchema,
+	&fileSchema, &listenerSchema, &poolSchema, &localsSchema, &bootSchema, &machineSchema, &ruleSchema, &matchSchema, &notSchema, &anySchema,
 	&testSchema, &ipxeSchema, &cacheSchema, &fetchSchema, &logSchema, &reloadSchema, &stateSchema, &urlKeySchema,
 }
 
@@ -41,20 +41,21 @@ var listenerSchema = Block{
 		{string(PXE), "the PXE boot server, which much UEFI firmware asks once more"},
 		{string(TFTP), "loaders"},
 		{string(HTTP), "scripts, kernels and initrds"},
+		{string(DHCP6), "DHCPv6: where to boot from over IPv6, beside the network's own DHCPv6 server, or addresses too"},
 		{string(Status), "`/healthz`, and `/api/v1/status`: a JSON document of the rules, the machines and what each did"},
 	},
 	Doc: "A socket to serve on. There may be several of one kind, with different addresses. A configuration without any listener is an error, " +
-		"and so is one with `dhcp`, `pxe` or `tftp` but without `http`, over which every machine fetches its script. " +
+		"and so is one with `dhcp`, `pxe`, `dhcp6` or `tftp` but without `http`, over which every machine fetches its script. " +
 		"`dhcp` without `tftp` or without `pxe` is a warning.",
 	Example: "listener \"dhcp\" {\n  address    = \"0.0.0.0:67\"\n  interfaces = [\"eth0\"]\n}\nlistener \"pxe\" { interfaces = \"eth0\" }\nlistener \"tftp\" {}\nlistener \"http\" { address = \"192.0.2.1:80\" }\n",
 	Attributes: []Attribute{
 		{Name: "address", Type: TypeText, Example: `"192.0.2.1:67"`,
-			Default: "`0.0.0.0:67` for `dhcp`, `0.0.0.0:4011` for `pxe`, `[::]:69` for `tftp`, `[::]:80` for `http`, `127.0.0.1:8067` for `status`",
-			Doc:     "The IP address and port to listen on. IPv6 stands in brackets, and `[::]` serves IPv4 as well; `dhcp` and `pxe` take IPv4 only. Port 0 takes any free port."},
+			Default: "`0.0.0.0:67` for `dhcp`, `0.0.0.0:4011` for `pxe`, `[::]:69` for `tftp`, `[::]:80` for `http`, `[::]:547` for `dhcp6`, `127.0.0.1:8067` for `status`",
+			Doc:     "The IP address and port to listen on. IPv6 stands in brackets, and `[::]` serves IPv4 as well; `dhcp` and `pxe` take IPv4 only, and `dhcp6` takes `[::]` only. Port 0 takes any free port."},
 		{Name: "interfaces", Type: TypeTexts, Default: "all interfaces", Example: `["eth0", "eth1"]`,
-			Doc: "For `dhcp`, `pxe` and `tftp`: serve only what comes in by these."},
+			Doc: "For `dhcp`, `pxe`, `dhcp6` and `tftp`: serve only what comes in by these."},
 		{Name: "advertise", Type: TypeText, Default: "the receiving interface's own address", Example: `"192.0.2.1"`,
-			Doc: "For all but `status`: the one IP address that machines are told to come to. `dhcp` and `pxe` take IPv4 only."},
+			Doc: "For all but `status`: the one IP address that machines are told to come to. `dhcp` and `pxe` take IPv4 only, and `dhcp6` IPv6 only."},
 		{Name: "share", Type: TypeBool, Default: "`false`", Example: "true",
 			Doc: "For `dhcp`: listen beside another DHCP server on this host, and take nothing from it."},
 		{Name: "relays", Type: TypeTexts, Default: "all relays", Example: `["10.1.0.1", "10.2.0.0/16"]`,
@@ -67,8 +68,27 @@ var listenerSchema = Block{
 			Doc: "For `http` and `status`, with `key`: the path of a PEM file with a certificate, and behind it those that lead to its issuer. The listener speaks https. A reload reads it again."},
 		{Name: "key", Type: TypeText, Example: `"/etc/pixiecore/key.pem"`,
 			Doc: "The path of a PEM file with the key of `cert`."},
+		{Name: "preference", Type: TypeNumber, Default: "none, which counts as 0", Example: "255",
+			Doc: "For `dhcp6`: of several servers, clients take the one with the highest; with 255 they take this one at once."},
+		{Name: "dns", Type: TypeTexts, Default: "none", Example: `["2001:db8::53"]`,
+			Doc: "For `dhcp6`: the name servers that clients are told of."},
 	},
-	Later: []string{"dhcp6"},
+	Blocks: []string{"pool"},
+}
+
+var poolSchema = Block{
+	Name: "pool",
+	Doc: "For `dhcp6`: addresses to lease, to every client on the link that asks, whether it boots or not. Without the block the listener tells machines where to boot from and nothing else, beside the network's own DHCPv6 server. " +
+		"A client keeps its address; the leases are in the state directory.",
+	Example: "listener \"dhcp6\" {\n  interfaces = \"eth0\"\n  pool {\n    start = \"2001:db8::100\"\n    size  = 50\n  }\n}\nlistener \"http\" {}\nlistener \"tftp\" {}\n",
+	Attributes: []Attribute{
+		{Name: "start", Type: TypeText, Example: `"2001:db8::100"`,
+			Doc: "The first address. Clients take it for one of their own link, so it is of the network that a router announces there."},
+		{Name: "size", Type: TypeNumber, Example: "50",
+			Doc: "How many addresses there are, up to 65536."},
+		{Name: "lifetime", Type: TypeDuration, Default: "`1850s`", Example: `"1850s"`,
+			Doc: "How long an address is valid. Clients renew it after about half of that."},
+	},
 }
 
 var localsSchema = Block{

@@ -36,6 +36,8 @@ func within(b *Block, inner string) []string {
 	switch {
 	case b.Name == "":
 		return []string{inner}
+	case b.Name == "pool":
+		return []string{"listener \"dhcp6\" {\npool {\n" + inner + "}\n}\n"}
 	case b.Name == "match":
 		return []string{"rule \"a\" {\nmatch {\n" + inner + "}\n}\n"}
 	case b.As != "":

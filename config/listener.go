@@ -33,10 +33,10 @@ func (d *decoder) listener(b *hclsyntax.Block) {
 		d.unique(kind.Transport(), l.Address.String(), addressAt, sumAddressTwice,
 			fmt.Sprintf("Only one listener can have %s address %s. Give each its own address or port.", strings.ToUpper(kind.Transport()), l.Address))
 	}
-	if a := body.Attributes["interfaces"]; a != nil && d.takes(a, kind, DHCP, PXE, TFTP) {
+	if a := body.Attributes["interfaces"]; a != nil && d.takes(a, kind, DHCP, PXE, TFTP, DHCP6) {
 		l.Interfaces = s.interfaces(a)
 	}
-	if a := body.Attributes["advertise"]; a != nil && d.takes(a, kind, DHCP, PXE, TFTP, HTTP) {
+	if a := body.Attributes["advertise"]; a != nil && d.takes(a, kind, DHCP, PXE, TFTP, HTTP, DHCP6) {
 		l.Advertise = s.advertise(a, kind)
 	}
 	if a := body.Attributes["share"]; a != nil && d.takes(a, kind, DHCP) {
@@ -52,6 +52,7 @@ func (d *decoder) listener(b *hclsyntax.Block) {
 	if a := body.Attributes["single_port"]; a != nil && d.takes(a, kind, TFTP) {
 		l.SinglePort, _ = s.flag(a)
 	}
+	l.DHCP6 = s.dhcp6(body, kind)
 	cert, key := body.Attributes["cert"], body.Attributes["key"]
 	if cert != nil && d.takes(cert, kind, HTTP, Status) {
 		l.Cert = s.pem(cert, "certificate", plainHTTP)
@@ -91,6 +92,10 @@ func (s *scope) address(a *hclsyntax.Attribute, kind Kind) (netip.AddrPort, bool
 	ap = netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
 	if (kind == DHCP || kind == PXE) && !ap.Addr().Is4() {
 		s.errorf(t.at, sumIPv4Only, "DHCP is a protocol of IPv4. Write an IPv4 address for listener %q, like %q.", kind, example)
+		return netip.AddrPort{}, false
+	}
+	if kind == DHCP6 && ap.Addr() != netip.IPv6Unspecified() {
+		s.errorf(t.at, sumAddress, "Machines ask by multicast, which a socket of one address does not hear. Write %q, and choose by interfaces and advertise.", netip.AddrPortFrom(netip.IPv6Unspecified(), ap.Port()))
 		return netip.AddrPort{}, false
 	}
 	return ap, true
@@ -138,7 +143,11 @@ func (s *scope) interfaces(a *hclsyntax.Attribute) []string {
 }
 
 func (s *scope) advertise(a *hclsyntax.Attribute, kind Kind) netip.Addr {
-	t, ok := s.text(a, `one IP address in quotes, like "192.0.2.1"`)
+	example := "192.0.2.1"
+	if kind == DHCP6 {
+		example = "2001:db8::1"
+	}
+	t, ok := s.text(a, fmt.Sprintf("one IP address in quotes, like %q", example))
 	if !ok {
 		return netip.Addr{}
 	}
@@ -156,10 +165,12 @@ func (s *scope) advertise(a *hclsyntax.Attribute, kind Kind) netip.Addr {
 		why = "has a zone, which means nothing to another host"
 	case (kind == DHCP || kind == PXE) && !addr.Is4():
 		why = "is not IPv4, as the addresses in DHCP are"
+	case kind == DHCP6 && !addr.Is6():
+		why = "is not IPv6, as the addresses in DHCPv6 are"
 	default:
 		return addr
 	}
-	s.errorf(t.at, sumAdvertise, "%q %s. Write the address under which machines reach this host, like \"192.0.2.1\".", t.s, why)
+	s.errorf(t.at, sumAdvertise, "%q %s. Write the address under which machines reach this host, like %q.", t.s, why, example)
 	return netip.Addr{}
 }
 
@@ -246,6 +257,7 @@ func (d *decoder) warnListeners() {
 		}
 		d.warn(d.listeners[i], sumHTTPS, "Machines are told of the first http listener, and this one has a certificate: the iPXE that they load must trust who issued it, for the address that they are told, or it stops with \"Permission denied\". "+way)
 	}
+	d.warnOverIPv6()
 	i := slices.IndexFunc(d.cfg.Listeners, func(l Listener) bool { return l.Kind == DHCP })
 	if i < 0 {
 		return

@@ -53,6 +53,7 @@ const (
 	sumAdvertise    summary = "unusable address to advertise"
 	sumRelay        summary = "unusable address of a relay"
 	sumNoHTTP       summary = "no http listener"
+	sumNoIPv6       summary = "nothing there over IPv6"
 	sumNoTFTP       summary = "no tftp listener"
 	sumNoPXE        summary = "no pxe listener"
 	sumHalfPair     summary = "certificate and key go together"

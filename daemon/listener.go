@@ -20,6 +20,7 @@ import (
 	"github.com/pixiecore/pixiecore/daemon/status"
 	"github.com/pixiecore/pixiecore/protocols/bootfiles"
 	"github.com/pixiecore/pixiecore/protocols/dhcp4"
+	"github.com/pixiecore/pixiecore/protocols/dhcp6"
 	"github.com/pixiecore/pixiecore/protocols/drops"
 	"github.com/pixiecore/pixiecore/protocols/events"
 	"github.com/pixiecore/pixiecore/protocols/httpboot"
@@ -117,6 +118,21 @@ func (d *Daemon) open(c placed) (*listener, error) {
 		l.server = &dhcp4.Server{
 			Role: role, Conn: &beatingConn{conn, &l.beat}, Boots: d.boots, Settings: l.dhcp, Tokens: d.tokens, Interfaces: d.interfaces,
 			Chains: d.chains, Events: d.events, Drops: &l.drops, Log: d.log.Named(role.String()),
+		}
+	case config.DHCP6:
+		state, err := d.forDHCP6()
+		if err != nil {
+			return nil, err
+		}
+		conn, err := c.datagrams(at)
+		if err != nil {
+			return nil, err
+		}
+		closes(conn)
+		l.port = conn.LocalAddr().Port()
+		l.server = &dhcp6.Server{
+			Conn: &beatingConn{conn, &l.beat}, Join: func(index int) error { return netio.JoinGroup(conn, dhcp6.AllServers, index) }, DUID: state.duid, Leases: state.leases, Boots: d.boots, Settings: l.dhcp6, Tokens: d.tokens, Interfaces: d.interfaces,
+			Events: d.events, Drops: &l.drops, Log: d.log.Named("dhcp6"),
 		}
 	default:
 		return nil, fmt.Errorf("no server for listeners of kind %q", c.Kind)

@@ -52,7 +52,12 @@ func identify(l placed) identity {
 func sameSettings(a, b config.Listener) bool {
 	return a.Address == b.Address && a.Advertise == b.Advertise && slices.Equal(a.Interfaces, b.Interfaces) &&
 		slices.Equal(a.Relays, b.Relays) && a.Relayed == b.Relayed &&
-		a.SinglePort == b.SinglePort && a.Cert == b.Cert && a.Key == b.Key
+		a.SinglePort == b.SinglePort && sameServerV6(a.DHCP6, b.DHCP6) && a.Cert == b.Cert && a.Key == b.Key
+}
+
+func sameServerV6(a, b config.ServerV6) bool {
+	told := a.Preference == b.Preference || a.Preference != nil && b.Preference != nil && *a.Preference == *b.Preference
+	return a.Pool == b.Pool && told && slices.Equal(a.DNS, b.DNS)
 }
 
 // excludes reports whether a system that has the one socket cannot open the other.

@@ -55,9 +55,9 @@ func sockets(t *testing.T) []string {
 
 // Every kind of listener can be activated, and a socket unit is of a kind.
 func TestEveryListenerHasASocketUnit(t *testing.T) {
-	udp := []config.Kind{config.DHCP, config.PXE, config.TFTP}
+	udp := []config.Kind{config.DHCP, config.DHCP6, config.PXE, config.TFTP}
 	var got []string
-	for _, kind := range []config.Kind{config.DHCP, config.HTTP, config.PXE, config.Status, config.TFTP} {
+	for _, kind := range []config.Kind{config.DHCP, config.DHCP6, config.HTTP, config.PXE, config.Status, config.TFTP} {
 		name := "pixiecore-" + string(kind)
 		got = append(got, name+".socket")
 		u := directives(t, name+".socket")

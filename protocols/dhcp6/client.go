@@ -68,8 +68,9 @@ type request struct {
 
 // Reasons for no answer.
 var (
-	errMalformed = errors.New("not a DHCPv6 request")
-	errHops      = fmt.Errorf("came by more than %d relays", maxHops)
+	errMalformed   = errors.New("not a DHCPv6 request")
+	errUnknownType = errors.New("unknown client architecture type")
+	errHops        = fmt.Errorf("came by more than %d relays", maxHops)
 )
 
 // open parses a datagram, and takes it out of its relays' messages.
@@ -144,7 +145,7 @@ func classify(r request, peer netip.Addr) (Client, error) {
 	c.Type = boot.ArchType(types[0])
 	p, ok := c.Type.Platform()
 	if !ok {
-		return c, fmt.Errorf("unknown client architecture type %d", c.Type)
+		return c, fmt.Errorf("%w %d", errUnknownType, c.Type)
 	}
 	c.Machine.Arch, c.Machine.Firmware = p.Arch, p.Firmware
 	classes := r.Options.UserClasses()

@@ -476,6 +476,7 @@ func TestServeOverASocket(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer client.Close()
+	s.Join = func(index int) error { return netio.JoinGroup(conn, AllServers, index) }
 	s.Conn, s.clientPort = conn, client.LocalAddr().(*net.UDPAddr).AddrPort().Port()
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)

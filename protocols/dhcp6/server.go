@@ -15,6 +15,7 @@ import (
 	"github.com/pixiecore/pixiecore/booters/boot"
 	"github.com/pixiecore/pixiecore/protocols/bootfiles"
 	"github.com/pixiecore/pixiecore/protocols/boots"
+	"github.com/pixiecore/pixiecore/protocols/drops"
 	"github.com/pixiecore/pixiecore/protocols/events"
 	"github.com/pixiecore/pixiecore/protocols/netio"
 )
@@ -55,13 +56,15 @@ type Settings struct {
 // A Server answers one port.
 type Server struct {
 	Conn       netio.Conn
-	DUID       []byte // the server's identifier, which stays over restarts (RFC 8415 §11)
+	Join       func(index int) error // makes Conn hear AllServers on the interface of that index (netio.JoinGroup)
+	DUID       []byte                // the server's identifier, which stays over restarts (RFC 8415 §11)
 	Boots      *boots.Memory
 	Settings   func() Settings // called once for each request
 	Tokens     boot.TokenKey
 	Interfaces *netio.Interfaces
 	Leases     *Leases
 	Events     *events.Log
+	Drops      *drops.Counts // nil: nothing is counted
 	Log        *zap.Logger
 
 	clientPort uint16 // 0: ClientPort
@@ -127,7 +130,7 @@ func (s *Server) join(ctx context.Context) {
 			if !i.Up || joined[i.Index] || len(only) > 0 && !slices.Contains(only, i.Name) {
 				continue
 			}
-			err := netio.JoinGroup(s.Conn, AllServers, i.Index)
+			err := s.Join(i.Index)
 			joined[i.Index] = err == nil
 			if err != nil && !failed[i.Index] {
 				failed[i.Index] = true
@@ -170,6 +173,7 @@ func (s *Server) send(out []reply) {
 		}
 		out, datagrams = out[n:], datagrams[n:]
 		if err != nil && len(out) > 0 {
+			s.Drops.Add(drops.Failed)
 			s.Log.Warn("answer not sent", append(out[0].fields(), zap.Error(err))...)
 			out, datagrams = out[1:], datagrams[1:]
 		}
@@ -183,7 +187,8 @@ type reply struct {
 	later func(context.Context) (reply, error)
 
 	datagram netio.Datagram
-	kind     string // "ADVERTISE" or "REPLY"
+	of       string // the type of the request: "SOLICIT"
+	kind     string // the type of the answer: "ADVERTISE", "REPLY"
 	client   Client
 	decision boots.Decision
 	url      string
@@ -192,7 +197,7 @@ type reply struct {
 
 func (a reply) fields() []zap.Field {
 	m := a.client.Machine
-	f := []zap.Field{zap.Stringer("mac", m.MAC), zap.Stringer("stage", a.client.Stage), zap.String("iface", a.iface)}
+	f := []zap.Field{zap.Stringer("mac", m.MAC), zap.Stringer("stage", a.client.Stage), zap.String("of", a.of), zap.String("iface", a.iface)}
 	if a.client.Stage != StageOther {
 		f = append(f, zap.String("arch", m.Arch.Name()), zap.Stringer("firmware", m.Firmware),
 			zap.String("rule", a.decision.Rule), zap.Uint64("gen", a.decision.Gen()))
@@ -232,7 +237,7 @@ func (s *Server) handle(ctx context.Context, d netio.Datagram) (reply, error) {
 	if err != nil {
 		return a, err
 	}
-	a.kind = r.MessageType.String()
+	a.of = r.MessageType.String()
 	if a.client, err = classify(r, d.Peer.Addr()); err != nil {
 		return a, err
 	}
@@ -404,16 +409,39 @@ func (s *Server) destination(w way) netip.AddrPort {
 
 // record says that an answer has gone out.
 func (s *Server) record(a reply) {
-	s.Log.Info("DHCPv6 answer sent", append(a.fields(), zap.String("message", a.kind))...)
+	s.Log.Info("answer sent", append(a.fields(), zap.String("message", a.kind))...)
 	if a.url == "" || len(a.client.Machine.MAC) != 6 {
 		return
 	}
 	s.Events.Add([6]byte(a.client.Machine.MAC), events.Event{Kind: events.Offered, Rule: a.decision.Rule, Gen: a.decision.Gen(), Detail: a.kind + " " + a.url})
 }
 
-// logUnanswered says why a request got no answer, at the level that fits.
+// reasonOf is what a request that got no answer is counted by.
+func reasonOf(a reply, err error) drops.Reason {
+	if errors.Is(err, errIgnored) && a.decision.Held {
+		return drops.Held
+	}
+	for _, of := range [...]struct {
+		error
+		drops.Reason
+	}{
+		{errMalformed, drops.Malformed}, {errHops, drops.Malformed}, {errNoClient, drops.Malformed},
+		{errType, drops.OtherMessage}, {errServer, drops.OtherMessage}, {errNotOurs, drops.OtherMessage}, {errNoBoot, drops.OtherMessage},
+		{errOther, drops.NoNetBoot}, {errUnknownType, drops.UnknownArch}, {errInterface, drops.Interface},
+		{errIgnored, drops.Ignored}, {errLocal, drops.Ignored}, {errBusy, drops.Busy},
+	} {
+		if errors.Is(err, of.error) {
+			return of.Reason
+		}
+	}
+	return drops.Failed
+}
+
+// logUnanswered counts a request that got no answer, and says why, at the level that
+// fits.
 func (s *Server) logUnanswered(d netio.Datagram, a reply, err error) {
-	fields := append(a.fields(), zap.String("message", a.kind), zap.Stringer("peer", d.Peer), zap.Error(err))
+	s.Drops.Add(reasonOf(a, err))
+	fields := append(a.fields(), zap.Stringer("peer", d.Peer), zap.Error(err))
 	var operator errOperator
 	known := len(a.client.Machine.MAC) == 6
 	switch {
