@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -64,6 +65,45 @@ func completeMachine(socket *string) completer {
 		var words []string
 		for _, s := range seen {
 			words = append(words, net.HardwareAddr(s.Machine.MAC[:]).String()+"\t"+s.Name)
+		}
+		return words, cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// maxWords bounds what a shell is offered: nobody reads more.
+const maxWords = 1000
+
+// completeInventory offers the addresses of the machines that the file names,
+// with their names: of the file among the arguments, else of the one that the
+// daemon serves, else of the usual one. Those that the daemon has seen follow.
+func completeInventory(socket *string) completer {
+	return func(cmd *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
+		ctx, cancel := context.WithTimeout(cmd.Context(), completeTimeout)
+		defer cancel()
+		client, path := control.NewClient(*socket), defaultConfig
+		if len(args) > 0 {
+			path = args[0]
+		} else if r, err := client.Status(ctx); err == nil && len(r.Files) > 0 {
+			path = r.Files[0]
+		}
+		var words []string
+		offered := make(map[string]bool)
+		offer := func(mac net.HardwareAddr, name string) {
+			if s := mac.String(); strings.HasPrefix(s, begun) && !offered[s] && len(words) < maxWords {
+				offered[s] = true
+				words = append(words, s+"\t"+name)
+			}
+		}
+		if cfg, _ := config.Load(path); cfg != nil {
+			for _, e := range cfg.Inventory.Entries() {
+				for _, mac := range e.MACs {
+					offer(mac, e.Name)
+				}
+			}
+		}
+		seen, _ := client.Seen(ctx) // none where no daemon answers
+		for _, s := range seen {
+			offer(s.Machine.MAC[:], s.Name)
 		}
 		return words, cobra.ShellCompDirectiveNoFileComp
 	}

@@ -94,6 +94,7 @@ as at each of the stages.`,
 		facts[name] = f.String(flagOf(name), "", "the fact "+name)
 	}
 	completePlatform(cmd)
+	cmd.RegisterFlagCompletionFunc("mac", completeInventory(&socket))
 	cmd.RegisterFlagCompletionFunc("live", completeMachine(&socket)) // its only error is a flag that there is not
 	return cmd
 }
