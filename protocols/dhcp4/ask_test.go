@@ -3,7 +3,10 @@ package dhcp4
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"os"
 	"strings"
@@ -14,6 +17,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/pixiecore/pixiecore/booters"
 	"github.com/pixiecore/pixiecore/booters/boot"
 	"github.com/pixiecore/pixiecore/protocols/netio"
 )
@@ -137,6 +141,53 @@ func TestWhoCannotBeAskedIsSaid(t *testing.T) {
 	w.send(t, slow)
 	if got := <-warnings; !strings.Contains(got, "the API is down: start it") || !strings.Contains(got, `"rule":"lab"`) {
 		t.Errorf("got %s", got)
+	}
+}
+
+// An API that is slower than DHCP may wait is asked once, and its answer is for
+// the machine's retransmission.
+func TestALateAnswerIsForTheRetransmission(t *testing.T) {
+	release, requests := make(chan struct{}), 0
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		requests++
+		<-release
+		io.WriteString(w, `{"kernel": "/linux"}`)
+	}))
+	defer srv.Close()
+	seal, err := booters.NewSealer(make([]byte, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	src := booters.NewSources()
+	defer src.Close()
+	api, err := booters.NewAPI(seal, src, booters.APIOptions{URL: srv.URL, Wait: 20 * time.Millisecond, Limit: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := api.Decide(t.Context(), boot.Machine{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, warnings, stop := run(t, booter{"*": v})
+	defer stop()
+	w.send(t, slow)
+	if got := <-warnings; !strings.Contains(got, "no answer within") || !strings.Contains(got, "will serve the machine's next request") {
+		t.Errorf("got %s", got)
+	}
+	close(release)
+	for answered := false; !answered; {
+		w.send(t, slow)
+		select {
+		case d := <-w.out:
+			answered = true
+			if resp, err := dhcpv4.FromBytes(d.Data); err != nil || resp.ClientHWAddr.String() != slow.String() {
+				t.Errorf("got %v, %v", resp, err)
+			}
+		case <-warnings: // this host is slow
+		}
+	}
+	if requests != 1 {
+		t.Errorf("%d requests, want 1", requests)
 	}
 }
 
