@@ -52,7 +52,11 @@ type jsonReader struct {
 	depth int
 }
 
-var errJSONDeep = errors.New("too deep")
+var (
+	errJSONDeep = errors.New("too deep")
+	errJSONUTF8 = errors.New("not UTF-8")
+	errJSONTwo  = errors.New("more than one value")
+)
 
 // readJSON reads a text of one value.
 func readJSON(name string, src []byte) (jsonValue, *jsonReader, error) {
@@ -60,14 +64,14 @@ func readJSON(name string, src []byte) (jsonValue, *jsonReader, error) {
 	r.dec.UseNumber()
 	if i := invalidUTF8(src); i >= 0 {
 		r.to(i)
-		return jsonValue{}, r, errors.New("A text has to be UTF-8 throughout")
+		return jsonValue{}, r, errJSONUTF8
 	}
 	v, err := r.next()
 	if err != nil {
 		return v, r, err
 	}
 	if _, _, err := r.token(); err != io.EOF {
-		return v, r, errors.New("There is something behind the end of the first value")
+		return v, r, errJSONTwo
 	}
 	return v, r, nil
 }
@@ -178,6 +182,10 @@ func (d *decoder) jsonSyntaxOf(name string) (*hclsyntax.Body, bool) {
 		}
 		at.End = r.to(at.Start.Byte + n)
 		d.errorf(at, sumJSON, "Here is an %s. Write JSON: texts and names in double quotes, a comma between two values and none behind the last.", strings.TrimPrefix(syntax.Error(), "json: "))
+	case errors.Is(err, errJSONUTF8):
+		d.errorf(at, sumJSON, "Here is a byte that is no character of UTF-8. Save the file in that encoding.")
+	case errors.Is(err, errJSONTwo):
+		d.errorf(at, sumJSON, "There is something behind the end of the file's object. Is there a bracket too many before it?")
 	default:
 		d.errorf(at, sumJSON, "%v. Write one JSON object.", err)
 	}

@@ -30,7 +30,10 @@ func bootCommand() *cobra.Command {
 
 KERNEL and INITRD are paths or http(s) URLs. Without them every machine is shown
 a screen with its MAC address, architecture and firmware and the rule that would
-name it in a configuration file, and goes on to its local disk after ten seconds.`,
+name it in a configuration file, and goes on to its local disk after ten seconds.
+
+The ports of DHCP and TFTP need root or CAP_NET_BIND_SERVICE. It ends with an
+interrupt, and keeps nothing.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			spec, what, err := bootSpec(args, cmdline, message)
 			if err != nil {

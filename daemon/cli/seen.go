@@ -22,8 +22,11 @@ func seenCommand() *cobra.Command {
 		Use:   "seen",
 		Short: "List the machines that have asked, as a start of an inventory",
 		Long: `List the machines that have asked the running daemon, the one heard of last
-first. Those of the last 30 days are known after a restart, too. With --hcl they are machine blocks for the configuration
-file; with --unknown only those that have none there yet.`,
+first. Those of the last 30 days are known after a restart, too.
+
+With --hcl they are machine blocks for the configuration file, to begin an
+inventory with; with --unknown only those that have none there yet. With --json
+each has the facts that rules can ask.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			all, err := control.NewClient(socket).Seen(cmd.Context())

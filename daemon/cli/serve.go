@@ -23,10 +23,19 @@ func serveCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve what the configuration file says",
-		Long: `Serve what the configuration file says, until it is interrupted.
+		Long: `Serve what the configuration file says, until it is interrupted. An interrupt or
+SIGTERM ends it; transfers that have begun have ten seconds to finish.
 
 The file is watched: a saved edit is served at once, and a file with an error in
-it changes nothing but the log. SIGHUP and ` + "`pixiecore reload`" + ` read it again at once.`,
+it changes nothing but the log. SIGHUP and ` + "`pixiecore reload`" + ` read it again at once.
+
+A start with a file that has errors serves the configuration that was served
+last, if the state directory has one, and says so. Without one, and where the
+file is missing, it ends with status 3 at a terminal; under systemd it stays up,
+serves nothing, and starts when there is a file that can be served.
+
+Ports below 1024 need root or CAP_NET_BIND_SERVICE, and a listener with share =
+true needs CAP_NET_RAW.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			abs, err := filepath.Abs(path) // the working directory may change or go

@@ -20,13 +20,16 @@ var exitStatuses = []term{
 var files = []term{
 	{"/etc/pixiecore.hcl", "", "The configuration, pixiecore.hcl(5)."},
 	{"/var/lib/pixiecore", "", "The state directory: the key for addresses, the configuration that was served last, what is on hold."},
+	{"/var/cache/pixiecore", "", "The cache of remote files, where the configuration has a `cache` block."},
 	{"/run/pixiecore/control.sock", "", "The socket at which the running daemon is asked, for root and the daemon's own user."},
 	{"/usr/lib/ipxe, /boot, /usr/share/ipxe", "", "Where loaders are looked for that the configuration does not name and the binary does not have."},
 }
 
 var environment = []term{
 	{"STATE_DIRECTORY", "", "The state directory, as systemd sets it for the service. `--state-dir` and a `state` block win over it."},
+	{"CACHE_DIRECTORY", "", "The directory of the cache, as systemd sets it for the service. The `dir` of a `cache` block wins over it."},
 	{"NOTIFY_SOCKET", "", "Where `serve` says that it is ready, what it serves and why a reload was refused (sd_notify(3))."},
+	{"LISTEN_FDS, LISTEN_FDNAMES", "", "Sockets that systemd passes to `serve` (sd_listen_fds(3)). They win over the `address` of their listener."},
 	{"NO_COLOR", "", "If it is set, reports have no colour."},
 }
 
