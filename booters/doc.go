@@ -7,8 +7,8 @@
 //	                                        │
 //	                         Sealer.Open(ID) ──▶ source ──▶ Sources.Open ──▶ bytes
 //
-// A source is an absolute path or an http(s) URL: what the operator writes. An
-// ID is the source, encrypted: what machines see. Swapper holds the Table that
+// A source is an absolute path or an http(s) URL, and may have the digest that
+// the file must have (Source): what the operator writes. An ID is the source, encrypted: what machines see. Swapper holds the Table that
 // is served at the moment.
 //
 // # Decisions
@@ -26,6 +26,17 @@
 // for a machine cannot fail, unless its Spec depends on the machine
 // (Action.Render): then it is made, checked and sealed when the machine's script
 // is, and a decision stays a lookup.
+//
+// What has a digest is verified before its first byte goes out. A local file is
+// hashed by way of the descriptor that it is served from, once for each (device,
+// inode, size, times), and looked at again with each read: whoever changes it in
+// place cuts the transfer, and a rename over its name does not. A copy would have
+// been simpler, and twice the disk. Remote files go through package cache, or a
+// spool that is one; those without a digest stream through where there is no
+// cache. A cache in trouble is passed by, since a full disk must not keep machines
+// from booting; what is wrong is in the boot.Noted that is opened. Only local
+// files are looked at before a machine's script goes out (Table.CheckSpec): a
+// remote one would have to be fetched.
 //
 // A MAC glob is a value under a mask, so a table of rules is searched like a
 // routing table: one hash lookup for each distinct mask, of which real files

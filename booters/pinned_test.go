@@ -233,3 +233,22 @@ func TestADigestIsCheckedAheadWhereThatIsCheap(t *testing.T) {
 		}
 	}
 }
+
+func FuzzParseSource(f *testing.F) {
+	for _, text := range []string{"/srv/linux", "http://h/x", "sha256:" + strings.Repeat("ab", 32) + "@/srv/linux", "sha256:@", ""} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		s, err := ParseSource(text)
+		if err != nil {
+			return
+		}
+		// What was read is written so that it is read alike.
+		if again, err := ParseSource(s.String()); err != nil || again != s {
+			t.Errorf("%q is %+v, written %q, and read again %+v, %v", text, s, s.String(), again, err)
+		}
+		if n := len(s.String()); n > maxSealed {
+			t.Errorf("%d bytes cannot be sealed", n)
+		}
+	})
+}

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"fmt"
 	"io"
@@ -16,6 +17,9 @@ import (
 	"time"
 
 	"github.com/pixiecore/pixiecore/booters/boot"
+	"github.com/pixiecore/pixiecore/protocols/bootfiles"
+	"github.com/pixiecore/pixiecore/protocols/events"
+	"github.com/pixiecore/pixiecore/protocols/httpboot"
 )
 
 // A mirror is an upstream server that counts its requests.
@@ -168,5 +172,54 @@ func TestServersAreVerifiedAsTheFileSays(t *testing.T) {
 		if err := d.Reload(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %q", block, err, want)
 		}
+	}
+}
+
+// A machine whose kernel is not what it must be is told so on its screen, before
+// it has fetched anything, and gets no byte of it.
+func TestAMachineIsToldOfAFileWithAnotherDigest(t *testing.T) {
+	url, _ := mirror(t, "kernel")
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "vmlinuz"), "kernel")
+	const wrong = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+	sum := fmt.Sprintf("%x", sha256.Sum256([]byte("kernel")))
+	for _, tt := range []struct {
+		name, at, sha256 string
+		screen           bool // whether the script says it
+		status           int  // of the kernel
+	}{
+		{"a local file", "vmlinuz", sum, false, 200},
+		{"another local file", "vmlinuz", wrong, true, 403},
+		{"a remote file", url, sum, false, 200},
+		{"another remote file", url, wrong, false, 403}, // known when it is fetched
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			path := file(t, filepath.Join(dir, "pixiecore.hcl"), fmt.Sprintf("boot \"b\" {\n  kernel = { url = %q, sha256 = %q }\n}\nrule \"all\" {\n  boot = boot.b\n}\n", tt.at, tt.sha256))
+			d := run(t, options(t, path))
+			web := "http://" + service[*httpboot.Server](t, d).Listener.Addr().String()
+			_, script := get(t, web+"/_/ipxe?facts=1&platform=efi&buildarch=x86_64&mac=52:54:00:aa:00:01")
+			if got := strings.Contains(script, "and must have "+wrong); got != tt.screen {
+				t.Errorf("the script is %s", script)
+			}
+			spec, err := boot.SpecFor(t.Context(), d.swap.Current().Booter, boot.Machine{MAC: []byte{2, 0, 0, 0, 0, 1}, Arch: boot.ArchX64, Firmware: boot.FirmwareEFI64})
+			if err != nil {
+				t.Fatal(err)
+			}
+			status, body := get(t, bootfiles.FileURL(web, spec.Kernel)+"&type=kernel&mac=52:54:00:aa:00:01")
+			if status != tt.status || (body == "kernel") != (status == 200) || status == 403 && (!strings.Contains(body, wrong) || !strings.Contains(body, sum)) {
+				t.Errorf("the kernel: %d %q, want %d", status, body, tt.status)
+			}
+			if tt.status == 200 {
+				return
+			}
+			for _, m := range d.events.Machines() {
+				for _, e := range m.Events {
+					if e.Kind == events.Failed && strings.Contains(e.Detail, sum[:12]) {
+						return
+					}
+				}
+			}
+			t.Errorf("no event says so: %+v", d.events.Machines())
+		})
 	}
 }

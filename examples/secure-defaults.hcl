@@ -18,10 +18,12 @@ machine "build" {
   labels   = { role = "build" }
 }
 
-# Fetched over TLS, and passed on over HTTP.
+# Fetched over TLS, once, and passed on over HTTP. What is not the file that was
+# tested is not served: `sha256sum` prints the digests.
+cache {}
 boot "build" {
-  kernel  = "https://images.example.org/build/vmlinuz"
-  initrd  = "https://images.example.org/build/initrd.img"
+  kernel  = { url = "https://images.example.org/build/vmlinuz", sha256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08" }
+  initrd  = { url = "https://images.example.org/build/initrd.img", sha256 = "60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752" }
   cmdline = "ip=dhcp hostname=${machine.name}"
 }
 

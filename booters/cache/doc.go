@@ -20,7 +20,7 @@
 // start, at some gigabyte a second; one that is damaged is fetched again.
 //
 // The disk is the only state. An index in memory would be faster by microseconds,
-// and wrong once a second process (`pixiecore fetch`) fills the same directory.
+// and wrong once a second process fills the same directory.
 // Parts are locked (flock), so that each process sweeps up only after dead ones.
 //
 // What upstream sent is fresh for a minute (FreshFor), whatever its Cache-Control
