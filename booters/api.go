@@ -2,7 +2,6 @@ package booters
 
 import (
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -42,7 +41,6 @@ type APIOptions struct {
 	// Facts adds what is known of the machine to the URL, as a query with the
 	// names of the configuration language. The original sent none.
 	Facts bool
-	TLS   *tls.Config // the CAs and the client's certificate; nil: those of the Sources
 }
 
 // Check refuses what cannot be asked.
@@ -138,9 +136,10 @@ type API struct {
 	src   *Sources
 }
 
-// NewAPI makes an API. What machines were told lies in src, so that an API which
-// is made anew for each generation of a configuration goes on where the one
-// before it was.
+// NewAPI makes an API, which is verified, and shown who asks, like the other
+// servers of src. What machines were told lies in src too, so that an API which is
+// made anew for each generation of a configuration goes on where the one before it
+// was.
 func NewAPI(seal *Sealer, src *Sources, o APIOptions) (*API, error) {
 	if err := o.Check(); err != nil {
 		return nil, err
@@ -156,12 +155,9 @@ func NewAPI(seal *Sealer, src *Sources, o APIOptions) (*API, error) {
 		o.Limit = DefaultAPILimit
 	}
 	a := &API{opts: o, base: base, shown: redactURL(base) + "/boot/", http: src.answers.client, seal: seal, src: src}
-	if o.TLS == nil {
-		o.TLS = src.opts.TLS
-	}
-	if o.TLS != nil {
+	if src.opts.TLS != nil {
 		t := a.http.Transport.(*http.Transport).Clone()
-		t.TLSClientConfig = o.TLS
+		t.TLSClientConfig = src.opts.TLS
 		a.http = &http.Client{Transport: t, CheckRedirect: a.http.CheckRedirect}
 	}
 	return a, nil

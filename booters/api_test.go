@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -630,18 +631,32 @@ func TestWhatAMachineWritesIsPosted(t *testing.T) {
 	}
 }
 
+// An API is verified as the other servers are, and shown the same certificate.
 func TestAnAPIWithItsOwnCA(t *testing.T) {
-	srv := httptest.NewTLSServer(says(200, `{"kernel": "/k"}`))
-	srv.Config.ErrorLog = nil
+	srv := httptest.NewUnstartedServer(says(200, `{"kernel": "/k"}`))
+	srv.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert}
+	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
+	srv.StartTLS()
 	defer srv.Close()
-	if _, err := apiAt(t, srv.URL).Ask(t.Context(), node); err == nil || !strings.Contains(err.Error(), "certificate") {
-		t.Errorf("got %v", err)
-	}
-	a := apiAt(t, srv.URL, func(o *APIOptions) {
-		o.TLS = &tls.Config{RootCAs: srv.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs}
-	})
-	if _, err := a.Ask(t.Context(), node); err != nil {
-		t.Error(err)
+	ca := srv.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
+	for _, tc := range []struct {
+		name string
+		conf *tls.Config
+		want string // of the error
+	}{
+		{"nothing", nil, "certificate signed by unknown authority"},
+		{"the CA alone", &tls.Config{RootCAs: ca}, "certificate required"},
+		{"a client's certificate too", &tls.Config{RootCAs: ca, Certificates: srv.TLS.Certificates}, ""},
+	} {
+		src := NewSources()
+		a, err := NewAPI(apiAt(t, srv.URL).seal, src.With(SourceOptions{TLS: tc.conf}), APIOptions{URL: srv.URL})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := a.Ask(t.Context(), node); (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s: got %v, want %q", tc.name, err, tc.want)
+		}
+		src.Close()
 	}
 }
 
