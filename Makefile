@@ -29,7 +29,7 @@ FISHCOMPDIR ?= $(PREFIX)/share/fish/vendor_completions.d
 DATA = install -D -m 644
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test unit e2e lint bench fuzz docs firmware clean $(BINARY) completions install packages test-packages
+.PHONY: help build run test unit e2e lint bench fuzz docs firmware clean $(BINARY) completions install packages test-packages test-systemd
 
 help: ## print this
 	@echo 'make TARGET, where TARGET is one of'
@@ -78,6 +78,11 @@ test-packages: ## build the packages twice, compare, and look at all that is in 
 	packaging/build
 	$(GO) test -tags packages -count 1 -timeout 20m -v ./packaging
 
+test-systemd: ## install the deb under Debian's systemd, and live with it (needs root and, once, the archive)
+	e2e/systemd/setup
+	ARCHES=$$($(GO) env GOARCH) packaging/build deb
+	$(GO) test -tags systemd -count 1 -timeout 20m -v ./e2e/systemd
+
 firmware: ## stage Debian's iPXE binaries, to be embedded by the next build
 	packaging/firmware/stage
 
@@ -111,8 +116,8 @@ lint: ## gofmt, go vet for every system, staticcheck
 	$(GO) vet -tags e2e ./e2e
 	$(GO) run $(STATICCHECK) ./...
 	$(GO) run $(STATICCHECK) -tags e2e ./e2e
-	$(GO) vet -tags packages ./packaging
-	$(GO) run $(STATICCHECK) -tags packages ./packaging
+	$(GO) vet -tags packages,systemd ./packaging ./e2e/systemd
+	$(GO) run $(STATICCHECK) -tags packages,systemd ./packaging ./e2e/systemd
 	cd packaging/tools && $(GO) vet ./... && $(GO) run $(STATICCHECK) ./...
 
 bench: ## run the Go benchmarks

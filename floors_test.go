@@ -50,6 +50,7 @@ var floors = []floor{
 	{"daemon", []string{"booters/...", "config/...", "protocols/...", "systemd", "daemon/status", "daemon/control", "daemon/ports", "daemon/store"}},
 	{"e2e", []string{"protocols/..."}},
 	{"examples/api-server", nil},
+	{"e2e/systemd", nil},
 	{".", []string{"daemon", "booters", "booters/boot", "protocols/dhcp6"}},
 }
 
