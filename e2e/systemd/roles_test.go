@@ -4,10 +4,16 @@ package systemd
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
+	"net/netip"
 	"os"
 	"runtime"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -17,6 +23,7 @@ import (
 const (
 	architecture = runtime.GOARCH
 	machineLimit = 60 * time.Second // for a machine to boot, a restart of the daemon included
+	roleLimit    = 5 * time.Minute
 	roleVariable = "PIXIECORE_ROLE"
 )
 
@@ -27,7 +34,7 @@ func TestMain(m *testing.M) {
 	if role == "" {
 		os.Exit(m.Run())
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), machineLimit)
+	ctx, cancel := context.WithTimeout(context.Background(), roleLimit)
 	defer cancel()
 	if err := roles[role](ctx); err != nil {
 		fmt.Println(err)
@@ -36,7 +43,9 @@ func TestMain(m *testing.M) {
 }
 
 var roles = map[string]func(context.Context) error{
-	"boot": boot,
+	"boot":  boot,
+	"knock": knock,
+	"load":  load,
 }
 
 // boot is a machine with UEFI. It prints the command line of its kernel.
@@ -58,5 +67,87 @@ func boot(ctx context.Context) error {
 		return err
 	}
 	fmt.Println(transcript.Outcome.Cmdline)
+	return nil
+}
+
+// knock sends a packet to each port, and wants no answer. A refusal is what a
+// closed port sends.
+func knock(ctx context.Context) error {
+	for _, port := range []uint16{67, 69, 4011} {
+		c, err := net.DialUDP("udp4", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(serverAddr, port)))
+		if err != nil {
+			return err
+		}
+		_, err = c.Write([]byte("knock"))
+		c.Close()
+		if err != nil {
+			return err
+		}
+	}
+	c, err := (&net.Dialer{}).DialContext(ctx, "tcp4", netip.AddrPortFrom(serverAddr, 80).String())
+	if err == nil {
+		c.Close()
+		return errors.New("port 80 is open")
+	}
+	if !errors.Is(err, syscall.ECONNREFUSED) {
+		return err
+	}
+	return nil
+}
+
+// load asks for files, each time by a new connection, until standard input ends.
+// A machine's firmware asks by TFTP again after seconds and by HTTP not at all.
+func load(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		defer cancel()
+		_, _ = io.Copy(io.Discard, os.Stdin) // until it ends, however it does
+	}()
+	var mu sync.Mutex
+	var asked, lost int
+	count := func(kind string, err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		asked++
+		if err != nil {
+			lost++
+			fmt.Println(kind, err)
+		}
+	}
+	var clients sync.WaitGroup
+	for range 2 {
+		clients.Go(func() {
+			for ctx.Err() == nil {
+				count("http", get("http://"+serverAddr.String()+"/undionly.kpxe"))
+			}
+		})
+	}
+	clients.Go(func() {
+		for ctx.Err() == nil {
+			// Not ctx: what has begun when the load ends is waited for.
+			_, err := pxeclient.Fetch(context.WithoutCancel(ctx), netip.AddrPortFrom(serverAddr, 69), "undionly.kpxe",
+				pxeclient.FetchOptions{BlockSize: 1428, Timeout: time.Second})
+			count("tftp", err)
+		}
+	})
+	clients.Wait()
+	fmt.Printf("asked %d lost %d\n", asked, lost)
+	return nil
+}
+
+func get(url string) error {
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: machineLimit}
+	resp, err := client.Get(url)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+		return err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return errors.New(resp.Status)
+	}
 	return nil
 }
