@@ -123,7 +123,8 @@ const (
 // A LogFormat is how a line of the log is written.
 type LogFormat string
 
-// The formats. LogAuto is console on a terminal and JSON elsewhere.
+// The formats. LogAuto is console on a terminal, the journal's fields where standard error
+// leads to the journal, and JSON elsewhere.
 const (
 	LogAuto    LogFormat = "auto"
 	LogConsole LogFormat = "console"

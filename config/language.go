@@ -304,7 +304,7 @@ var logSchema = Block{
 		{Name: "level", Type: TypeText, Default: "`info`", Words: []string{string(LogDebug), string(LogInfo), string(LogWarn), string(LogError)}, Example: `"debug"`,
 			Doc: "The least that is logged. `debug` also says what was not answered, and why."},
 		{Name: "format", Type: TypeText, Default: "`auto`", Words: []string{string(LogAuto), string(LogConsole), string(LogJSON)}, Example: `"json"`,
-			Doc: "How a line is written. `auto` is `console` on a terminal and `json` elsewhere."},
+			Doc: "How a line is written. `auto` is `console` on a terminal, fields of the journal under systemd (`journalctl MAC=52:54:00:00:00:01`), and `json` elsewhere."},
 	},
 }
 

@@ -92,7 +92,9 @@ type Daemon struct {
 	swap    *booters.Swapper
 	events  *events.Log
 	started time.Time
-	encoder atomic.Pointer[zapcore.Encoder] // of a log that is the daemon's own
+	output  atomic.Pointer[zapcore.Core] // of a log that is the daemon's own
+	journal zapcore.Core                 // takes it where standard error leads there; else nil
+	stderr  zapcore.WriteSyncer
 
 	interfaces *netio.Interfaces
 	chains     *dhcp4.Chains
@@ -142,7 +144,7 @@ func New(o Options) (*Daemon, error) {
 		opts: o, log: o.Log, level: zap.NewAtomicLevel(),
 		sources: booters.NewSources(), swap: &booters.Swapper{}, events: events.New(), started: time.Now(),
 		interfaces: netio.NewInterfaces(), chains: &dhcp4.Chains{}, poll: pollEvery, quiet: settle, fileEvents: fsnotify.NewWatcher,
-		rebinding: time.NewTimer(rebindFirst),
+		rebinding: time.NewTimer(rebindFirst), stderr: zapcore.Lock(os.Stderr),
 	}
 	d.rebinding.Stop() // until it is needed
 	defer extend()()
@@ -194,8 +196,9 @@ func New(o Options) (*Daemon, error) {
 		}
 	}
 	if d.log == nil {
+		d.journal = systemd.NewJournal(zap.DebugLevel)
 		d.setFormat(c.Config.Log)
-		d.log = newLogger(&d.encoder, os.Stderr, d.level)
+		d.log = newLogger(&d.output, d.level)
 	}
 	d.logProblems(report)
 	if bad != nil {

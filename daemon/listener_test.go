@@ -359,13 +359,13 @@ func TestAReloadChangesTheFormatOfTheLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	var enc atomic.Pointer[zapcore.Encoder]
+	var out atomic.Pointer[zapcore.Core]
 	set := func(format config.LogFormat) {
-		e := encoder(config.Log{Format: format}, false)
-		enc.Store(&e)
+		core := zapcore.NewCore(encoder(config.Log{Format: format}, false), zapcore.AddSync(f), zap.DebugLevel)
+		out.Store(&core)
 	}
 	set(config.LogConsole)
-	log := newLogger(&enc, f, zap.NewAtomicLevel()).Named("http").With(zap.String("mac", "02:00:00:00:00:01"))
+	log := newLogger(&out, zap.NewAtomicLevel()).Named("http").With(zap.String("mac", "02:00:00:00:00:01"))
 	log.Info("one", zap.Int("n", 1))
 	log.Debug("not logged")
 	set(config.LogJSON)

@@ -12,16 +12,15 @@ import (
 	"github.com/pixiecore/pixiecore/config"
 )
 
-// newLogger writes to a file with the encoder that enc holds at the time.
-func newLogger(enc *atomic.Pointer[zapcore.Encoder], to *os.File, level zap.AtomicLevel) *zap.Logger {
-	return zap.New(&logCore{LevelEnabler: level, enc: enc, to: zapcore.Lock(to)})
+// newLogger writes to what out holds at the time.
+func newLogger(out *atomic.Pointer[zapcore.Core], level zap.AtomicLevel) *zap.Logger {
+	return zap.New(&logCore{LevelEnabler: level, out: out})
 }
 
-// A logCore is zap's own core, but for an encoder that a reload can change.
+// A logCore is another core, which a reload can change.
 type logCore struct {
 	zapcore.LevelEnabler
-	enc    *atomic.Pointer[zapcore.Encoder]
-	to     zapcore.WriteSyncer
+	out    *atomic.Pointer[zapcore.Core]
 	fields []zapcore.Field
 }
 
@@ -43,22 +42,19 @@ func (c *logCore) Check(e zapcore.Entry, to *zapcore.CheckedEntry) *zapcore.Chec
 
 // Write implements zapcore.Core.
 func (c *logCore) Write(e zapcore.Entry, fields []zapcore.Field) error {
-	line, err := (*c.enc.Load()).EncodeEntry(e, slices.Concat(c.fields, fields))
-	if err != nil {
-		return err
-	}
-	defer line.Free()
-	_, err = c.to.Write(line.Bytes())
-	return err
+	return (*c.out.Load()).Write(e, slices.Concat(c.fields, fields))
 }
 
 // Sync implements zapcore.Core.
-func (c *logCore) Sync() error { return c.to.Sync() }
+func (c *logCore) Sync() error { return (*c.out.Load()).Sync() }
 
 // setFormat makes a log of the daemon's own look as the configuration says.
 func (d *Daemon) setFormat(c config.Log) {
-	enc := encoder(c, term.IsTerminal(int(os.Stderr.Fd())))
-	d.encoder.Store(&enc)
+	out := d.journal
+	if out == nil || c.Format != config.LogAuto {
+		out = zapcore.NewCore(encoder(c, term.IsTerminal(int(os.Stderr.Fd()))), d.stderr, zap.DebugLevel)
+	}
+	d.output.Store(&out)
 }
 
 // encoder writes for people on a terminal and JSON elsewhere, unless the
