@@ -130,7 +130,7 @@ var bootSchema = Block{
 			Doc: "Takes over all settings of that boot which the block does not set itself. A boot that is only extended needs no kernel."},
 		forEach,
 	},
-	Later: []string{"efi", "file", "installs", "loader", "offer", "secure_boot"},
+	Later: []string{"checksums", "efi", "file", "installs", "loader", "offer", "prefetch", "secure_boot"},
 }
 
 var machineSchema = Block{

@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/sha256"
@@ -28,6 +29,9 @@ import (
 func TestMain(m *testing.M) {
 	if dir := os.Getenv("CACHE_TEST_FILL"); dir != "" {
 		fillUntilKilled(dir, os.Getenv("CACHE_TEST_URL"))
+	}
+	if dir := os.Getenv("CACHE_TEST_FETCH"); dir != "" {
+		fetchUntilKilled(dir, os.Getenv("CACHE_TEST_URL"))
 	}
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"), goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"))
 }
@@ -570,6 +574,56 @@ func TestAKilledProcessLeavesNoTornFile(t *testing.T) {
 				os.Remove(filepath.Join(dir, room, n))
 			}
 		}
+	}
+}
+
+// fetchUntilKilled is the other process of TestEveryBlobIsWhatItsNameSays: it
+// fetches one file after the other, and says so.
+func fetchUntilKilled(dir, url string) {
+	c, err := New(dir, 1<<30)
+	for i := 0; err == nil; i++ {
+		_, _, err = fetch(c, fmt.Sprintf("%s/%d", url, i))
+		fmt.Println(i)
+	}
+	fmt.Println(err)
+	os.Exit(1)
+}
+
+// Whenever a process is killed, between any two of its steps.
+func TestEveryBlobIsWhatItsNameSays(t *testing.T) {
+	u := newUpstream(t, func(w http.ResponseWriter, r *http.Request) {
+		var n int
+		fmt.Sscanf(r.URL.Path, "/%d", &n)
+		w.Write(content(50_000+n, byte(n)))
+	})
+	dir := t.TempDir()
+	for lines := range 8 {
+		child := exec.Command(os.Args[0])
+		child.Env = append(os.Environ(), "CACHE_TEST_FETCH="+dir, "CACHE_TEST_URL="+u.URL)
+		out, err := child.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := child.Start(); err != nil {
+			t.Fatal(err)
+		}
+		said := bufio.NewScanner(out)
+		for range 1 + lines {
+			said.Scan()
+		}
+		child.Process.Kill()
+		child.Wait() // it was killed
+		c, _ := newCache(t, dir, 1<<30)
+		for _, name := range names(t, c, blobs) {
+			b, err := os.ReadFile(filepath.Join(dir, blobs, name))
+			if got := fmt.Sprintf("%x", sha256.Sum256(b)); got != name || err != nil {
+				t.Errorf("the blob %s has %d bytes with the digest %s, %v", name, len(b), got, err)
+			}
+		}
+		for i := range lines {
+			mustFetch(t, c, fmt.Sprintf("%s/%d", u.URL, i), content(50_000+i, byte(i)))
+		}
+		c.Close()
 	}
 }
 
