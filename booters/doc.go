@@ -38,6 +38,15 @@
 // files are looked at before a machine's script goes out (Table.CheckSpec): a
 // remote one would have to be fetched.
 //
+// An address that the configuration asks for (url) holds what it leads to in the
+// same way: a source, a path in a directory, or a file of a boot with the machine
+// that it was made for. Only a file of a boot needs the table that knows how to make
+// it, and the machine's facts; both are looked for when the machine asks, so that a
+// template is rendered for what the machine is then. A name stands behind the ID
+// only for whoever goes by names: it is compared, and opens nothing, but below a
+// directory, where os.Root keeps it in. A link that leads out is the operator's to
+// see in the log, so it is no "not found".
+//
 // A MAC glob is a value under a mask, so a table of rules is searched like a
 // routing table: one hash lookup for each distinct mask, of which real files
 // have a handful. A trie was refused (it wants prefixes, and "52:*:00:*" is

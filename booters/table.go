@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/pixiecore/pixiecore/booters/boot"
@@ -31,11 +32,13 @@ type Action struct {
 	// in its Cmdline.
 	Spec *boot.Spec
 	// Render makes a Spec of sources for each machine, when it is to boot. If it
-	// is set, Spec is only shown to people. The Entry is nil for a stranger. The
-	// error is a sentence for the machine's screen.
-	Render func(boot.Machine, *Entry) (*boot.Spec, error)
+	// is set, Spec is only shown to people. The error is a sentence for the
+	// machine's screen.
+	Render func(Request) (*boot.Spec, error)
 	// API says what boot.Boot boots, if it is set; Spec and Render are nil then.
 	API *APIOptions
+	// Files are those of the boot. Two actions with the same Boot have the same.
+	Files []*File
 }
 
 // A Table decides by ordered rules, of which the first that matches wins. It
@@ -49,8 +52,10 @@ type Table struct {
 	apis     []*API
 	verdicts []boot.Verdict // by rule
 	index    *index
-	needs    boot.Fact // of all rules
-	probing  []int     // rules with Probe
+	needs    boot.Fact          // of all rules
+	probing  []int              // rules with Probe
+	files    map[string][]*File // by boot
+	now      func() time.Time   // time.Now, but in tests
 }
 
 // NewTable prepares rules: every source in them is sealed, and every command
@@ -65,6 +70,8 @@ func NewTable(seal *Sealer, src *Sources, inv *Inventory, rules []Rule) (*Table,
 		rules:    rules,
 		verdicts: make([]boot.Verdict, len(rules)),
 		index:    newIndex(inv, rules),
+		files:    make(map[string][]*File),
+		now:      time.Now,
 	}
 	var errs []error
 	for i := range rules {
@@ -72,6 +79,9 @@ func NewTable(seal *Sealer, src *Sources, inv *Inventory, rules []Rule) (*Table,
 		t.needs |= r.Match.Needs()
 		if r.Probe {
 			t.probing = append(t.probing, i)
+		}
+		if len(r.Action.Files) > 0 {
+			t.files[r.Action.Boot] = r.Action.Files
 		}
 		spec, err := t.prepare(r)
 		var ask func(context.Context, boot.Machine) (boot.Verdict, error)
@@ -118,8 +128,8 @@ func (t *Table) renderer(a *Action) func(boot.Machine, string) (*boot.Spec, erro
 	if a.Do != boot.Boot || a.Render == nil {
 		return nil
 	}
-	return func(m boot.Machine, _ string) (*boot.Spec, error) {
-		spec, err := a.Render(m, t.inv.Lookup(m))
+	return func(m boot.Machine, base string) (*boot.Spec, error) {
+		spec, err := a.Render(t.request(m, a.Boot, base))
 		if err != nil {
 			return nil, err
 		}
@@ -326,6 +336,9 @@ func (t *Table) ReadBootFileContext(ctx context.Context, id boot.ID) (io.ReadClo
 	source, err := t.seal.Open(id)
 	if err != nil {
 		return nil, 0, err
+	}
+	if strings.HasPrefix(source, assetLink) || strings.HasPrefix(source, fileLink) { // it is for OpenLink
+		return nil, 0, fmt.Errorf("open sealed ID: %w", boot.ErrNotFound)
 	}
 	return t.src.Open(ctx, source)
 }

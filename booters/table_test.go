@@ -262,8 +262,9 @@ func TestRender(t *testing.T) {
 		t.Fatal(err)
 	}
 	made := 0
-	rules := []Rule{{Name: "all", Action: Action{Do: boot.Boot, Boot: "debian", Render: func(m boot.Machine, e *Entry) (*boot.Spec, error) {
+	rules := []Rule{{Name: "all", Action: Action{Do: boot.Boot, Boot: "debian", Render: func(r Request) (*boot.Spec, error) {
 		made++
+		e := r.Entry
 		if e == nil {
 			return nil, errors.New("it has no name")
 		}

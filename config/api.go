@@ -70,6 +70,9 @@ func (d *decoder) prepareAPI(b *bootBlock) bool {
 	for _, other := range others {
 		b.errorf(other.NameRange, sumAPIAlone, "The API says all that is booted, so %s beside it has no effect. Leave one of the two out.", other.Name).other = s.NameRange
 	}
+	for _, name := range slices.Sorted(maps.Keys(b.files)) {
+		b.errorf(b.files[name].DefRange(), sumAPIAlone, "The API says all that is booted, so no machine is given the address of file %q beside it. Leave one of the two out.", name).other = s.NameRange
+	}
 	return true
 }
 

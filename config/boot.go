@@ -34,12 +34,14 @@ type bootBlock struct {
 	instance
 	family *bootFamily
 	block  *hclsyntax.Block
-	attrs  hclsyntax.Attributes // but for those that a boot does not have
-	whole  bool                 // whether that is all that the block says
+	attrs  hclsyntax.Attributes  // but for those that a boot does not have
+	files  map[string]*fileBlock // its own, and those that it takes over
+	whole  bool                  // whether that is all that the block says
 	state  evaluation
 	// settings are those that are its own and those that it takes over.
 	settings map[string]*setting
 	cmdline  []*setting // the pieces of the command line
+	fileVar  cty.Value  // what file means in it
 	recipe   recipe
 	spec     *boot.Spec          // of sources, and no part of what is forgotten once the file is loaded; where it hangs on the machine, as it is written
 	api      *booters.APIOptions // whom it asks instead; nil: nobody
@@ -63,6 +65,7 @@ const (
 
 func (d *decoder) declareBoots(b *hclsyntax.Block) {
 	body := d.names(&bootSchema, b.Body)
+	files, wholeFiles := d.fileBlocks(body)
 	name, at, ok := d.label(b, "its name")
 	if ok && !hclsyntax.ValidIdentifier(name) {
 		d.unsure["boot"] = true
@@ -77,9 +80,15 @@ func (d *decoder) declareBoots(b *hclsyntax.Block) {
 	}
 	d.families = append(d.families, family) // what stands in it is looked at in any case
 	for _, in := range d.instances(b, name) {
+		own := make(map[string]*fileBlock, len(files))
+		for name, f := range files {
+			f := *f
+			f.scope = in.scope
+			own[name] = &f
+		}
 		family.boots[in.key] = &bootBlock{
-			instance: in, family: family, block: b, attrs: body.Attributes,
-			whole: len(body.Attributes) == len(b.Body.Attributes) && len(b.Body.Blocks) == 0,
+			instance: in, family: family, block: b, attrs: body.Attributes, files: own,
+			whole: wholeFiles && len(body.Attributes) == len(b.Body.Attributes) && len(body.Blocks) == len(b.Body.Blocks),
 		}
 	}
 }
@@ -138,6 +147,9 @@ func (d *decoder) inherit(b *bootBlock, path []string) {
 			d.inherit(base, append(path, b.name))
 			base.family.leaned = true
 			maps.Copy(b.settings, base.settings)
+			own := b.files
+			b.files = maps.Clone(base.files)
+			maps.Copy(b.files, own)
 			b.cmdline = slices.Clone(base.cmdline)
 			b.whole = b.whole && base.whole
 		}
@@ -163,9 +175,13 @@ func (d *decoder) inherit(b *bootBlock, path []string) {
 func (d *decoder) prepare(b *bootBlock) {
 	r := &b.recipe
 	r.name = b.name
+	b.declareFiles()
+	for _, name := range slices.Sorted(maps.Keys(b.files)) {
+		b.files[name].decode(b.name)
+	}
 	if s := b.settings["script"]; s != nil {
-		r.script = s.checked(s.phrase("script", s.Expr, "a text, best as <<-EOT … EOT", nil), script)
-		if r.script != nil && r.script.members != nil {
+		r.script = s.checked(s.of(b).phrase("script", s.Expr, "a text, best as <<-EOT … EOT", nil), script)
+		if r.script != nil && r.script.late {
 			s.scriptStart(s.Expr)
 		}
 		beside := slices.Clone(b.cmdline)
@@ -189,14 +205,14 @@ func (d *decoder) prepare(b *bootBlock) {
 		r.initrd = s.initrds()
 	}
 	for _, s := range b.cmdline {
-		p := s.phrase(s.Name, s.Expr, "a text in quotes", nil)
-		if p != nil && p.members != nil && !p.pieces() {
+		p := s.of(b).phrase(s.Name, s.Expr, "a text in quotes", nil)
+		if p != nil && p.late && !p.pieces() {
 			p = nil
 		}
 		r.cmdline = append(r.cmdline, s.checked(p, cmdline))
 	}
 	if s := b.settings["message"]; s != nil {
-		r.message = s.phrase("message", s.Expr, "a text in quotes", nil)
+		r.message = s.of(b).phrase("message", s.Expr, "a text in quotes", nil)
 	}
 }
 
@@ -249,7 +265,7 @@ func (s *setting) initrds() (all []*phrase) {
 // checked is a phrase that check does not refuse; what hangs on the machine is
 // checked when it asks.
 func (s *scope) checked(p *phrase, check checker) *phrase {
-	if p == nil || p.members != nil {
+	if p == nil || p.late {
 		return p
 	}
 	value, files, refused := check(p.dir, p.s)
@@ -258,7 +274,7 @@ func (s *scope) checked(p *phrase, check checker) *phrase {
 		return nil
 	}
 	for _, path := range files {
-		s.named = append(s.named, namedFile{path, p.e.Range(), bootsWithout})
+		s.named = append(s.named, namedFile{path: path, at: p.e.Range(), without: bootsWithout})
 	}
 	if p.file {
 		if src, err := booters.ParseSource(value); err == nil && src.Local() && !src.SHA256.IsZero() {
@@ -301,6 +317,9 @@ type refusal struct {
 	summary summary
 	detail  string
 }
+
+// Error is for where a refusal is one of several errors.
+func (r *refusal) Error() string { return r.detail }
 
 func refuse(s summary, format string, args ...any) (string, []string, *refusal) {
 	return "", nil, &refusal{s, fmt.Sprintf(format, args...)}
@@ -430,7 +449,7 @@ func (d *decoder) ipxe(b *hclsyntax.Block) {
 		default:
 			path := resolve(s.dir, t.s)
 			d.cfg.Loaders[firmwares[name]] = path
-			d.named = append(d.named, namedFile{path, t.at, bootsWithout})
+			d.named = append(d.named, namedFile{path: path, at: t.at, without: bootsWithout})
 		}
 	}
 }

@@ -227,10 +227,15 @@ func Parse(name string, src []byte) (*Config, *Report) {
 // warnMissing looks at each named path once.
 func warnMissing(named []namedFile, r *Report) {
 	verdicts := make(map[string]string)
+	said := make(map[namedFile]bool) // of all instances of a block, once
 	for _, n := range named {
+		if said[n] {
+			continue
+		}
+		said[n] = true
 		verdict, ok := verdicts[n.path]
 		if !ok {
-			verdict = inspect(n.path)
+			verdict = inspect(n.path, n.dir)
 			verdicts[n.path] = verdict
 		}
 		if verdict != "" {
@@ -240,15 +245,17 @@ func warnMissing(named []namedFile, r *Report) {
 }
 
 // inspect says in a sentence what is wrong with a path; nothing is wrong with a
-// regular file, nor with a link to one.
-func inspect(path string) string {
+// regular file or a directory, whichever it should be, nor with a link to one.
+func inspect(path string, dir bool) string {
 	st, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Sprintf("There is no file %q.", path)
+		return fmt.Sprintf("There is no %s %q.", map[bool]string{true: "directory", false: "file"}[dir], path)
 	case err != nil:
 		return fmt.Sprintf("%q cannot be looked at: %v.", path, errors.Unwrap(err))
-	case !st.Mode().IsRegular():
+	case dir && !st.IsDir():
+		return fmt.Sprintf("%q is no directory.", path)
+	case !dir && !st.Mode().IsRegular():
 		return fmt.Sprintf("%q is no regular file.", path)
 	}
 	return ""

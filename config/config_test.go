@@ -230,6 +230,9 @@ func dump(t *testing.T, cfg *Config) string {
 		if s := r.Action.Spec; s != nil {
 			fmt.Fprintf(&b, "\tkernel %s\n\tinitrd %v\n\tcmdline %q\n\tmessage %q\n\tscript %q\n", s.Kernel, s.Initrd, s.Cmdline, s.Message, s.IpxeScript)
 		}
+		for _, f := range r.Action.Files {
+			fmt.Fprintf(&b, "\tfile %s: %s %q, secret %v\n", f.Name, f.Kind, f.Members, f.Secret)
+		}
 	}
 	root, err := filepath.Abs("testdata")
 	if err != nil {
@@ -699,13 +702,18 @@ func parses(t *testing.T, name string, src []byte) {
 			{MAC: []byte{0x52, 0x54, 0, 0, 0, 1}},
 			{MAC: []byte{0x52, 0x54, 0, 0, 0, 1}, Arch: boot.ArchX64, Probed: true, Facts: &boot.Facts{Known: ^boot.Fact(0), Serial: "{{"}},
 		} {
-			e := cfg.Inventory.Lookup(m)
+			req := booters.Preview(cfg.Inventory, m)
 			for _, r := range cfg.Rules {
 				if r.Match.When != nil {
-					r.Match.When(m, e)
+					r.Match.When(m, req.Entry)
 				}
 				if r.Action.Render != nil {
-					r.Action.Render(m, e)
+					r.Action.Render(req)
+				}
+				for _, f := range r.Action.Files {
+					for _, member := range append([]string{""}, f.Members...) {
+						f.Render(req, member)
+					}
 				}
 			}
 		}
@@ -819,7 +827,7 @@ func TestALoadedConfigurationKeepsNothingElse(t *testing.T) {
 		t.Errorf("%d KiB are in use after %d machines were loaded, and the same made by hand has %d KiB", loaded>>10, rows, byHand>>10)
 	}
 	// What machines are asked and given has stayed.
-	spec, err := cfg.Rules[0].Action.Render(boot.Machine{MAC: net.HardwareAddr{0x52, 0x54, 0, 0, 0, 7}}, cfg.Inventory.Named("n7"))
+	spec, err := cfg.Rules[0].Action.Render(booters.Request{Machine: boot.Machine{MAC: net.HardwareAddr{0x52, 0x54, 0, 0, 0, 7}}, Entry: cfg.Inventory.Named("n7")})
 	if err != nil || spec.Cmdline != "host=n7 quiet" {
 		t.Errorf("got %+v, %v", spec, err)
 	}

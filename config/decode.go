@@ -39,6 +39,7 @@ type decoder struct {
 	scopes    map[string]*scope // by file
 	vetted    map[vetted]bool
 	alike     map[alike]int
+	told      map[told]bool
 	constants map[hclsyntax.Expression]string // digests of values in a when
 	asks      map[string]bool                 // the local values that are asked for when a machine boots
 	nears     int                             // how many suggestions of a name have been made
@@ -50,6 +51,9 @@ type decoder struct {
 	byUUID  bool            // whether it knows a machine by its UUID
 	// inventory has the entries by name.
 	inventory map[string]*booters.Entry
+	assetsBy  map[string]*asset
+	assetsVar cty.Value                 // what assets means
+	usedFiles map[*hclsyntax.Block]bool // file blocks that some url() names
 	// unsure are the types of blocks of which there may be more than could be
 	// understood. Nothing of such a type is called missing.
 	unsure map[string]bool
@@ -60,6 +64,7 @@ type namedFile struct {
 	path    string
 	at      hcl.Range
 	without string // a sentence: what does not work while it is not there
+	dir     bool   // whether it is a directory
 }
 
 const bootsWithout = "Machines that need it will not boot until it is there."
@@ -106,8 +111,13 @@ func (d *decoder) release() {
 		}
 		s.ctx.Variables["local"] = cty.ObjectVal(local)
 	}
+	for _, family := range d.families {
+		for _, b := range family.boots { // which each expression in one knows
+			*b = bootBlock{fileVar: b.fileVar, recipe: b.recipe}
+		}
+	}
 	d.disk.release()
-	*d = decoder{} // which each expression that stays knows
+	*d = decoder{assetsVar: d.assetsVar} // which each expression that stays knows
 }
 
 // newDecoder makes a decoder whose first file is src.
@@ -127,10 +137,13 @@ func newDecoder(name, abs string, src []byte, k *disk, r *Report) *decoder {
 		scopes:    make(map[string]*scope),
 		vetted:    make(map[vetted]bool),
 		alike:     make(map[alike]int),
+		told:      make(map[told]bool),
 		constants: make(map[hclsyntax.Expression]string),
 		asks:      make(map[string]bool),
 		first:     make(map[[2]string]use),
 		inventory: make(map[string]*booters.Entry),
+		assetsBy:  make(map[string]*asset),
+		usedFiles: make(map[*hclsyntax.Block]bool),
 		unsure:    make(map[string]bool),
 	}
 }
@@ -176,6 +189,8 @@ func (d *decoder) decode(names []string) {
 	each("url_key", d.urlKey)
 	each("machine", d.machine)
 	d.buildInventory()
+	each("assets", d.assets)
+	d.assetsVar = d.assetsValue()
 	each("boot", d.declareBoots)
 	d.decodeBoots()
 	each("rule", d.rule)
@@ -546,7 +561,7 @@ func (d *decoder) urlKey(b *hclsyntax.Block) {
 		s.errorf(t.at, sumURL, "A secret is not fetched from elsewhere. Copy the file to this host, and write its path.")
 	default:
 		d.cfg.URLKey = resolve(s.dir, t.s)
-		d.named = append(d.named, namedFile{d.cfg.URLKey, t.at, "pixiecore will not start until it is there, and says how one is made."})
+		d.named = append(d.named, namedFile{path: d.cfg.URLKey, at: t.at, without: "pixiecore will not start until it is there, and says how one is made."})
 	}
 }
 
@@ -566,6 +581,12 @@ func (d *decoder) warnings() {
 	for name, family := range d.boots {
 		if !family.used && !family.leaned {
 			d.warn(family.at, sumUnusedBoot, fmt.Sprintf("No rule boots %q. Write boot = boot.%s into a rule, or leave the block out.", name, name))
+		}
+		d.warnFiles(family)
+	}
+	for name, one := range d.assetsBy {
+		if !one.used {
+			d.warn(one.at, sumUnusedFile, fmt.Sprintf("No url(assets.%s) leads a machine to it, so nothing of the directory is served. Write one into a boot, or leave the block out.", name))
 		}
 	}
 }

@@ -67,6 +67,15 @@
 // A machine's own words choose no file, and in a command line they are kept
 // apart from the file's, so that no {{ … }} of theirs has a meaning.
 //
+// url() is a function of a boot's expressions only. It is known when a machine asks,
+// like the machine, because the address begins with the server's as that machine
+// reaches it: it must be a whole text by then, for it may go through other
+// functions. What it names is looked at when the file is loaded, as far as no loop is
+// around it. What machines say of themselves is kept out of its arguments by looking
+// at the expression, loops included, and not at the values. file.NAME is the file of
+// the boot that is evaluated, not of the one that the expression is written in: so a
+// boot that extends another can replace a file of its command line.
+//
 // Several files are one configuration, read by one function of a path. A pattern
 // is read as the list of what it matches, so that whoever watches, compares or
 // keeps the files needs to know nothing of patterns.

@@ -20,6 +20,8 @@ type scope struct {
 	dir string           // of the file, absolute
 	ctx *hcl.EvalContext // has the functions of the file, and local
 	key string           // each.key; "" outside of for_each
+
+	boot *bootBlock // of which file.NAME are the files; nil outside of a boot
 }
 
 // in is the scope of a block or setting that is no instance.
@@ -56,6 +58,12 @@ func (s *scope) errorf(at hcl.Range, sum summary, format string, args ...any) *P
 }
 
 func (s *scope) tell(at hcl.Range, sum summary, detail string) *Problem {
+	// What a boot takes over is looked at again, for there it may mean another file.
+	once := told{at, sum, detail, s.key}
+	if s.told[once] {
+		return &Problem{}
+	}
+	s.told[once] = true
 	if s.key == "" {
 		return s.add(SeverityError, at, sum, detail)
 	}
@@ -64,6 +72,13 @@ func (s *scope) tell(at hcl.Range, sum summary, detail string) *Problem {
 		return &Problem{}
 	}
 	return s.add(SeverityError, at, sum, fmt.Sprintf("%s This is so where each.key is %q.", detail, s.key))
+}
+
+// told is a problem that has been told.
+type told struct {
+	at          hcl.Range
+	sum         summary
+	detail, key string
 }
 
 // alike are problems of several instances that differ in the instance only.
@@ -80,6 +95,8 @@ const (
 	rootEach
 	rootBoot
 	rootMachine
+	rootFile
+	rootAssets
 )
 
 // roots are the names that references of this version begin with, and what is
@@ -90,9 +107,14 @@ var roots = map[string]struct {
 }{
 	"local":   {rootLocal, "local.* are the values of locals blocks, which a template file has not: pass what it needs as an argument."},
 	"each":    {rootEach, "each.key and each.value are those of one instance. Write for_each = … into the block, and use them there."},
-	"machine": {rootMachine, "machine.* is known when a machine boots, not when the file is loaded. It can stand in cmdline, message, script, kernel and initrd of a boot, and in when."},
+	"machine": {rootMachine, "machine.* is known when a machine boots, not when the file is loaded. It can stand in cmdline, message, script, kernel, initrd and files of a boot, and in when."},
+	"file":    {rootFile, "file.NAME is a file of the boot that this stands in, and " + inURL},
+	"assets":  {rootAssets, "assets.NAME is a directory, and " + inURL},
 	"boot":    {rootBoot, "A reference to a boot can stand only in a rule, as boot = boot.NAME, or as extends = boot.NAME in a boot."},
 }
+
+// inURL ends a sentence about what only url() takes.
+const inURL = "only its address is a text: url() makes it, in cmdline, message and script of a boot and in content and tree of its files."
 
 // has are the names that mean something in the scope; a setting may add more.
 func (s *scope) has() root {
@@ -128,6 +150,7 @@ type vetter struct {
 	*scope
 	has   root
 	loops []map[string]struct{}  // names that a for gives a meaning
+	fors  []*hclsyntax.ForExpr   // that the walk is in
 	parts []hclsyntax.Expression // the ${…} that the walk is in
 	ok    bool
 }
@@ -137,6 +160,8 @@ func (v *vetter) Enter(n hclsyntax.Node) hcl.Diagnostics {
 	switch n := n.(type) {
 	case hclsyntax.ChildScope:
 		v.loops = append(v.loops, n.LocalNames)
+	case *hclsyntax.ForExpr:
+		v.fors = append(v.fors, n)
 	case *hclsyntax.TemplateWrapExpr:
 		v.parts = append(v.parts, n.Wrapped)
 	case *hclsyntax.TemplateExpr:
@@ -159,6 +184,8 @@ func (v *vetter) Exit(n hclsyntax.Node) hcl.Diagnostics {
 	switch n.(type) {
 	case hclsyntax.ChildScope:
 		v.loops = v.loops[:len(v.loops)-1]
+	case *hclsyntax.ForExpr:
+		v.fors = v.fors[:len(v.fors)-1]
 	case *hclsyntax.TemplateWrapExpr, *hclsyntax.TemplateExpr:
 		v.parts = v.parts[:len(v.parts)-1]
 	}
@@ -180,14 +207,10 @@ func (v *vetter) reference(e *hclsyntax.ScopeTraversalExpr) {
 			v.localValue(e)
 		case r.root == rootEach:
 			v.member(e, "each", []string{"key", "value"})
+		case r.root == rootMachine && len(e.Traversal) == 1 && v.has&rootFile != 0: // all that a template may want
 		case r.root == rootMachine:
 			v.member(e, "machine", slices.Sorted(maps.Keys(facts)))
 		}
-		return
-	}
-	if slices.Contains(laterRoots, name) {
-		v.ok = false
-		v.errorf(e.Range(), sumLater, "%s", laterSentence(fmt.Sprintf("A reference to %s.*", name)))
 		return
 	}
 	names := slices.Sorted(maps.Keys(roots))
@@ -258,10 +281,36 @@ func (v *vetter) call(n *hclsyntax.FunctionCallExpr) {
 		v.errorf(n.NameRange, sumFunction, "There is no function %q.%s", n.Name, didYouMean(n.Name, functionNames))
 	case slices.Contains(readers, n.Name) && len(n.Args) > 0 && len(membersOf(n.Args[0])) > 0:
 		v.refuse(n.Args[0], "What %s reads must be known when the file is loaded, and machine.* is not. Give templatefile values of the machine instead, { NAME = machine.name }.", n.Name)
+	case n.Name == "url":
+		v.address(n)
 	case n.Name == "contains" && len(n.Args) == 2:
 		if list, ok := n.Args[0].(*hclsyntax.TupleConsExpr); ok {
 			for _, e := range list.Exprs {
 				v.compared(n.Args[1], e)
+			}
+		}
+	}
+}
+
+// address refuses a url() where no machine asks, and one of a file that a machine
+// may choose by what it says of itself.
+func (v *vetter) address(n *hclsyntax.FunctionCallExpr) {
+	if v.has&rootFile == 0 {
+		v.ok = false
+		v.errorf(n.NameRange, sumFunction, "url() makes an address for the machine that boots. It can stand in cmdline, message and script of a boot, and in content and tree of its files; a kernel, an initrd or a source is a path or URL itself.")
+		return
+	}
+	of := n.Args
+	for _, loop := range v.fors { // its elements may be among the arguments
+		of = append(slices.Clone(of), loop.CollExpr)
+	}
+	for _, e := range of {
+		for _, name := range membersOf(e) {
+			if !slices.Contains(pathMembers, name) {
+				v.ok = false
+				v.errorf(e.Range(), sumPathFact, "machine.%s cannot choose which file an address leads to: a machine may say what it likes of itself. A path can have machine.%s.",
+					name, strings.Join(pathMembers, ", machine."))
+				return
 			}
 		}
 	}
@@ -364,7 +413,11 @@ func (s *scope) later(e hclsyntax.Expression) (cty.Value, bool) {
 			s.asks[name] = true
 		}
 	}
-	ctx := s.ctx.NewChild()
+	ctx := s.ctx
+	if s.boot != nil && callsURL(e) {
+		ctx = s.linking(ctx, nil)
+	}
+	ctx = ctx.NewChild()
 	ctx.Variables = map[string]cty.Value{"machine": unknownMachine}
 	s.disk.keeping = true
 	defer func() { s.disk.keeping = false }()

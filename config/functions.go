@@ -94,8 +94,8 @@ var pure = map[string]function.Function{
 	"zipmap":          stdlib.ZipmapFunc,
 }
 
-// functionNames are all that there are.
-var functionNames = slices.Sorted(maps.Keys(new(disk).functions("/")))
+// functionNames are all that there are. url is one of a boot only: see linking.
+var functionNames = slices.Sorted(slices.Values(append(slices.Collect(maps.Keys(new(disk).functions("/"))), "url")))
 
 // functions are those of a file in dir: the paths that it gives them count from
 // there.

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"regexp"
@@ -249,9 +250,17 @@ func membersOf(e hclsyntax.Expression) (names []string) {
 		if t.RootName() != "machine" {
 			continue
 		}
+		if len(t) == 1 {
+			return slices.Sorted(maps.Keys(facts))
+		}
 		if name, _, ok := step(t, 1); ok && !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 	}
 	return names
+}
+
+// wholeMachine reports whether an expression refers to machine as a whole.
+func wholeMachine(e hclsyntax.Expression) bool {
+	return slices.ContainsFunc(e.Variables(), func(t hcl.Traversal) bool { return t.RootName() == "machine" && len(t) == 1 })
 }

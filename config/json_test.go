@@ -16,6 +16,7 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 
+	"github.com/pixiecore/pixiecore/booters"
 	"github.com/pixiecore/pixiecore/booters/boot"
 )
 
@@ -59,7 +60,7 @@ func rendered(t *testing.T, cfg *Config) string {
 		Facts: &boot.Facts{Known: ^boot.Fact(0), Serial: "4711", Transport: boot.TransportPXE}}
 	for i := range same.Rules {
 		if action := &same.Rules[i].Action; action.Render != nil {
-			spec, err := action.Render(m, cfg.Inventory.Lookup(m))
+			spec, err := action.Render(booters.Preview(cfg.Inventory, m))
 			if err != nil {
 				spec = &boot.Spec{Message: err.Error()}
 			}

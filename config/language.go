@@ -9,7 +9,7 @@ import (
 // blocks are all that there are, the file itself first, in the order in which
 // they are explained.
 var blocks = []*Block{
-	&fileSchema, &listenerSchema, &poolSchema, &localsSchema, &bootSchema, &machineSchema, &ruleSchema, &matchSchema, &notSchema, &anySchema,
+	&fileSchema, &listenerSchema, &poolSchema, &localsSchema, &bootSchema, &fileBlockSchema, &assetsSchema, &machineSchema, &ruleSchema, &matchSchema, &notSchema, &anySchema,
 	&testSchema, &ipxeSchema, &cacheSchema, &fetchSchema, &logSchema, &reloadSchema, &stateSchema, &urlKeySchema,
 }
 
@@ -30,8 +30,8 @@ var fileSchema = Block{
 		{Name: "include", Type: TypeTexts, Example: `["conf.d/*.hcl", "machines.hcl"]`,
 			Doc: "More files that take part: paths, or patterns with `*`, `?` and `[…]` in the last element. Rules in them stand where the `include` does, and a file takes part once however often it is named. A pattern may match nothing."},
 	},
-	Blocks: []string{"listener", "boot", "rule", "cache", "fetch", "ipxe", "locals", "log", "machine", "reload", "state", "test", "url_key"},
-	Later:  []string{"assets", "secure_boot"},
+	Blocks: []string{"listener", "boot", "rule", "assets", "cache", "fetch", "ipxe", "locals", "log", "machine", "reload", "state", "test", "url_key"},
+	Later:  []string{"secure_boot"},
 }
 
 var listenerSchema = Block{
@@ -130,7 +130,36 @@ var bootSchema = Block{
 			Doc: "Takes over all settings of that boot which the block does not set itself. A boot that is only extended needs no kernel."},
 		forEach,
 	},
-	Later: []string{"checksums", "efi", "file", "installs", "loader", "offer", "prefetch", "secure_boot"},
+	Blocks: []string{"file"},
+	Later:  []string{"checksums", "efi", "installs", "loader", "offer", "prefetch", "secure_boot"},
+}
+
+var fileBlockSchema = Block{
+	Name: "file", Label: "its name, an identifier", Many: true,
+	Doc: "A file for the machines that boot this, made for each when it asks: `url(file.NAME)` is its address, which ends in the name. It has exactly one of `content`, `source` and `tree`. " +
+		"`extends` takes files over; one of the same name replaces that of the other boot. What a machine is missing is an error that it is told, never an empty text. A file that no `url()` names is a warning.",
+	Example: "boot \"installer\" {\n  kernel  = \"https://example.org/linux\"\n  cmdline = \"auto url=${url(file.preseed)}\"\n\n  file \"preseed\" {\n    content = templatefile(\"preseed.tmpl\", { role = try(machine.labels.role, \"none\") })\n    secret  = true\n  }\n}\n\nrule \"everybody\" { boot = boot.installer }\n",
+	Attributes: []Attribute{
+		{Name: "content", Type: TypeText, Machine: MachineAll, Example: `"hostname: ${machine.name}\n"`,
+			Doc: "What is in the file: a text of up to 1 MiB. A template that `templatefile` names is read when the file is loaded, and can be given all of `machine`."},
+		{Name: "source", Type: TypeText, Machine: MachinePaths, Example: `"/srv/seeds/${machine.name}"`,
+			Doc: "The path or URL of what is served under the name."},
+		{Name: "tree", Type: TypeMap, Machine: MachineAll, Example: `{ "user-data" = "#cloud-config\n", "meta-data" = "instance-id: ${machine.name}\n" }`,
+			Doc: "Several texts under one address, which ends in `/`: names, or paths like `latest/user-data`, with what is in them. A name that is not among them is not found (404)."},
+		{Name: "secret", Type: TypeBool, Default: "false", Example: "true",
+			Doc: "`true`: nothing of it is shown by `explain`, `plan`, the status or the log, nobody keeps it on the way, and its address is good for two hours."},
+	},
+}
+
+var assetsSchema = Block{
+	Name: "assets", Label: "its name, an identifier", Many: true,
+	Doc: "A directory that is served as it is, to machines that have been given an address in it: `url(assets.NAME, \"path\")` is that of one file, and with a path that ends in `/`, or without one, of all that lies there. " +
+		"Links that lead out of the directory are not followed, and directories are not listed. One that no `url()` names is a warning.",
+	Example: "assets \"images\" { dir = \"/srv/images\" }\n\nboot \"live\" {\n  kernel  = \"https://example.org/linux\"\n  cmdline = \"root=live:${url(assets.images, \"nodes/${machine.name}.squashfs\")}\"\n}\n\nrule \"everybody\" { boot = boot.live }\n",
+	Attributes: []Attribute{
+		{Name: "dir", Type: TypeText, Needed: true, Example: `"/srv/images"`,
+			Doc: "The directory. A warning says when the host has none there."},
+	},
 }
 
 var machineSchema = Block{

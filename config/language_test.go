@@ -14,8 +14,10 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/pixiecore/pixiecore/booters"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/convert"
 
@@ -42,6 +44,8 @@ func within(b *Block, inner string) []string {
 		return []string{"rule \"a\" {\nmatch {\n" + inner + "}\n}\n"}
 	case b.As != "":
 		return []string{"rule \"a\" {\nmatch {\n" + b.Name + " {\n" + inner + "}\n}\n}\n"}
+	case b.Name == "file":
+		return []string{"boot \"a\" {\nkernel = \"/linux\"\nfile \"a\" {\n" + inner + "}\n}\n"}
 	case b.Label == "":
 		return []string{b.Name + " {\n" + inner + "}\n"}
 	}
@@ -328,6 +332,7 @@ func TestFunctionsOfTheTable(t *testing.T) {
 	}
 	k := &disk{open: ReadFile, getenv: os.LookupEnv, files: make(map[string]content), templates: make(map[string]hclsyntax.Expression)}
 	ctx := &hcl.EvalContext{Functions: k.functions(dir)}
+	ctx.Functions["url"] = (&scope{dir: dir}).urlFunction(booters.Preview(nil, noMachine).Link)
 	evaluate := func(src string) (cty.Value, error) {
 		e, diags := hclsyntax.ParseExpression([]byte(src), "", hcl.InitialPos)
 		if diags.HasErrors() {

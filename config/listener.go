@@ -200,7 +200,7 @@ func (s *scope) pem(a *hclsyntax.Attribute, what, without string) string {
 		s.errorf(t.at, sumURL, "A %s is not fetched from elsewhere. Copy the file to this host, and write its path.", what)
 	default:
 		path := resolve(s.dir, t.s)
-		s.named = append(s.named, namedFile{path, t.at, "pixiecore will not start until it is there."})
+		s.named = append(s.named, namedFile{path: path, at: t.at, without: "pixiecore will not start until it is there."})
 		return path
 	}
 	return ""

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/convert"
@@ -19,6 +20,7 @@ type recipe struct {
 	name                    string // of the boot
 	kernel, message, script *phrase
 	initrd, cmdline         []*phrase
+	files                   []*booters.File
 }
 
 // A phrase is the value of a setting, or of an element of its list. What hangs
@@ -26,11 +28,13 @@ type recipe struct {
 type phrase struct {
 	*scope
 	name    string // of the setting
-	s       string // the value, unless members is set
+	s       string // the value, unless it is late
 	e       hclsyntax.Expression
+	late    bool     // whether e hangs on the machine, or on the address of this server
 	members []string // of machine, that e refers to
 	parts   []part   // of a command line
 	file    bool     // whether it may be an object with a digest, and not a text only
+	secret  bool     // whether no value in it may be shown
 }
 
 // A part of a command line is what stands between two borders of ${…}.
@@ -48,14 +52,21 @@ var pathMembers = []string{"name", "arch", "firmware", "labels"}
 var ownWords = []string{"vendor_class", "user_class", "circuit_id", "remote_id", "serial", "manufacturer", "product", "asset", "hostname"}
 
 // phrase evaluates a setting in which machine may stand: all of its members, or
-// those of only. It is nil for a value with an error.
+// those of only. Where all of them may, and s is the scope in a boot, so may
+// url(). It is nil for a value with an error.
 func (s *scope) phrase(name string, e hclsyntax.Expression, want string, only []string) *phrase {
-	if !s.vet(e, s.has()|rootMachine) {
+	has := s.has() | rootMachine
+	links := only == nil && s.boot != nil
+	if links {
+		has |= rootFile | rootAssets
+	}
+	if !s.vet(e, has) || links && !s.links(e) {
 		return nil
 	}
 	p := &phrase{scope: s, name: name, e: e, file: only != nil}
 	members := membersOf(e)
-	if len(members) == 0 {
+	links = links && callsURL(e)
+	if len(members) == 0 && !links {
 		v, ok := s.value(e)
 		if ok && p.file {
 			v, ok = s.pin(v, e, name)
@@ -86,7 +97,7 @@ func (s *scope) phrase(name string, e hclsyntax.Expression, want string, only []
 		}
 		return p // it does not hang on machine after all
 	}
-	p.members = members
+	p.late, p.members = true, members
 	return p
 }
 
@@ -117,7 +128,7 @@ func (p *phrase) pieces() bool {
 		members := membersOf(e)
 		own := func(m string) bool { return slices.Contains(ownWords, m) }
 		forPath := func(m string) bool { return slices.Contains(pathMembers, m) }
-		one := part{e: e, quote: slices.ContainsFunc(members, own), path: !slices.ContainsFunc(members, func(m string) bool { return !forPath(m) })}
+		one := part{e: e, quote: slices.ContainsFunc(members, own), path: !callsURL(e) && !slices.ContainsFunc(members, func(m string) bool { return !forPath(m) })}
 		p.parts = append(p.parts, one)
 		switch {
 		case one.quote && strings.Contains(string(e.Range().SliceBytes(p.sources[e.Range().Filename])), "{{"):
@@ -150,16 +161,16 @@ const (
 )
 
 // text is the value for one machine.
-func (p *phrase) text(m boot.Machine, e *booters.Entry) (string, error) {
-	if p.members == nil {
+func (p *phrase) text(r booters.Request) (string, error) {
+	if !p.late {
 		return p.s, nil
 	}
 	if p.parts == nil {
-		return p.say(p.e, m, e)
+		return p.say(p.e, r)
 	}
 	var line strings.Builder
 	for _, one := range p.parts {
-		s, err := p.say(one.e, m, e)
+		s, err := p.say(one.e, r)
 		if err != nil {
 			return "", err
 		}
@@ -173,26 +184,22 @@ func (p *phrase) text(m boot.Machine, e *booters.Entry) (string, error) {
 
 // say evaluates an expression for one machine. What the machine does not have
 // is left out of machine, so that try can find it missing.
-func (p *phrase) say(expr hclsyntax.Expression, m boot.Machine, e *booters.Entry) (string, error) {
-	missing := ""
-	members := membersOf(expr)
-	v, diags := expr.Value(withMachine(p.ctx, members, func(name string) cty.Value {
-		v := memberOf(name, m, e)
+func (p *phrase) say(expr hclsyntax.Expression, r booters.Request) (string, error) {
+	var missing []string
+	ctx := p.ctx
+	if p.boot != nil {
+		ctx = p.linking(ctx, r.Link)
+	}
+	v, diags := expr.Value(withMachine(ctx, membersOf(expr), func(name string) cty.Value {
+		v := memberOf(name, r.Machine, r.Entry)
 		if !v.IsKnown() || v.Type() == cty.String && v.AsString() == "" {
-			missing = fmt.Sprintf("this machine has said nothing that could be machine.%s", name)
+			missing = append(missing, name)
 			return cty.NilVal
 		}
 		return v
 	}))
 	if diags.HasErrors() {
-		if missing == "" {
-			missing = missingLabel(expr, m, e)
-		}
-		if missing == "" {
-			diag := firstError(diags)
-			missing = fmt.Sprintf("%s, %s: %s", diag.Summary, pos(expr.Range()), diag.Detail)
-		}
-		return "", errors.New(missing)
+		return "", p.without(expr, r, missing, firstError(diags))
 	}
 	if p.file {
 		var problem *pinProblem
@@ -205,6 +212,25 @@ func (p *phrase) say(expr hclsyntax.Expression, m boot.Machine, e *booters.Entry
 		return "", errors.New("it is no text for this machine")
 	}
 	return v.AsString(), nil
+}
+
+// without is the sentence for an expression that a machine has no value of, since
+// it has said nothing that could be one of missing, has not a label, or else for
+// what hcl says.
+func (p *phrase) without(expr hclsyntax.Expression, r booters.Request, missing []string, diag *hcl.Diagnostic) error {
+	for _, name := range missing {
+		// Of all that a template was given, hcl names the one that it uses.
+		if strings.Contains(diag.Detail, fmt.Sprintf("named %q", name)) || len(missing) == 1 && !wholeMachine(expr) {
+			return fmt.Errorf("this machine has said nothing that could be machine.%s", name)
+		}
+	}
+	if label := missingLabel(expr, r.Machine, r.Entry); label != "" {
+		return errors.New(label)
+	}
+	if p.secret { // hcl may repeat a value
+		return fmt.Errorf("%s, %s: it is a secret, so no more is said; `pixiecore check` and a test block may find it", diag.Summary, pos(expr.Range()))
+	}
+	return fmt.Errorf("%s, %s: %s", diag.Summary, pos(expr.Range()), diag.Detail)
 }
 
 // missingLabel says which label of those in an expression the machine has not.
@@ -228,7 +254,7 @@ func missingLabel(expr hclsyntax.Expression, m boot.Machine, e *booters.Entry) s
 // constant reports whether nothing hangs on the machine.
 func (r *recipe) constant() bool {
 	for _, p := range slices.Concat([]*phrase{r.kernel, r.message, r.script}, r.initrd, r.cmdline) {
-		if p != nil && p.members != nil {
+		if p != nil && p.late {
 			return false
 		}
 	}
@@ -236,15 +262,15 @@ func (r *recipe) constant() bool {
 }
 
 // spec is what one machine boots. The errors say all that is missing.
-func (r *recipe) spec(m boot.Machine, e *booters.Entry) (*boot.Spec, error) {
+func (r *recipe) spec(req booters.Request) (*boot.Spec, error) {
 	var errs []error
 	// fill makes the value of a phrase, and checks it as a constant is.
 	fill := func(p *phrase, check checker) string {
 		if p == nil {
 			return ""
 		}
-		s, err := p.text(m, e)
-		if err == nil && p.members != nil {
+		s, err := p.text(req)
+		if err == nil && p.late {
 			var refused *refusal
 			if s, _, refused = check(p.dir, s); refused != nil {
 				err = errors.New(refused.detail)
@@ -281,7 +307,7 @@ func (r *recipe) written() boot.Spec {
 		switch {
 		case p == nil:
 			return ""
-		case p.members == nil:
+		case !p.late:
 			return p.s
 		}
 		at := p.e.Range()

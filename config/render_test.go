@@ -153,7 +153,7 @@ func TestRenderTemplateFile(t *testing.T) {
 	write(t, strings.Replace(file, "pixiecore.hcl", "motd", 1), "changed")
 	m := machine(t, "52:54:00:aa:00:01", boot.Facts{})
 	for range 2 {
-		spec, err := cfg.Rules[0].Action.Render(m, cfg.Inventory.Lookup(m))
+		spec, err := cfg.Rules[0].Action.Render(booters.Preview(cfg.Inventory, m))
 		if err != nil || spec.Message != "Hello DB1." {
 			t.Errorf("%+v, %v", spec, err)
 		}

@@ -80,7 +80,7 @@ func (s *scope) action(said []*hclsyntax.Attribute) (action booters.Action) {
 			action.Do = boot.Boot
 			if b, ok := s.reference(a.Expr); ok {
 				b.family.used = true
-				action.Boot, action.Spec = b.name, b.spec
+				action.Boot, action.Spec, action.Files = b.name, b.spec, b.recipe.files
 				if b.api != nil {
 					action.Spec, action.API = nil, b.api
 				} else if !b.recipe.constant() {

@@ -115,11 +115,8 @@ func (b *Block) inside() string {
 	}
 }
 
-// laterRoots are the names that references of a later version begin with.
-var laterRoots = []string{"assets", "file"}
-
 // laterFunctions are the functions of a later version.
-var laterFunctions = []string{"phone_home", "url"}
+var laterFunctions = []string{"phone_home"}
 
 // laterSentence is said of all that comes in a later version.
 func laterSentence(what string) string {

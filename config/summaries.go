@@ -69,6 +69,13 @@ const (
 	sumPathFact      summary = "fact that cannot choose files"
 	sumUnusedBoot    summary = "boot is never used"
 
+	// Files of boots, and assets.
+	sumNoContent   summary = "file without content"
+	sumTwoContents summary = "file with two contents"
+	sumLink        summary = "nothing that has an address"
+	sumAssets      summary = "directory of everything"
+	sumUnusedFile  summary = "no machine asks for it"
+
 	// Tests.
 	sumHalfTest   summary = "test without machine or expectation"
 	sumTestFailed summary = "test failed"

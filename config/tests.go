@@ -239,5 +239,5 @@ func (t *testCase) spec(rule string) (*boot.Spec, error) {
 	if action.Render == nil {
 		return action.Spec, nil
 	}
-	return action.Render(t.machine, t.cfg.Inventory.Lookup(t.machine))
+	return action.Render(booters.Preview(t.cfg.Inventory, t.machine))
 }

@@ -101,6 +101,15 @@ type Noted interface {
 // Booter did not issue.
 var ErrNotFound = errors.New("no such boot file")
 
+// Errors of a Link.
+var (
+	// ErrMissing is wrapped by the error of a Link's Open which is a sentence for
+	// the machine: something that the file is made of is not known of it.
+	ErrMissing = errors.New("cannot be made for this machine")
+	// ErrExpired is wrapped by the error for an address that was good once.
+	ErrExpired = errors.New("the address has expired")
+)
+
 // Action is what is to happen to a machine.
 type Action int
 
@@ -226,6 +235,43 @@ func PutFile(ctx context.Context, b Booter, id ID, body io.Reader) error {
 		return c.WriteBootFileContext(ctx, id, body)
 	}
 	return b.WriteBootFile(id, body)
+}
+
+// LinkPath is where a Linker's addresses lie on the server: LinkPath, an ID, "/"
+// and a name. A machine may use them for whatever it likes, as parts of longer
+// texts too, so they are made by the Booter and not by the server's script.
+const LinkPath = "/_/f/"
+
+// A Link is what such an address leads to.
+type Link struct {
+	Name string // the file's, for the log: it shows nothing of the address
+	// Machine is whom the address was made for, by its MAC and platform; nil:
+	// for whoever has it.
+	Machine *Machine
+	Boot    string // the boot that the file belongs to; may be empty
+	Made    bool   // whether the file is made for the machine, and not kept
+	Secret  bool   // whether nothing of it may be shown or kept elsewhere
+	// Open opens the file for the machine, with all that is known of it. base is
+	// as for Verdict.Render. The reader fails when ctx ends. Errors may wrap
+	// ErrNotFound and ErrMissing.
+	Open func(ctx context.Context, m Machine, base string) (io.ReadCloser, int64, error)
+}
+
+// A Linker is a Booter that makes addresses of its own.
+type Linker interface {
+	// OpenLink finds what the ID and the name behind it in an address lead to.
+	// Errors may wrap ErrNotFound and ErrExpired; the Link then may still tell
+	// whose the address is.
+	OpenLink(id ID, name string) (Link, error)
+}
+
+// OpenLink calls OpenLink of a Booter that is a Linker. Another one has issued no
+// such ID.
+func OpenLink(b Booter, id ID, name string) (Link, error) {
+	if l, ok := b.(Linker); ok {
+		return l.OpenLink(id, name)
+	}
+	return Link{}, ErrNotFound
 }
 
 // A Snapshot is one generation of everything that a reload can change for a

@@ -196,7 +196,7 @@ func (c Configuration) sources(v boot.Verdict, m boot.Machine) *boot.Spec {
 	case a.Render == nil:
 		return a.Spec
 	default:
-		spec, _ := a.Render(m, c.Config.Inventory.Lookup(m)) // the error is the script's
+		spec, _ := a.Render(booters.Preview(c.Config.Inventory, m)) // the error is the script's
 		return spec
 	}
 }

@@ -152,7 +152,7 @@ func (p *painter) rule(r *booters.Rule) Element {
 	}
 	var all []string
 	for _, m := range everywhere(boot.Machine{MAC: net.HardwareAddr{2, 0, 0, 0, 0, 0}}) {
-		s, err := r.Action.Render(filled(m), nil)
+		s, err := r.Action.Render(booters.Preview(nil, filled(m)))
 		if err != nil {
 			s = r.Action.Spec
 		}
@@ -263,7 +263,7 @@ func (p *painter) gets(rule string, do boot.Action, m boot.Machine) (string, err
 	if constant, ok := p.specs[rule]; ok {
 		return constant, nil
 	}
-	s, err := p.rules[rule].Action.Render(filled(m), p.Config.Inventory.Lookup(m))
+	s, err := p.rules[rule].Action.Render(booters.Preview(p.Config.Inventory, filled(m)))
 	if err != nil {
 		return digest(err.Error()), err
 	}

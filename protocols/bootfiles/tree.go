@@ -152,6 +152,21 @@ func (t Tree) Machine(token boot.Token) boot.Machine {
 	return m
 }
 
+// Recall is the machine that an address was made for, with all that is known of
+// it in the boot that it is in. Where what iPXE has reported is forgotten, the
+// machine counts as one that iPXE has not asked yet: what it would report is
+// unknown, and not missing.
+func (t Tree) Recall(m boot.Machine) boot.Machine {
+	if r, ok := t.Boots.Reported(m.MAC); ok {
+		r.Arch, r.Firmware = m.Arch, m.Firmware
+		return r
+	}
+	if m.Facts = t.Boots.Of(m.MAC); m.Facts == nil {
+		m.Facts = &boot.Facts{}
+	}
+	return m
+}
+
 // Open looks name up, with or without a leading slash. base is
 // "http://host:port" as the machine reaches it, for the scripts.
 //

@@ -3,6 +3,7 @@
 //
 //	/_/ipxe      the machine's script (package bootfiles says which)
 //	/_/file      a boot file, by the sealed ID in a script
+//	/_/f/        a file, by an address that the configuration has asked for (url)
 //	/_/booting   the machine says that it is about to start its kernel
 //	/…           everything else is looked up in the virtual directory of bootfiles
 //
@@ -37,6 +38,13 @@
 // What a machine posts or puts to the address of a file goes to the Booter as it
 // comes, 16 MiB in two minutes at most, and is kept nowhere here: an API takes it,
 // at its own addresses, and everything else is read only.
+//
+// An address below /_/f/ leads to the file as the machine's own boot has it: its
+// verdict says by which generation. A machine that may not boot any more gets it no
+// more either. What is not there is a plain 404, for cloud-init and its like look
+// for files that need not be; all else that keeps a file from a machine is a sentence
+// in the answer, since whoever asks has a screen or a log, and in the machine's
+// events.
 //
 // A machine that cannot be given a script is shown why on its screen, by a
 // script. HTTP statuses are for requests that no machine of ours makes.

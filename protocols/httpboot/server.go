@@ -100,6 +100,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "/_/booting":
 		s.booting(w, r)
 	default:
+		if link, ok := strings.CutPrefix(r.URL.Path, boot.LinkPath); ok {
+			s.link(w, r, link)
+			return
+		}
 		s.tree(w, r)
 	}
 }
@@ -355,9 +359,46 @@ func (s *Server) file(w http.ResponseWriter, r *http.Request) {
 	}
 	defer f.Close()
 	w.Header().Set("Content-Type", "application/octet-stream")
-
 	start := time.Now()
-	var sent int64
+	sent, whole, err := s.send(w, r, f, size, q.Get("type"))
+	if err != nil {
+		s.fileEvent(q, d, events.Failed, "file cut short: "+err.Error())
+		breakOff(w)
+	}
+	if !whole {
+		return
+	}
+	kind, ok := map[string]events.Kind{"kernel": events.Kernel, "initrd": events.Initrd}[q.Get("type")]
+	if !ok {
+		kind = events.File
+	}
+	s.Log.Info("file sent", zap.String("mac", printable(q.Get("mac"))), zap.Stringer("type", kind), zap.Int64("bytes", sent),
+		zap.Duration("took", time.Since(start)), zap.String("rule", d.Rule), zap.Uint64("gen", d.Gen()))
+	s.fileEvent(q, d, kind, fmt.Sprintf("%d bytes", sent)+s.note(f, q.Get("mac"), kind.String()))
+}
+
+// breakOff ends the answer so that the machine sees a broken transfer, and not a
+// short file.
+func breakOff(w http.ResponseWriter) {
+	http.NewResponseController(w).Flush() // else it sees nothing, as from a server that is down; an error changes nothing
+	panic(http.ErrAbortHandler)
+}
+
+// note is what the operator should know of a file that was sent all the same, to
+// stand behind the event.
+func (s *Server) note(f io.Reader, mac, name string) string {
+	n, ok := f.(boot.Noted)
+	if !ok || n.Note() == "" {
+		return ""
+	}
+	s.Log.Warn("file sent all the same", zap.String("mac", printable(mac)), zap.String("type", name), zap.String("note", n.Note()))
+	return ": " + n.Note()
+}
+
+// send answers with the bytes of f, which name calls in the log, and reports
+// whether that was the whole file: not a probe, nor a part, nor to a machine that
+// went away. The error is that of f, and has been logged.
+func (s *Server) send(w http.ResponseWriter, r *http.Request, f io.Reader, size int64, name string) (sent int64, whole bool, err error) {
 	if file, ok := f.(io.ReadSeeker); ok {
 		var modified time.Time
 		if f, ok := f.(fs.File); ok {
@@ -367,42 +408,26 @@ func (s *Server) file(w http.ResponseWriter, r *http.Request) {
 		}
 		http.ServeContent(w, r, "", modified, file)
 		// The writer is not wrapped, so the file itself says how far it was read,
-		// and what it failed with. The machine sees a broken transfer.
+		// and what it failed with.
 		if sent, err = file.Seek(0, io.SeekCurrent); err != nil {
 			s.Log.Warn("file cut short", zap.String("peer", r.RemoteAddr), zap.Int64("sent", sent), zap.Error(err))
-			s.fileEvent(q, d, events.Failed, "file cut short: "+err.Error())
-			return
+			return sent, false, err
 		}
 	} else {
 		if size >= 0 {
 			w.Header().Set("Content-Length", strconv.FormatInt(size, 10))
 		} else {
-			s.Log.Warn("file of unknown size: iPXE will be very slow", zap.String("type", q.Get("type")))
+			s.Log.Warn("file of unknown size: iPXE will be very slow", zap.String("type", name))
 		}
 		if r.Method == http.MethodHead {
-			return
+			return 0, false, nil
 		}
 		if sent, err = io.Copy(w, f); err != nil && r.Context().Err() == nil {
 			s.Log.Warn("file cut short", zap.String("peer", r.RemoteAddr), zap.Int64("sent", sent), zap.Error(err))
-			s.fileEvent(q, d, events.Failed, "file cut short: "+err.Error())
-			panic(http.ErrAbortHandler) // so that the machine sees a broken transfer, not a short file
+			return sent, false, err
 		}
 	}
-	if r.Method == http.MethodHead || size >= 0 && sent != size || r.Context().Err() != nil {
-		return // a probe, a part, or a machine that went away: not the whole file
-	}
-	kind, ok := map[string]events.Kind{"kernel": events.Kernel, "initrd": events.Initrd}[q.Get("type")]
-	if !ok {
-		kind = events.File
-	}
-	s.Log.Info("file sent", zap.String("mac", printable(q.Get("mac"))), zap.Stringer("type", kind), zap.Int64("bytes", sent),
-		zap.Duration("took", time.Since(start)), zap.String("rule", d.Rule), zap.Uint64("gen", d.Gen()))
-	detail := fmt.Sprintf("%d bytes", sent)
-	if n, ok := f.(boot.Noted); ok && n.Note() != "" {
-		s.Log.Warn("file sent all the same", zap.String("mac", printable(q.Get("mac"))), zap.Stringer("type", kind), zap.String("note", n.Note()))
-		detail += ": " + n.Note()
-	}
-	s.fileEvent(q, d, kind, detail)
+	return sent, r.Method != http.MethodHead && (size < 0 || sent == size) && r.Context().Err() == nil, nil
 }
 
 // admit asks whether the machine that a file's address names may have the file,
@@ -415,25 +440,36 @@ func (s *Server) file(w http.ResponseWriter, r *http.Request) {
 func (s *Server) admit(r *http.Request, q url.Values, id string) (d boots.Decision, refused string) {
 	token, err := s.Tree.Tokens.Open(q.Get("token"))
 	if err != nil {
-		d.Snapshot = s.Tree.Boots.Source.Current()
-		refused = s.Tree.Boots.OnHold()
-		d.Held = refused != ""
-		return d, refused
+		return s.admitAnyone()
 	}
 	m, ok := s.Tree.Boots.Reported(token.MAC[:])
 	if !ok { // the server was restarted since
 		m = s.Tree.Machine(token)
 	}
+	return s.admitMachine(r, m, id)
+}
+
+// admitAnyone asks whether the holder of an address may have its file.
+func (s *Server) admitAnyone() (d boots.Decision, refused string) {
+	d.Snapshot = s.Tree.Boots.Source.Current()
+	refused = s.Tree.Boots.OnHold()
+	d.Held = refused != ""
+	return d, refused
+}
+
+// admitMachine asks whether the machine may have the file of that ID.
+func (s *Server) admitMachine(r *http.Request, m boot.Machine, id string) (d boots.Decision, refused string) {
+	mac := boots.MAC(m.MAC)
 	// Who would have to be waited for is not asked: the machine has its script. Nor
 	// is an error of the table its fault.
-	d, err = s.Tree.Boots.DecideNow(r.Context(), m, time.Now())
+	d, err := s.Tree.Boots.DecideNow(r.Context(), m, time.Now())
 	if err != nil || d.Action != boot.Ignore {
 		if r.Method == http.MethodGet {
-			s.Tree.Boots.Fetches(token.MAC, id)
+			s.Tree.Boots.Fetches(mac, id)
 		}
 		return d, ""
 	}
-	if resumes(r) && s.Tree.Boots.Fetched(token.MAC, id) {
+	if resumes(r) && s.Tree.Boots.Fetched(mac, id) {
 		return d, ""
 	}
 	return d, d.Refusal(m)

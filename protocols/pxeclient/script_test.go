@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/pixiecore/pixiecore/booters"
 	"github.com/pixiecore/pixiecore/booters/boot"
 	"github.com/pixiecore/pixiecore/config"
 )
@@ -337,7 +338,7 @@ func exampleScript(t *testing.T, file, name string, m boot.Machine) string {
 		case a.Render == nil:
 			return a.Spec.IpxeScript
 		default:
-			spec, err := a.Render(m, cfg.Inventory.Lookup(m))
+			spec, err := a.Render(booters.Preview(cfg.Inventory, m))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -38,7 +38,7 @@ boot "without" {
 # want: 4:22 error: unusable URL | The URL has a query or a fragment, which cannot stand before a path. Write http://HOST/PATH or https://HOST/PATH, below which v1/boot/MAC is asked for.
 # want: 5:21 error: unusable URL | The URL is empty. Write http://HOST/PATH or https://HOST/PATH, below which v1/boot/MAC is asked for.
 # want: 6:22 error: unusable URL | The URL has a host where clouds keep credentials, and is not fetched. Write http://HOST/PATH or https://HOST/PATH, below which v1/boot/MAC is asked for.
-# want: 7:48 error: unknown variable | machine.* is known when a machine boots, not when the file is loaded. It can stand in cmdline, message, script, kernel and initrd of a boot, and in when.
+# want: 7:48 error: unknown variable | machine.* is known when a machine boots, not when the file is loaded. It can stand in cmdline, message, script, kernel, initrd and files of a boot, and in when.
 # want: 10:3 error: setting beside an API | The API says all that is booted, so kernel beside it has no effect. Leave one of the two out.
 # want: 11:3 error: setting beside an API | The API says all that is booted, so cmdline beside it has no effect. Leave one of the two out.
 # want: 14:3 error: setting beside a script | A script does everything itself, so api beside it has no effect. Leave one of the two out.

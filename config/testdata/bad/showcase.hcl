@@ -83,11 +83,6 @@ test "db1 installs Debian when it is armed" {
 }
 
 # want: 19:3 error: not in this version | "installs" in a boot block is part of the language, but this version does not have it yet. Leave it out for now.
-# want: 22:74 error: not in this version | The function url is part of the language, but this version does not have it yet. Leave it out for now.
-# want: 22:78 error: not in this version | A reference to file.* is part of the language, but this version does not have it yet. Leave it out for now.
-# want: 25:3 error: not in this version | "file" in a boot block is part of the language, but this version does not have it yet. Leave it out for now.
-# want: 34:26 error: not in this version | The function url is part of the language, but this version does not have it yet. Leave it out for now.
-# want: 34:30 error: not in this version | A reference to assets.* is part of the language, but this version does not have it yet. Leave it out for now.
-# want: 50:1 error: not in this version | "assets" at the top of a file is part of the language, but this version does not have it yet. Leave it out for now.
 # want: 61:3 error: not in this version | "once" in a rule block is part of the language, but this version does not have it yet. Leave it out for now.
 # want: 81:84 error: not in this version | machine.armed is part of the language, but this version does not have it yet. Leave it out for now.
+# want: 26:85 error: not in this version | The function phone_home is part of the language, but this version does not have it yet. Leave it out for now.

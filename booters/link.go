@@ -1,0 +1,361 @@
+package booters
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/url"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/pixiecore/pixiecore/booters/boot"
+)
+
+const (
+	// secretFor is how long the address of a secret file is good: as long as a
+	// boot may take.
+	secretFor = 2 * time.Hour
+	// secretSkew is how far in the future an address may have been made, by the
+	// clock of another server with the same key.
+	secretSkew = 5 * time.Minute
+	// maxRendered bounds a file that is made for a machine, in bytes.
+	maxRendered = 1 << 20
+)
+
+// What is sealed begins with a byte that says what it is, unless it is a source:
+// an absolute path begins with "/", and a URL with a letter.
+const (
+	assetLink = "\x01" // the directory, NUL, and the path in it
+	fileLink  = "\x02" // a file of a boot: see fileRef
+)
+
+// A File is one that machines fetch while they boot, from an address that stands
+// in their command line, script or another file.
+type File struct {
+	Name    string
+	Kind    FileKind
+	Members []string // the names in a tree, in order; nil for others
+	Secret  bool     // whether it is shown to nobody but the machine
+	// Render makes the file, or the member of a tree, for one machine. The error
+	// is a sentence for the operator and the machine.
+	Render func(r Request, member string) (Content, error)
+}
+
+// A FileKind is how a File is made, by the word of the configuration language.
+type FileKind string
+
+// The kinds of files.
+const (
+	FileContent FileKind = "content" // text
+	FileSource  FileKind = "source"  // what is behind a path or URL
+	FileTree    FileKind = "tree"    // several texts, under names
+)
+
+// Content is what a File is for one machine: a text, or a source.
+type Content struct{ Text, Source string }
+
+// A Request is a machine for which something is rendered.
+type Request struct {
+	Machine boot.Machine
+	Entry   *Entry // nil for a stranger
+	// Link makes the address at which the machine fetches a target.
+	Link func(Target) (string, error)
+}
+
+// A Target is what an address leads to: a file of the boot, a source, or what
+// lies in a directory.
+type Target struct {
+	File   *File
+	Source string
+	// Dir is an absolute path, and Path one below it. Where Path is empty or ends
+	// in "/", all that lies there can be fetched.
+	Dir, Path string
+}
+
+// Preview is a Request for people: its addresses say what they lead to, instead
+// of being sealed, and cannot be fetched.
+func Preview(inv *Inventory, m boot.Machine) Request {
+	return Request{Machine: m, Entry: inv.Lookup(m), Link: func(t Target) (string, error) {
+		const server = "http://SERVER/"
+		switch _, err := t.name(); {
+		case err != nil:
+			return "", err
+		case t.File != nil:
+			return server + "file." + t.File.Name + t.File.slash(), nil
+		case t.Dir != "":
+			return server + strings.TrimPrefix(t.Dir, "/") + "/" + t.Path, nil
+		default:
+			return server + strings.TrimPrefix(t.Source, "/"), nil
+		}
+	}}
+}
+
+// slash is what the address of a tree ends in.
+func (f *File) slash() string {
+	if f.Kind == FileTree {
+		return "/"
+	}
+	return ""
+}
+
+// name is what stands behind the ID in an address: the file's own name, so that
+// whoever goes by names finds it, and nothing for a tree or a directory, to which
+// the machine adds what it wants.
+func (t Target) name() (string, error) {
+	switch {
+	case t.File != nil && t.File.Kind == FileTree:
+		return "", nil
+	case t.File != nil:
+		return t.File.Name, nil
+	case t.Dir != "" && (t.Path == "" || strings.HasSuffix(t.Path, "/")):
+		return "", nil
+	case t.Dir != "":
+		return path.Base(t.Path), nil
+	}
+	return sourceName(t.Source)
+}
+
+// sourceName is the last part of a path or URL.
+func sourceName(source string) (string, error) {
+	src, err := ParseSource(source)
+	if err != nil {
+		return "", err
+	}
+	if src.Local() {
+		return filepath.Base(src.At), nil
+	}
+	u, err := url.Parse(src.At)
+	if err != nil {
+		return "", bareURL(err)
+	}
+	name := u.Path[strings.LastIndexByte(u.Path, '/')+1:]
+	if name == "" {
+		return "", fmt.Errorf("URL %q: it names no file", redactURL(u))
+	}
+	return name, nil
+}
+
+// link makes the address of a target for a machine that boots the action.
+func (t *Table) link(m boot.Machine, bootName, base string, to Target) (string, error) {
+	name, err := to.name()
+	if err != nil {
+		return "", err
+	}
+	sealed := to.Source
+	switch {
+	case to.File != nil:
+		if len(m.MAC) != 6 {
+			return "", errors.New("the MAC address of this machine is not known")
+		}
+		ref := fileRef{mac: [6]byte(m.MAC), arch: m.Arch, firmware: m.Firmware, boot: bootName, file: to.File.Name}
+		if to.File.Secret {
+			ref.made = t.now()
+		}
+		sealed = ref.seal()
+	case to.Dir != "":
+		sealed = assetLink + to.Dir + "\x00" + to.Path
+	}
+	if len(sealed) > maxSource {
+		return "", fmt.Errorf("what an address leads to is said in %d bytes, and it has %d", maxSource, len(sealed))
+	}
+	return base + boot.LinkPath + string(t.seal.Seal(sealed)) + "/" + url.PathEscape(name), nil
+}
+
+// A fileRef is what the address of a File has in it. The platform is that of the
+// machine when iPXE had told its CPU, which nobody tells again.
+type fileRef struct {
+	mac        [6]byte
+	made       time.Time // to the second; the zero Unix time where the file is no secret
+	arch       boot.Architecture
+	firmware   boot.Firmware
+	boot, file string
+}
+
+func (r fileRef) seal() string {
+	b := append([]byte(fileLink), r.mac[:]...)
+	made := uint32(0)
+	if !r.made.IsZero() {
+		made = uint32(r.made.Unix())
+	}
+	b = binary.BigEndian.AppendUint32(b, made)
+	// The boot is last, for each.key can be any text.
+	return string(b) + strings.Join([]string{r.arch.Name(), r.firmware.String(), r.file, r.boot}, "\x00")
+}
+
+func openFileRef(sealed string) (r fileRef, ok bool) {
+	const head = 6 + 4
+	if len(sealed) < head {
+		return r, false
+	}
+	r.mac = [6]byte([]byte(sealed[:6]))
+	r.made = time.Unix(int64(binary.BigEndian.Uint32([]byte(sealed[6:head]))), 0)
+	words := strings.SplitN(sealed[head:], "\x00", 4)
+	if len(words) != 4 {
+		return r, false
+	}
+	arch, err := boot.ParseArchitecture(words[0])
+	if err != nil {
+		return r, false
+	}
+	firmware, err := boot.ParseFirmware(words[1])
+	if err != nil || len(firmware) != 1 {
+		return r, false
+	}
+	r.arch, r.firmware, r.file, r.boot = arch, firmware[0], words[2], words[3]
+	return r, true
+}
+
+// OpenLink implements boot.Linker.
+func (t *Table) OpenLink(id boot.ID, name string) (boot.Link, error) {
+	sealed, err := t.seal.Open(id)
+	if err != nil {
+		return boot.Link{}, err
+	}
+	if rest, ok := strings.CutPrefix(sealed, assetLink); ok {
+		dir, within, _ := strings.Cut(rest, "\x00")
+		return t.openAsset(dir, within, name)
+	}
+	if rest, ok := strings.CutPrefix(sealed, fileLink); ok {
+		ref, ok := openFileRef(rest)
+		if !ok { // sealed by another version
+			return boot.Link{}, fmt.Errorf("open address: %w", boot.ErrNotFound)
+		}
+		return t.openFile(ref, name)
+	}
+	if want, err := sourceName(sealed); err != nil || want != name {
+		return boot.Link{}, fmt.Errorf("address of another name: %w", boot.ErrNotFound)
+	}
+	return boot.Link{Name: name, Open: func(ctx context.Context, _ boot.Machine, _ string) (io.ReadCloser, int64, error) {
+		return t.src.Open(ctx, sealed)
+	}}, nil
+}
+
+// openAsset is the link to a path in a directory, or to name below it.
+func (t *Table) openAsset(dir, within, name string) (boot.Link, error) {
+	file := within
+	if within == "" || strings.HasSuffix(within, "/") {
+		file = name
+	} else if path.Base(within) != name {
+		return boot.Link{}, fmt.Errorf("address of another name: %w", boot.ErrNotFound)
+	}
+	if len(file) > maxSource || !filepath.IsLocal(file) {
+		return boot.Link{}, fmt.Errorf("%q in %q: %w", file[:min(len(file), maxSource)], dir, boot.ErrNotFound)
+	}
+	below := "."
+	if file != within && within != "" {
+		below = path.Clean(within)
+	}
+	return boot.Link{Name: path.Base(file), Open: func(context.Context, boot.Machine, string) (io.ReadCloser, int64, error) {
+		root, err := os.OpenRoot(dir)
+		if err != nil { // the operator's matter, whatever it is
+			return nil, 0, fmt.Errorf("open %q: %w", dir, bare(err))
+		}
+		defer root.Close()
+		f, size, err := openBelow(root, below, file)
+		if err != nil {
+			shown := filepath.Join(dir, below, file)
+			if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.ENAMETOOLONG) || errors.Is(err, syscall.EINVAL) {
+				return nil, 0, fmt.Errorf("open %q: %w", shown, boot.ErrNotFound)
+			}
+			return nil, 0, fmt.Errorf("open %q: %w", shown, bare(err))
+		}
+		return f, size, nil
+	}}, nil
+}
+
+// openBelow opens a regular file. No link on the way leads out of root, nor out
+// of the directory below in it: see os.Root.
+func openBelow(root *os.Root, below, file string) (*os.File, int64, error) {
+	if below != "." {
+		sub, err := root.OpenRoot(below)
+		if err != nil {
+			return nil, 0, err
+		}
+		defer sub.Close()
+		root = sub
+	}
+	// A FIFO would block for ever.
+	f, err := root.OpenFile(file, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, 0, err
+	}
+	info, err := f.Stat()
+	switch {
+	case err == nil && info.IsDir():
+		err = fs.ErrNotExist // a directory is not listed
+	case err == nil && !info.Mode().IsRegular():
+		err = fmt.Errorf("it is %s, not a regular file", kindOf(info.Mode()))
+	}
+	if err != nil {
+		f.Close()
+		return nil, 0, err
+	}
+	return f, info.Size(), nil
+}
+
+// openFile is the link to a file of a boot. With an error, it tells whose it is.
+func (t *Table) openFile(ref fileRef, name string) (boot.Link, error) {
+	link := boot.Link{
+		Name: ref.file, Boot: ref.boot, Made: true,
+		Machine: &boot.Machine{MAC: net.HardwareAddr(ref.mac[:]), Arch: ref.arch, Firmware: ref.firmware},
+	}
+	i := slices.IndexFunc(t.files[ref.boot], func(f *File) bool { return f.Name == ref.file })
+	if i < 0 {
+		return link, fmt.Errorf("boot %s has no file %q now: %w", ref.boot, ref.file, boot.ErrNotFound)
+	}
+	f := t.files[ref.boot][i]
+	link.Secret = f.Secret
+	member := ""
+	switch {
+	case f.Kind == FileTree:
+		member = name
+		if !slices.Contains(f.Members, member) {
+			return link, fmt.Errorf("%q in file %s of boot %s: %w", name, f.Name, ref.boot, boot.ErrNotFound)
+		}
+		link.Name += "/" + member
+	case name != f.Name:
+		return link, fmt.Errorf("address of another name: %w", boot.ErrNotFound)
+	}
+	if age := t.now().Sub(ref.made); f.Secret && (age >= secretFor || age < -secretSkew) {
+		return link, fmt.Errorf("file %s of boot %s: %w: that of a secret is good for %d hours of the boot that it was made for; start the machine again",
+			f.Name, ref.boot, boot.ErrExpired, secretFor/time.Hour)
+	}
+	link.Open = func(ctx context.Context, m boot.Machine, base string) (io.ReadCloser, int64, error) {
+		c, err := f.Render(t.request(m, ref.boot, base), member)
+		switch {
+		case err != nil:
+			return nil, 0, sentence{err}
+		case c.Source != "":
+			return t.src.Open(ctx, c.Source)
+		case len(c.Text) > maxRendered:
+			return nil, 0, sentence{fmt.Errorf("boot %s: file %s: it has %d bytes for this machine, and may have %d", ref.boot, f.Name, len(c.Text), maxRendered)}
+		}
+		return text{strings.NewReader(c.Text)}, int64(len(c.Text)), nil
+	}
+	return link, nil
+}
+
+// request is the machine with addresses for it.
+func (t *Table) request(m boot.Machine, bootName, base string) Request {
+	return Request{Machine: m, Entry: t.inv.Lookup(m), Link: func(to Target) (string, error) { return t.link(m, bootName, base, to) }}
+}
+
+// sentence is an error that the machine is told.
+type sentence struct{ error }
+
+func (s sentence) Unwrap() error      { return s.error }
+func (sentence) Is(target error) bool { return target == boot.ErrMissing }
+
+// text is a file that lies in memory.
+type text struct{ *strings.Reader }
+
+func (text) Close() error { return nil }

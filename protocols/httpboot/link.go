@@ -1,0 +1,132 @@
+package httpboot
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/pixiecore/pixiecore/booters/boot"
+	"github.com/pixiecore/pixiecore/protocols/bootfiles"
+	"github.com/pixiecore/pixiecore/protocols/boots"
+	"github.com/pixiecore/pixiecore/protocols/drops"
+	"github.com/pixiecore/pixiecore/protocols/events"
+)
+
+// maxLink bounds what stands behind boot.LinkPath in an address, in bytes: an ID
+// of 2 kB of path or URL, and the path of a file.
+const maxLink = 8 << 10
+
+// A linked is what an address leads to, and for whom.
+type linked struct {
+	boot.Link
+	machine boot.Machine   // has no MAC where the address is for whoever has it
+	by      boots.Decision // on it
+}
+
+// link serves /_/f/: the addresses that a configuration has asked for. rest is
+// what stands behind that.
+func (s *Server) link(w http.ResponseWriter, r *http.Request, rest string) {
+	start := time.Now()
+	l, err := s.findLink(r, rest)
+	var f io.ReadCloser
+	var size int64
+	if err == nil {
+		f, size, err = l.Open(r.Context(), l.machine, s.base(r))
+	}
+	log := s.Log.With(zap.String("file", printable(l.Name)), zap.Uint64("gen", l.by.Gen()))
+	if len(l.machine.MAC) > 0 {
+		log = log.With(zap.Stringer("mac", l.machine.MAC), zap.String("boot", l.Boot))
+	}
+	if err != nil {
+		if r.Context().Err() == nil { // else the machine has gone
+			s.refuseLink(w, l, log.With(zap.String("peer", r.RemoteAddr), zap.Error(err)), err)
+		}
+		return
+	}
+	defer f.Close()
+	h := w.Header()
+	h.Set("Content-Type", "application/octet-stream")
+	if l.Made {
+		h.Set("Content-Type", "text/plain; charset=utf-8")
+		h.Set("Cache-Control", "no-store")
+	}
+	sent, whole, err := s.send(w, r, f, size, l.Name)
+	detail := fmt.Sprintf("%s, %d bytes", l.Name, sent)
+	if l.Secret {
+		detail = l.Name + " (secret)"
+	} else {
+		log = log.With(zap.Int64("bytes", sent))
+	}
+	switch {
+	case err != nil:
+		s.linkEvent(l, events.Failed, l.Name+" cut short: "+err.Error())
+		breakOff(w)
+	case whole:
+		log.Info("file sent", zap.Duration("took", time.Since(start)))
+		s.linkEvent(l, events.File, detail+s.note(f, l.machine.MAC.String(), l.Name))
+	}
+}
+
+// findLink opens an address. What it returns with an error tells whose it is, as
+// far as that is known.
+func (s *Server) findLink(r *http.Request, rest string) (l linked, err error) {
+	id, name, ok := strings.Cut(rest, "/")
+	if !ok || len(rest) > maxLink {
+		return l, fmt.Errorf("no address: %w", boot.ErrNotFound)
+	}
+	// Whose it is can be told by any table; what it leads to, only by that of the
+	// machine's boot.
+	var refused string
+	l.by, refused = s.admitAnyone()
+	l.Link, err = boot.OpenLink(l.by.Snapshot.Booter, boot.ID(id), name)
+	if l.Machine != nil {
+		l.machine = s.Tree.Recall(*l.Machine)
+		l.by, refused = s.admitMachine(r, l.machine, rest)
+		l.Link, err = boot.OpenLink(l.by.Snapshot.Booter, boot.ID(id), name)
+	}
+	if refused != "" {
+		return l, fmt.Errorf("%w: %s", bootfiles.ErrRefused, refused)
+	}
+	return l, err
+}
+
+// refuseLink says what is wrong with an address, or with the file behind it.
+func (s *Server) refuseLink(w http.ResponseWriter, l linked, log *zap.Logger, err error) {
+	status, text, detail := http.StatusBadGateway, "couldn't get file", l.Name+": "+err.Error()
+	kind, reason := events.Failed, drops.Failed
+	var digest *boot.DigestError
+	switch {
+	case errors.Is(err, boot.ErrNotFound):
+		// Programs look for files that need not be there.
+		log.Debug("file not served")
+		s.drop(w, drops.NotFound, "no such file", http.StatusNotFound)
+		return
+	case errors.Is(err, bootfiles.ErrRefused):
+		kind, reason, status, text = events.Ignored, refusedBy(l.by), http.StatusForbidden, err.Error()
+	case errors.Is(err, boot.ErrExpired):
+		status, text = http.StatusGone, err.Error()
+	case errors.Is(err, boot.ErrMissing):
+		status, text = http.StatusInternalServerError, err.Error()
+	case errors.As(err, &digest):
+		status, text, detail = http.StatusForbidden, digest.Error(), digest.Brief()
+	}
+	if kind == events.Ignored {
+		log.Info("file refused")
+	} else {
+		log.Warn("file not served")
+	}
+	s.linkEvent(l, kind, detail)
+	s.drop(w, reason, text, status)
+}
+
+// linkEvent notes what became of a file under the machine that it is for.
+func (s *Server) linkEvent(l linked, kind events.Kind, detail string) {
+	if len(l.machine.MAC) == 6 {
+		s.Events.Add([6]byte(l.machine.MAC), events.Event{Kind: kind, Rule: l.by.Rule, Gen: l.by.Gen(), Detail: detail})
+	}
+}

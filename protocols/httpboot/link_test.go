@@ -1,0 +1,189 @@
+package httpboot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/pixiecore/pixiecore/booters/boot"
+	"github.com/pixiecore/pixiecore/protocols/events"
+)
+
+// linker is a booter with addresses of its own: any ID with its only name, "file".
+type linker struct {
+	booter
+	link boot.Link
+	err  error // of OpenLink
+}
+
+func (l linker) Current() *boot.Snapshot {
+	snap := *l.booter.Current()
+	snap.Booter = l
+	return &snap
+}
+
+func (l linker) OpenLink(id boot.ID, name string) (boot.Link, error) {
+	if name != "file" {
+		return boot.Link{}, fmt.Errorf("%q: %w", name, boot.ErrNotFound)
+	}
+	return l.link, l.err
+}
+
+// opens is a Link's Open of a text that names what it is for.
+func opens(err error) func(context.Context, boot.Machine, string) (io.ReadCloser, int64, error) {
+	return func(_ context.Context, m boot.Machine, base string) (io.ReadCloser, int64, error) {
+		serial := ""
+		if m.Facts != nil {
+			serial = m.Facts.Serial
+		}
+		text := fmt.Sprintf("%s %s %s from %s", m.MAC, m.Arch.Name(), serial, base)
+		return reader{strings.NewReader(text)}, int64(len(text)), err
+	}
+}
+
+func lab(boot.Machine) (boot.Verdict, error) {
+	return boot.Verdict{Action: boot.Boot, Rule: "lab", Spec: &boot.Spec{Kernel: "k"}}, nil
+}
+
+func TestAddressesOfTheConfiguration(t *testing.T) {
+	whose := &boot.Machine{MAC: mac, Arch: boot.ArchX64, Firmware: boot.FirmwareX86PC}
+	sentence := fmt.Errorf("the machine db1 has no label: %w", boot.ErrMissing)
+	made := boot.Link{Name: "seed/user-data", Boot: "debian", Machine: whose, Made: true, Open: opens(nil)}
+	secret := made
+	secret.Secret = true
+	with := func(err error) boot.Link {
+		l := made
+		l.Open = opens(err)
+		return l
+	}
+	for _, tc := range []struct {
+		name    string
+		path    string // empty: ID/file
+		link    boot.Link
+		err     error
+		verdict func(boot.Machine) (boot.Verdict, error) // nil: lab
+		held    bool
+		status  int
+		body    string
+		event   string // the last one of the machine: kind, detail; empty: there is none
+		cached  bool
+	}{
+		{name: "a file of its own", link: made, status: 200, body: "52:54:00:12:34:56 x64 X7 from http://192.0.2.1:80", event: "file seed/user-data, 49 bytes"},
+		{name: "a secret", link: secret, status: 200, body: "52:54:00:12:34:56 x64 X7 from http://192.0.2.1:80", event: "file seed/user-data (secret)"},
+		{name: "a file for whoever has the address", link: boot.Link{Name: "linux", Open: opens(nil)}, status: 200, body: " ia32  from http://192.0.2.1:80", event: "script ", cached: true},
+		{name: "no name", path: "ID", status: 404, body: "no such file\n", event: "script "},
+		{name: "a name that is not there", path: "ID/vendor-data", link: made, status: 404, body: "no such file\n", event: "script "},
+		{name: "a long address", path: strings.Repeat("x", maxLink) + "/file", link: made, status: 404, body: "no such file\n", event: "script "},
+		{name: "no ID of ours", link: boot.Link{}, err: boot.ErrNotFound, status: 404, body: "no such file\n", event: "script "},
+		{name: "something missing", link: with(sentence), status: 500, body: sentence.Error() + "\n", event: "failed seed/user-data: " + sentence.Error()},
+		{name: "a file that is gone", link: with(boot.ErrNotFound), status: 404, body: "no such file\n", event: "script "},
+		{name: "a file that cannot be read", link: with(io.ErrUnexpectedEOF), status: 502, body: "couldn't get file\n", event: "failed seed/user-data: unexpected EOF"},
+		{name: "another content", link: with(&boot.DigestError{File: "f"}), status: 403, body: (&boot.DigestError{File: "f"}).Error() + "\n", event: "failed " + (&boot.DigestError{File: "f"}).Brief()},
+		{name: "too late", link: made, err: fmt.Errorf("key: %w", boot.ErrExpired), status: 410, body: "key: the address has expired\n", event: "failed seed/user-data: key: the address has expired"},
+		{name: "a machine that is ignored by now", link: made, verdict: func(boot.Machine) (boot.Verdict, error) { return boot.Verdict{Rule: "printers"}, nil },
+			status: 403, body: "refused: the rule \"printers\" ignores 52:54:00:12:34:56 (x64, bios)\n", event: `ignored seed/user-data: refused: the rule "printers" ignores 52:54:00:12:34:56 (x64, bios)`},
+		{name: "an inventory that is down", link: made, verdict: func(boot.Machine) (boot.Verdict, error) { return boot.Verdict{}, errors.New("down") },
+			status: 200, body: "52:54:00:12:34:56 x64 X7 from http://192.0.2.1:80", event: "file seed/user-data, 49 bytes"},
+		{name: "everything is on hold", link: boot.Link{Name: "linux", Open: opens(nil)}, held: true, status: 403, body: "refused: on hold\n", event: "script "},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			gen, verdict, held := uint64(1), lab, false
+			s := newServer(t, booter{})
+			core, logs := observer.New(zapcore.DebugLevel)
+			s.Log = zap.New(core)
+			src := linker{booter: booter{gen: &gen, verdict: func(m boot.Machine) (boot.Verdict, error) { return verdict(m) }}, link: tc.link, err: tc.err}
+			s.Tree.Boots.Source = src
+			s.Tree.Boots.Held = func(string) string {
+				if held {
+					return "on hold"
+				}
+				return ""
+			}
+			get(t, s, "GET", "/_/ipxe?facts=1&cpu=x64&serial=X7&token="+s.token(0))
+			gen, held = 2, tc.held
+			if tc.verdict != nil {
+				verdict = tc.verdict
+			}
+			path := tc.path
+			if path == "" {
+				path = "ID/file"
+			}
+			w := get(t, s, "GET", boot.LinkPath+path)
+			if w.Code != tc.status || w.Body.String() != tc.body {
+				t.Errorf("got %d, %q\nwant %d, %q", w.Code, w.Body, tc.status, tc.body)
+			}
+			list := s.Events.Machines()[0].Events
+			if last := list[len(list)-1]; fmt.Sprintf("%s %s", last.Kind, last.Detail) != tc.event {
+				t.Errorf("the last event is %s %s, want %s", last.Kind, last.Detail, tc.event)
+			}
+			if cached := w.Header().Get("Cache-Control") != "no-store"; w.Code == 200 && cached != tc.cached {
+				t.Errorf("may be kept on the way: %v", cached)
+			}
+			for _, line := range logs.All() {
+				if text := fmt.Sprint(line.Message, line.ContextMap()); strings.Contains(text, "X7 from") || tc.link.Secret && strings.Contains(text, "bytes") {
+					t.Errorf("the log has %s", text)
+				}
+			}
+		})
+	}
+}
+
+// A program that asks for the size, or for a part, has not the whole file.
+func TestAPartOfAnAddressIsNoFileSent(t *testing.T) {
+	s := newServer(t, booter{})
+	s.Tree.Boots.Source = linker{booter: booter{verdict: lab}, link: boot.Link{Name: "seed", Machine: &boot.Machine{MAC: mac}, Made: true, Open: opens(nil)}}
+	w := get(t, s, "HEAD", boot.LinkPath+"ID/file")
+	if w.Code != http.StatusOK || w.Header().Get("Content-Length") == "" || w.Body.Len() > 0 {
+		t.Errorf("got %d, %v", w.Code, w.Header())
+	}
+	for _, m := range s.Events.Machines() {
+		for _, e := range m.Events {
+			if e.Kind == events.File {
+				t.Errorf("event %+v", e)
+			}
+		}
+	}
+	if w := get(t, s, "POST", boot.LinkPath+"ID/file"); w.Code != http.StatusMethodNotAllowed {
+		t.Errorf("POST: got %d", w.Code)
+	}
+}
+
+// Whatever path is asked for, there is an answer of a line or the file.
+func FuzzPath(f *testing.F) {
+	for _, path := range []string{"/_/f/ID/file", "/_/f/ID", "/_/f/", "/_/f/ID/../../etc/passwd", "/_/f//file", "/_/file", "/_/ipxe", "//", "/autoexec.ipxe", "/_/f/ID/\x00"} {
+		f.Add(path)
+	}
+	s := newServer(f, booter{})
+	s.Tree.Boots.Source = linker{booter: booter{verdict: lab}, link: boot.Link{Name: "file", Machine: &boot.Machine{MAC: mac}, Made: true, Open: opens(nil)}}
+	f.Fuzz(func(t *testing.T, path string) {
+		r, err := http.NewRequest(http.MethodGet, "http://192.0.2.1/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.URL.Path = path
+		w := recorder{header: http.Header{}}
+		s.ServeHTTP(&w, r)
+		if w.status >= 400 && strings.Count(w.body.String(), "\n") != 1 {
+			t.Errorf("%q: %d, %q", path, w.status, w.body.String())
+		}
+	})
+}
+
+// recorder is a ResponseWriter for many requests.
+type recorder struct {
+	header http.Header
+	status int
+	body   strings.Builder
+}
+
+func (w *recorder) Header() http.Header         { return w.header }
+func (w *recorder) WriteHeader(status int)      { w.status = status }
+func (w *recorder) Write(b []byte) (int, error) { return w.body.Write(b) }
