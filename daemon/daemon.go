@@ -153,6 +153,7 @@ func New(o Options) (*Daemon, error) {
 		inherited = systemd.Sockets()
 	}
 	d.sockets, d.odd = inherit(inherited)
+	d.odd = append(d.odd, rivals(d.sockets)...)
 	files := reading{}
 	d.boots = &boots.Memory{Source: d.swap, Held: func(rule string) string { return d.hold.why(rule) }, Events: d.events}
 	cfg, report := d.load(files)

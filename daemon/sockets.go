@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pixiecore/pixiecore/config"
+	"github.com/pixiecore/pixiecore/daemon/ports"
 	"github.com/pixiecore/pixiecore/protocols/netio"
 	"github.com/pixiecore/pixiecore/systemd"
 )
@@ -261,6 +262,30 @@ func misfits(listeners []config.Listener, all []placed, sockets []*socket) (said
 			said = append(said, fmt.Sprintf("socket %q at %s takes requests away from the DHCP server beside which `share = true` listens; disable its unit", s.name, s.at))
 		default:
 			said = append(said, fmt.Sprintf("no listener %q is for socket %q at %s, so what comes there is dropped; write one, or disable its unit", s.kind, s.name, s.at))
+		}
+	}
+	return said
+}
+
+// rivals says in sentences who else has the port of a unit's DHCP socket. systemd
+// lets a socket be opened beside one that allows it (SO_REUSEADDR): both get the
+// broadcasts, and only the one that was bound last gets a unicast.
+func rivals(sockets []*socket) (said []string) {
+	for _, s := range sockets {
+		if s.kind != config.DHCP || s.own {
+			continue
+		}
+		c, ok := s.conn.(syscall.Conn)
+		if !ok {
+			continue
+		}
+		own, err := inode(c)
+		if err != nil {
+			continue
+		}
+		if who, ok := ports.FindOther("udp", s.at.Port(), own); ok {
+			said = append(said, fmt.Sprintf("%s has port %d, too: renewals meant for it come to socket %q, and leases die hours later; disable the socket's unit, and write `share = true` in the listener",
+				who, s.at.Port(), s.name))
 		}
 	}
 	return said

@@ -2,8 +2,10 @@ package daemon
 
 import (
 	"context"
+	"net"
 	"net/netip"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -132,6 +134,38 @@ func TestSocketsThatDoNotFit(t *testing.T) {
 		if len(sockets) != 0 || len(odd) != 1 || !strings.Contains(odd[0], want) || !strings.Contains(odd[0], name) {
 			t.Errorf("%s: %d sockets, said %q; want %q", name, len(sockets), odd, want)
 		}
+	}
+}
+
+// systemd opens a socket beside another server's that allows it.
+func TestAnotherServerOnTheSocketOfAUnit(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux says who has a port")
+	}
+	shared := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
+		return c.Control(func(fd uintptr) { _ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1) })
+	}}
+	first, err := shared.ListenPacket(t.Context(), "udp4", "127.0.0.1:0")
+	must(t, err)
+	defer first.Close()
+	f, err := first.(*net.UDPConn).File()
+	must(t, err)
+	fd, err := syscall.Dup(int(f.Fd()))
+	must(t, err)
+	f.Close()
+	sockets, odd := inherit([]*os.File{os.NewFile(uintptr(fd), "pixiecore-dhcp")})
+	if len(sockets) != 1 {
+		t.Fatal(odd)
+	}
+	defer sockets[0].close()
+	if said := rivals(sockets); len(said) != 0 {
+		t.Errorf("alone: %q", said)
+	}
+	second, err := shared.ListenPacket(t.Context(), "udp4", first.LocalAddr().String())
+	must(t, err)
+	defer second.Close()
+	if said := rivals(sockets); len(said) != 1 || !strings.Contains(said[0], "share = true") {
+		t.Errorf("beside another: %q", said)
 	}
 }
 

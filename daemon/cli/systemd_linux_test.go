@@ -35,6 +35,8 @@ type manager struct {
 	units  []*os.File // of .socket units; File.Name is the descriptor's
 	ready  chan string
 	seen   chan struct{} // what settle sent
+	alive  chan struct{} // WATCHDOG=1
+	bites  time.Duration // WatchdogSec=; 0: none
 
 	mu      sync.Mutex
 	kept    map[string]*os.File
@@ -46,7 +48,7 @@ type manager struct {
 
 func newManager(t *testing.T) *manager {
 	t.Helper()
-	m := &manager{T: t, dir: t.TempDir(), ready: make(chan string, 1), seen: make(chan struct{}, 1), kept: map[string]*os.File{}}
+	m := &manager{T: t, dir: t.TempDir(), ready: make(chan string, 1), seen: make(chan struct{}, 1), alive: make(chan struct{}, 1), kept: map[string]*os.File{}}
 	var err error
 	m.notify, err = net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(m.dir, "notify"), Net: "unixgram"})
 	if err != nil {
@@ -109,6 +111,12 @@ func (m *manager) listen() {
 			select {
 			case m.ready <- said["STATUS"]:
 			default: // of a reload that nobody waits for
+			}
+		}
+		if said["WATCHDOG"] == "1" {
+			select {
+			case m.alive <- struct{}{}:
+			default:
 			}
 		}
 		if said["X_SEEN"] == "1" {
@@ -183,6 +191,9 @@ func (m *manager) launch() {
 		"--state-dir", filepath.Join(m.dir, "state"), "--control", filepath.Join(m.dir, "control.sock"))
 	cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0", "NOTIFY_SOCKET="+filepath.Join(m.dir, "notify"),
 		fmt.Sprintf("LISTEN_FDS=%d", len(files)), "LISTEN_FDNAMES="+strings.Join(names, ":"))
+	if m.bites > 0 {
+		cmd.Env = append(cmd.Env, fmt.Sprintf("WATCHDOG_USEC=%d", m.bites.Microseconds()))
+	}
 	cmd.ExtraFiles = files
 	log, err := os.OpenFile(filepath.Join(m.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
@@ -498,6 +509,21 @@ func TestSocketsOfTheDaemonsOwn(t *testing.T) {
 	m.wantFree(health)
 	if strings.Contains(m.log(), "may still have its port") {
 		t.Errorf("%s", m.log())
+	}
+}
+
+// A daemon that nobody asks anything feeds the watchdog again and again.
+func TestAnIdleDaemonFeedsTheWatchdog(t *testing.T) {
+	m := newManager(t)
+	m.bites = 200 * time.Millisecond
+	m.write(listens("http", freeTCP(t)) + listens("tftp", freeUDP(t)) + m.rest())
+	m.start()
+	for i := range 5 {
+		select {
+		case <-m.alive:
+		case <-time.After(patience):
+			t.Fatalf("fed %d times only\n%s", i, m.log())
+		}
 	}
 }
 

@@ -61,12 +61,21 @@ type socket struct {
 
 // Find says who has a local port of the network, "tcp" (listening) or "udp". It
 // is false where nobody has, or this system does not tell.
-func Find(network string, port uint16) (Holder, bool) {
+func Find(network string, port uint16) (Holder, bool) { return FindOther(network, port, 0) }
+
+// FindOther is Find, but for the socket of an inode, beside which another may have
+// the port, since both allow it.
+func FindOther(network string, port uint16, inode uint64) (Holder, bool) {
 	all, err := sockets(network, port)
-	if err != nil || len(all) == 0 {
+	if err != nil {
 		return Holder{}, false
 	}
-	return holder(all[0], "/proc", cgroups()), true
+	for _, s := range all {
+		if uint64(s.inode) != inode {
+			return holder(s, "/proc", cgroups()), true
+		}
+	}
+	return Holder{}, false
 }
 
 // holder looks a socket up below the mount points of proc(5) and cgroups(7).
