@@ -104,7 +104,7 @@ func TestBoot(t *testing.T) {
 		l.boots(t, d, e1000, rules[1].nonce)
 		d.save(t, l.config(rules...))
 	})
-	t.Run("four at once", func(t *testing.T) { l.testFourAtOnce(t, d, []machine{bios, e1000, uefi, uefi2}, rules) })
+	t.Run("four at once", func(t *testing.T) { l.testAtOnce(t, d, []machine{bios, e1000, uefi, uefi2}, rules) })
 
 	for _, m := range []machine{bios, uefi} {
 		name := "local disk of a BIOS"
@@ -124,7 +124,7 @@ func TestBoot(t *testing.T) {
 }
 
 // Each machine boots its own command line, whatever the others do.
-func (l *lab) testFourAtOnce(t *testing.T, d *daemon, machines []machine, rules []rule) {
+func (l *lab) testAtOnce(t *testing.T, d *daemon, machines []machine, rules []rule) {
 	on := make([]*running, len(machines))
 	for i, m := range machines {
 		on[i] = l.powerOn(t, d, m)

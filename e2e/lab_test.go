@@ -58,9 +58,25 @@ type lab struct {
 	taps           int
 }
 
-// newLab makes the network and starts the DHCP server. All of it goes with the
-// test.
+// newLab makes the network and starts the DHCP server.
 func newLab(t *testing.T) *lab {
+	t.Helper()
+	l := newSegment(t)
+	// An ordinary DHCP server: addresses, and not a word of booting.
+	l.dnsmasq(t, "--dhcp-range=192.0.2.100,192.0.2.199,10m", "--dhcp-authoritative", "--no-ping", "--dhcp-option=option:router")
+	return l
+}
+
+// dnsmasq starts what a network has besides, on a host of its own.
+func (l *lab) dnsmasq(t *testing.T, args ...string) {
+	t.Helper()
+	start(t, l.Host("dhcp", "192.0.2.2/24", "2001:db8::2/64"), exec.Command("dnsmasq", append([]string{"--keep-in-foreground", "--conf-file=/dev/null",
+		"--user=root", "--port=0", "--interface=eth0", "--leasefile-ro", "--log-facility=-", "--pid-file="}, args...)...))
+}
+
+// newSegment makes the network without anybody else on it. All of it goes with the
+// test.
+func newSegment(t *testing.T) *lab {
 	t.Helper()
 	netlab.Require(t, "ip", "dnsmasq", "qemu-system-x86_64")
 	if _, err := os.Stat("/dev/net/tun"); err != nil {
@@ -85,7 +101,7 @@ func newLab(t *testing.T) *lab {
 			}
 		}
 	})
-	l.server = l.Host("server", "192.0.2.1/24")
+	l.server = l.Host("server", "192.0.2.1/24", "2001:db8::1/64")
 	l.server.Do(func() {
 		eth0, err := net.InterfaceByName("eth0")
 		if err != nil {
@@ -93,11 +109,6 @@ func newLab(t *testing.T) *lab {
 		}
 		l.serverMAC = eth0.HardwareAddr.String()
 	})
-
-	// An ordinary DHCP server: addresses, and not a word of booting.
-	start(t, l.Host("dhcp", "192.0.2.2/24"), exec.Command("dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--user=root", "--port=0",
-		"--interface=eth0", "--dhcp-range=192.0.2.100,192.0.2.199,10m", "--dhcp-authoritative", "--no-ping", "--leasefile-ro",
-		"--dhcp-option=option:router", "--log-facility=-", "--pid-file="))
 	return l
 }
 

@@ -17,8 +17,9 @@ import (
 type machine struct {
 	mac  string
 	uefi bool
-	nic  string // QEMU's device; virtio-net-pci if empty
-	disk string // what its disk prints when it is booted; no disk if empty
+	nic  string   // QEMU's device; virtio-net-pci if empty
+	off  []string // what its firmware is told to leave out: "IPv4PXESupport"; UEFI only
+	disk string   // what its disk prints when it is booted; no disk if empty
 }
 
 // bootLimit is how long a machine may take from power on to the text that is
@@ -71,6 +72,9 @@ func (l *lab) powerOn(t *testing.T, d *daemon, m machine) *running {
 		args = append(args, "-machine", "pc,graphics=off") // SeaBIOS speaks on the serial console
 	}
 	args = append(args, "-device", nic)
+	for _, support := range m.off {
+		args = append(args, "-fw_cfg", "name=opt/org.tianocore/"+support+",string=no")
+	}
 	if m.disk != "" {
 		args = append(args, "-drive", m.makeDisk(t, dir), "-device", "virtio-blk-pci,drive=disk,bootindex=1")
 	}

@@ -16,7 +16,7 @@ import (
 type Offer struct {
 	DUID       []byte // the server's
 	URL        string // of the boot file (option 59, RFC 5970 §3.1); empty: none is told
-	HTTPBoot   bool   // the boot file is for UEFI HTTP Boot
+	Class      string // the vendor class that the firmware wants to see (option 16); empty: none
 	Preference *uint8 // option 7; nil: none is told, which counts as 0
 	DNS        []netip.Addr
 }
@@ -270,9 +270,8 @@ func (a *answer) tell(o Offer) {
 		return
 	}
 	a.reply.AddOption(dhcpv6.OptBootFileURL(o.URL))
-	if o.HTTPBoot {
-		// Without it EDK2 says "Remote boot cancelled".
-		a.reply.AddOption(&dhcpv6.OptVendorClass{EnterpriseNumber: pxeEnterprise, Data: [][]byte{[]byte("HTTPClient")}})
+	if o.Class != "" {
+		a.reply.AddOption(&dhcpv6.OptVendorClass{EnterpriseNumber: pxeEnterprise, Data: [][]byte{[]byte(o.Class)}})
 	}
 }
 

@@ -163,7 +163,7 @@ func ask(t *testing.T, l *Leases, p Pool, m *dhcpv6.Message) (*dhcpv6.Message, e
 		t.Fatal(err)
 	}
 	preference := uint8(255)
-	o := Offer{DUID: serverID, URL: "http://[2001:db8::1]:80/x/ipxe.efi", HTTPBoot: true, Preference: &preference, DNS: []netip.Addr{netip.MustParseAddr("2001:db8::53")}}
+	o := Offer{DUID: serverID, URL: "http://[2001:db8::1]:80/x/ipxe.efi", Class: "HTTPClient", Preference: &preference, DNS: []netip.Addr{netip.MustParseAddr("2001:db8::53")}}
 	reply, err := respond(r, c, o, p, l, start)
 	if err != nil {
 		return nil, err

@@ -14,7 +14,9 @@
 //
 // Without a pool only machines that say their architecture (option 61) are
 // answered, and no address is ever offered or refused: EDK2 takes such an
-// advertisement as that of a proxy, and the address from the ordinary server. With
+// advertisement as that of a proxy, if it has the vendor class PXEClient or
+// HTTPClient, and the address from the ordinary server. (Without the class, the PXE
+// of EDK2 2022.11 waits for ever when both have advertised.) With
 // a pool everybody on the link gets an address who asks, since the firmware asks a
 // second time without saying that it boots.
 //

@@ -377,9 +377,21 @@ func (s *Server) address(w way) (netip.Addr, error) {
 	return netip.Addr{}, fmt.Errorf("interface %s has no global or unique local IPv6 address to boot from: give it one, or set advertise in the listener", w.iface.Name)
 }
 
+// class is the vendor class of an answer to firmware. Without it EDK2's HTTP Boot
+// says "Remote boot cancelled", and its PXE takes no advertisement for a proxy's.
+func class(s Stage) string {
+	switch s {
+	case StageHTTPBoot:
+		return "HTTPClient"
+	case StageROM:
+		return "PXEClient"
+	}
+	return ""
+}
+
 // respond makes the datagram.
 func (s *Server) respond(w way, a reply) (reply, error) {
-	offer := Offer{DUID: s.DUID, URL: a.url, HTTPBoot: a.client.Stage == StageHTTPBoot, Preference: w.set.Preference, DNS: w.set.DNS}
+	offer := Offer{DUID: s.DUID, URL: a.url, Class: class(a.client.Stage), Preference: w.set.Preference, DNS: w.set.DNS}
 	m, err := respond(w.request, a.client, offer, w.set.Pool, s.Leases, time.Now())
 	if err != nil {
 		return a, err
