@@ -140,7 +140,7 @@ func walk(ctx context.Context, c Configuration, stage string, m boot.Machine, as
 		}
 	}
 	if m.Probed && err == nil {
-		w.Script, err = script(v, m)
+		w.Script, err = c.script(v, m)
 		if spec := c.sources(v, m); spec != nil {
 			// The script holds sealed IDs of these.
 			w.Kernel, w.Cmdline = w.file(spec.Kernel), spec.Cmdline
@@ -168,10 +168,10 @@ func (w *Walk) file(source boot.ID) string {
 }
 
 // script is what iPXE is given.
-func script(v boot.Verdict, m boot.Machine) (string, error) {
+func (c Configuration) script(v boot.Verdict, m boot.Machine) (string, error) {
 	switch v.Action {
 	case boot.Boot:
-		spec, err := v.SpecFor(m, sampleBase)
+		spec, err := c.spec(v, m)
 		if err != nil {
 			return "", err
 		}
@@ -181,6 +181,16 @@ func script(v boot.Verdict, m boot.Machine) (string, error) {
 	default:
 		return bootfiles.Leave("the server does not boot this machine"), nil
 	}
+}
+
+// spec is what the machine boots. Where it has addresses of files made for it,
+// these are not sealed: one of a secret would be good for whoever reads this.
+func (c Configuration) spec(v boot.Verdict, m boot.Machine) (*boot.Spec, error) {
+	i := slices.IndexFunc(c.Config.Rules, func(r booters.Rule) bool { return r.Name == v.Rule })
+	if i < 0 || len(c.Config.Rules[i].Action.Files) == 0 || c.Config.Rules[i].Action.Render == nil {
+		return v.SpecFor(m, sampleBase)
+	}
+	return c.Config.Rules[i].Action.Render(booters.Preview(c.Config.Inventory, m))
 }
 
 // sources is what a verdict boots the machine with, before anything is sealed;

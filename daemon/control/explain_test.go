@@ -150,6 +150,25 @@ func TestExplainAndPlanRender(t *testing.T) {
 	}
 }
 
+// The address of a secret would be good for whoever reads an explanation; and a
+// file that changes is a change of what the machine gets.
+func TestExplainAndPlanOfFiles(t *testing.T) {
+	of := func(text string) Configuration {
+		return compile(t, strings.Replace(lab, `cmdline = "quiet"`, "cmdline = \"key=${url(file.key)}\"\n  file \"key\" {\n    content = \""+text+" ${machine.name}\"\n    secret  = true\n  }", 1))
+	}
+	q := Question{MAC: "52:55:00:00:00:01", Arch: "x64"}
+	old, c := of("hunter2"), of("hunter3")
+	got, err := Explain(t.Context(), c, q, false)
+	w := got.Walks[1]
+	if err != nil || w.Cmdline != "key=http://SERVER/file.key" || !strings.HasSuffix(w.Script, " key=http://SERVER/file.key\n") || strings.Contains(w.Script, "hunter") {
+		t.Errorf("got %+v, %v", w, err)
+	}
+	changes := Compare(Draw(old, []Question{q}), Draw(c, []Question{q}))
+	if last := changes[len(changes)-1]; last.What != "machine" || last.Name != q.MAC {
+		t.Errorf("got %+v", changes)
+	}
+}
+
 func TestExplainTellsOfAHold(t *testing.T) {
 	c := compile(t, lab)
 	for _, h := range []status.Hold{{}, {Rule: "x64"}} {

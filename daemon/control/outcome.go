@@ -263,11 +263,26 @@ func (p *painter) gets(rule string, do boot.Action, m boot.Machine) (string, err
 	if constant, ok := p.specs[rule]; ok {
 		return constant, nil
 	}
-	s, err := p.rules[rule].Action.Render(booters.Preview(p.Config.Inventory, filled(m)))
+	req, action := booters.Preview(p.Config.Inventory, filled(m)), p.rules[rule].Action
+	s, err := action.Render(req)
 	if err != nil {
 		return digest(err.Error()), err
 	}
-	return digest(spec(s)), nil
+	if len(action.Files) == 0 {
+		return digest(spec(s)), nil
+	}
+	all := []any{spec(s)}
+	for _, f := range action.Files {
+		members := f.Members
+		if f.Kind != booters.FileTree {
+			members = []string{""}
+		}
+		for _, member := range members {
+			c, err := f.Render(req, member)
+			all = append(all, f.Name, member, f.Secret, c.Text, c.Source, fmt.Sprint(err))
+		}
+	}
+	return digest(all...), nil
 }
 
 // open is the part of a match that is not settled for a machine of which the
