@@ -47,10 +47,15 @@ const (
 )
 
 // kinds are the words for the label of a listener.
-var kinds = []string{string(DHCP), string(PXE), string(TFTP), string(HTTP), string(DHCP6), string(Status)}
+var kinds = func() (words []string) {
+	for _, k := range Kinds() {
+		words = append(words, string(k))
+	}
+	return words
+}()
 
 // Kinds are all of them, in that order.
-func Kinds() []Kind { return []Kind{DHCP, PXE, TFTP, HTTP, Status} }
+func Kinds() []Kind { return []Kind{DHCP, PXE, TFTP, HTTP, DHCP6, Status} }
 
 // defaultAddress is where a kind listens unless the file says otherwise. The
 // status document shows what every machine boots, so it is for this host only.

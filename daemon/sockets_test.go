@@ -116,7 +116,7 @@ func TestPlace(t *testing.T) {
 func TestSocketsThatDoNotFit(t *testing.T) {
 	for name, want := range map[string]string{
 		"LISTEN_FD_3":       "FileDescriptorName=",
-		"pixiecore-dhcp6":   "its name is none of pixiecore-dhcp, pixiecore-pxe",
+		"pixiecore-dhcp7":   "its name is none of pixiecore-dhcp, pixiecore-pxe",
 		"http":              "its name is none of",
 		"pixiecore-http":    `a listener "http" cannot use it`,
 		"pixiecore-tftp":    `a listener "tftp" cannot use it`,

@@ -57,7 +57,7 @@ func sockets(t *testing.T) []string {
 func TestEveryListenerHasASocketUnit(t *testing.T) {
 	udp := []config.Kind{config.DHCP, config.DHCP6, config.PXE, config.TFTP}
 	var got []string
-	for _, kind := range []config.Kind{config.DHCP, config.DHCP6, config.HTTP, config.PXE, config.Status, config.TFTP} {
+	for _, kind := range slices.Sorted(slices.Values(config.Kinds())) {
 		name := "pixiecore-" + string(kind)
 		got = append(got, name+".socket")
 		u := directives(t, name+".socket")
