@@ -31,6 +31,7 @@ listener "dhcp6" {
 		"beside another DHCPv6 server": {beside, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // most of a boot is the firmware's waiting for IPv4
 			l := newSegment(t)
 			l.dnsmasq(t, append(of.dnsmasq, "--enable-ra", "--dhcp-range=2001:db8::2000,2001:db8::2fff,64,10m")...)
 			machines := []machine{
