@@ -28,6 +28,11 @@ type Config struct {
 	Reload    Reload             // the reload block: which edits are served without being asked to
 	StateDir  string             // the state block: the absolute path for what outlives the process; empty: the caller's choice
 	Files     []string           // the absolute paths that were read, the first of them Load's: see ReadFile
+
+	// What follows is of a program that has the server in it; no file says it.
+
+	Booter     boot.Booter              // decides in place of Rules; nil: they do
+	LoaderData map[boot.Firmware][]byte // the loaders, and all that there are; nil: those of Loaders and of the usual places
 }
 
 // Loaders maps a firmware to the absolute path of its loader.
@@ -97,6 +102,7 @@ type Listener struct {
 	SinglePort bool           // TFTP only: transfers go over the listener's port, too
 	Cert, Key  string         // HTTP and Status: the absolute paths of PEM files for https; both or neither
 	DHCP6      ServerV6       // DHCP6 only
+	LocalToo   bool           // HTTP only, and said by no file: this host is told the status there, too
 	Pos        string         // "pixiecore.hcl:3"
 }
 

@@ -36,11 +36,23 @@ func Compile(cfg *config.Config, seal *booters.Sealer, sources *booters.Sources)
 	if err != nil {
 		return nil, fmt.Errorf("rules: %w", err)
 	}
+	if cfg.LoaderData != nil {
+		set, missing := loaders.Given(cfg.LoaderData)
+		return &Compiled{Config: cfg, Table: table, Loaders: set, Missing: missing}, nil
+	}
 	set, missing, err := loaders.Load(cfg.Loaders, loaders.Dirs())
 	if err != nil {
 		return nil, fmt.Errorf("loaders: %w", err)
 	}
 	return &Compiled{Config: cfg, Table: table, Loaders: set, Missing: missing}, nil
+}
+
+// booter decides for machines.
+func (c *Compiled) booter() boot.Booter {
+	if c.Config.Booter != nil {
+		return c.Config.Booter
+	}
+	return c.Table
 }
 
 // MissingNeeded are the platforms without a loader that matter: see needed.

@@ -58,6 +58,9 @@ type Options struct {
 	Log *zap.Logger
 	// Version is told by the status listener.
 	Version string
+	// Embedded says that the process is another program's: its signals, its service
+	// manager and the sockets that it was started with are not the daemon's.
+	Embedded bool
 
 	sockets []*os.File // in tests: instead of systemd.Sockets
 }
@@ -147,9 +150,9 @@ func New(o Options) (*Daemon, error) {
 		rebinding: time.NewTimer(rebindFirst), stderr: zapcore.Lock(os.Stderr),
 	}
 	d.rebinding.Stop() // until it is needed
-	defer extend()()
+	defer d.extend()()
 	inherited := o.sockets
-	if inherited == nil {
+	if inherited == nil && !o.Embedded {
 		inherited = systemd.Sockets()
 	}
 	d.sockets, d.odd = inherit(inherited)
@@ -257,7 +260,7 @@ func (d *Daemon) compile(cfg *config.Config, report *config.Report) (*Compiled, 
 // canStandIn reports whether there is something to do at the start with a file
 // that cannot be served.
 func (d *Daemon) canStandIn(missing bool) bool {
-	if d.opts.Path == "" || systemd.Supervised() {
+	if d.opts.Path == "" || d.supervised() {
 		return d.opts.Path != ""
 	}
 	_, err := os.Stat(filepath.Join(d.opts.StateDir, lastGood))
@@ -286,7 +289,7 @@ func (d *Daemon) standIn(missing bool, report *config.Report, bad error) (*Compi
 			bad = fmt.Errorf("%w; the last good configuration cannot be used either: %w", bad, err)
 		}
 	}
-	if d.opts.Path == "" || !systemd.Supervised() {
+	if d.opts.Path == "" || !d.supervised() {
 		if report.Err() == nil {
 			return nil, bad
 		}
@@ -309,7 +312,7 @@ func (d *Daemon) serveNothing(why error) (*Compiled, error) {
 // service manager every edit is held then, since there is nothing to compare it
 // with.
 func (d *Daemon) nothing(held *heldEdit, why error) (*Compiled, error) {
-	if !systemd.Supervised() {
+	if !d.supervised() {
 		return nil, fmt.Errorf("%w; to serve the file as it is, remove %s and start again", why, filepath.Join(d.opts.StateDir, editFile))
 	}
 	d.heldEdit = &held.HeldEdit
@@ -426,8 +429,10 @@ func (d *Daemon) Run(ctx context.Context) error {
 		}
 	}()
 	hup := make(chan os.Signal, 1)
-	signal.Notify(hup, syscall.SIGHUP)
-	defer signal.Stop(hup)
+	if !d.opts.Embedded {
+		signal.Notify(hup, syscall.SIGHUP)
+		defer signal.Stop(hup)
+	}
 
 	g, ctx := errgroup.WithContext(ctx)
 	for _, s := range d.services {
@@ -464,10 +469,12 @@ func (d *Daemon) Run(ctx context.Context) error {
 	}
 	d.idle(d.bound)
 	d.reloading.Unlock()
-	g.Go(func() error {
-		d.watchdog(ctx, systemd.Watchdog())
-		return nil
-	})
+	if !d.opts.Embedded {
+		g.Go(func() error {
+			d.watchdog(ctx, systemd.Watchdog())
+			return nil
+		})
+	}
 	g.Go(func() error {
 		for {
 			select {
@@ -491,13 +498,13 @@ func (d *Daemon) Run(ctx context.Context) error {
 			return nil
 		})
 	}
-	d.notified(systemd.Ready(d.statusLine()))
+	d.ready(d.statusLine())
 	returnMemory()
 	<-ctx.Done()
 	d.reloading.Lock()
 	d.serve, d.park = nil, nil // nothing is started any more: what runs is waited for
 	d.reloading.Unlock()
-	d.notified(systemd.Stopping())
+	d.notified(systemd.Stopping)
 	d.log.Info("stopping")
 	return g.Wait()
 }
@@ -546,8 +553,8 @@ const (
 // reloadIf reloads if, once everything is read, the files are steady. An edit
 // that nobody has asked to be served may be held. The caller holds d.reloading.
 func (d *Daemon) reloadIf(steady func() bool, by cause) (*config.Report, error) {
-	d.notified(systemd.Reloading())
-	defer extend()()
+	d.notified(systemd.Reloading)
+	defer d.extend()()
 	start, files := time.Now(), reading{}
 	cfg, report := d.load(files)
 	c, err := d.compile(cfg, report)
@@ -567,7 +574,7 @@ func (d *Daemon) reloadIf(steady func() bool, by cause) (*config.Report, error) 
 			n.drop()
 		}
 		d.log.Debug("configuration changed while it was read")
-		d.notified(systemd.Ready(d.statusLine()))
+		d.ready(d.statusLine())
 		return report, err
 	}
 
@@ -590,7 +597,7 @@ func (d *Daemon) reloadIf(steady func() bool, by cause) (*config.Report, error) 
 		d.lastReload = status.Reload{} // held tells instead
 		d.mu.Unlock()
 		d.holdEdit(held, files)
-		d.notified(systemd.Ready(d.statusLine()))
+		d.ready(d.statusLine())
 	default:
 		d.apply(n, files, start)
 	}
@@ -603,7 +610,7 @@ func (d *Daemon) refuse(err error) {
 	d.lastReload.OK, d.lastReload.Error = false, err.Error()
 	d.mu.Unlock()
 	d.log.Error("reload refused; the running configuration stays", zap.Error(err), zap.Uint64("gen", d.swap.Current().Gen))
-	d.notified(systemd.Ready("reload refused: " + err.Error() + "; running: " + d.statusLine()))
+	d.ready("reload refused: " + err.Error() + "; running: " + d.statusLine())
 }
 
 // apply serves what has been prepared, and says what that changes.
@@ -616,7 +623,7 @@ func (d *Daemon) apply(n *next, files reading, start time.Time) {
 	d.served, d.blocked = files.substance(), nil
 	d.releaseEdit()
 	d.log.Info("configuration reloaded", zap.Uint64("gen", gen), zap.Duration("took", time.Since(start)))
-	d.notified(systemd.Ready(d.statusLine()))
+	d.ready(d.statusLine())
 	d.keep(files)
 	d.logChanges(gen, old, n.Compiled)
 	returnMemory()
@@ -717,7 +724,7 @@ func (d *Daemon) commit(n *next) (gen uint64) {
 		c.cache.SetMax(c.Config.Cache.MaxSize)
 	}
 	tell(n.listeners, n.placed, n.certs)
-	gen = d.swap.Publish(boot.Snapshot{Booter: c.Table, Loaders: c.Loaders.Bytes()})
+	gen = d.swap.Publish(boot.Snapshot{Booter: c.booter(), Loaders: c.Loaders.Bytes()})
 	d.mu.Lock()
 	if d.current != nil {
 		d.standin = ""
@@ -785,9 +792,20 @@ func (d *Daemon) statusLine() string {
 	return fmt.Sprintf("generation %d: %d rules", d.swap.Current().Gen, len(d.current.Config.Rules))
 }
 
-// notified logs what systemd could not be told.
-func (d *Daemon) notified(err error) {
-	if err != nil {
+// supervised reports whether a service manager wants to be told of this daemon.
+func (d *Daemon) supervised() bool { return !d.opts.Embedded && systemd.Supervised() }
+
+// ready tells the service manager that the daemon serves, or that a reload has ended.
+func (d *Daemon) ready(status string) {
+	d.notified(func() error { return systemd.Ready(status) })
+}
+
+// notified tells the service manager something, and logs what it could not be told.
+func (d *Daemon) notified(tell func() error) {
+	if !d.supervised() {
+		return
+	}
+	if err := tell(); err != nil {
 		d.log.Debug("systemd not notified", zap.Error(err))
 	}
 }

@@ -195,7 +195,7 @@ func (d *Daemon) rebind() {
 	start := time.Now()
 	n, err := d.prepare(b.c)
 	if err == nil {
-		d.notified(systemd.Reloading())
+		d.notified(systemd.Reloading)
 		d.apply(n, b.files, start)
 		return
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"slices"
@@ -88,8 +89,12 @@ func (d *Daemon) open(c placed) (*listener, error) {
 			break
 		}
 		tree := bootfiles.Tree{Boots: d.boots, Tokens: d.tokens}
+		var local *http.ServeMux
+		if c.LocalToo {
+			local = (&status.Server{Report: d.report, Log: d.log.Named("status")}).Handler()
+		}
 		l.server = &httpboot.Server{
-			Listener: beatingListener{maybeTLS{httpboot.Listener(watched), secure}, &l.beat}, Elsewhere: l.elsewhere,
+			Listener: beatingListener{maybeTLS{httpboot.Listener(watched), secure}, &l.beat}, Elsewhere: l.elsewhere, Local: local,
 			Tree: tree, Events: d.events, Drops: &l.drops, Log: d.log.Named("http"),
 		}
 	case config.TFTP:

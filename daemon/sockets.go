@@ -320,7 +320,7 @@ func (d *Daemon) adopt(listeners []config.Listener) {
 // store has the service manager keep a listener's own socket, so that what comes
 // while the daemon restarts waits in it.
 func (d *Daemon) store(l *listener) {
-	if l.stored != "" || l.socket == nil || !systemd.Supervised() {
+	if l.stored != "" || l.socket == nil || !d.supervised() {
 		return
 	}
 	inode, err := inode(l.socket)

@@ -67,7 +67,7 @@ func (d *Daemon) watchdog(ctx context.Context, bites time.Duration) {
 		if l := d.hanging(time.Now(), bites/2); l != nil {
 			d.log.Error("listener hangs: the watchdog is not fed", zap.Stringer("listener", l.server), zap.Duration("for", l.beat.busy(time.Now())))
 		} else {
-			d.notified(systemd.Alive())
+			d.notified(systemd.Alive)
 		}
 		select {
 		case <-ctx.Done():
@@ -97,8 +97,8 @@ const (
 
 // extend asks the service manager for more time until it is told to stop: large
 // files take theirs.
-func extend() (stop func()) {
-	if !systemd.Supervised() {
+func (d *Daemon) extend() (stop func()) {
+	if !d.supervised() {
 		return func() {}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), extendMost)

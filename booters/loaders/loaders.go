@@ -9,6 +9,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/pixiecore/pixiecore/booters/boot"
@@ -121,6 +122,30 @@ func load(configured map[boot.Firmware]string, binary fs.FS, dirs []string) (*Se
 		return nil, missing, errors.Join(errs...)
 	}
 	return set, missing, nil
+}
+
+// Given is the Set of the loaders that a program brings along, whatever bytes they
+// are: nothing else is looked for. A firmware that has none takes that of the one it
+// is like (EFIBC that of EFI64); a BIOS takes the original's for a BIOS that already
+// runs iPXE, which here is given the same. The bytes must not be modified.
+func Given(data map[boot.Firmware][]byte) (*Set, []Missing) {
+	set := &Set{loaders: make(map[boot.Firmware]Loader)}
+	var missing []Missing
+	for _, f := range boot.Platforms() {
+		k, known := kindOf(f)
+		from := []boot.Firmware{f, k.like}
+		if f == boot.FirmwareX86PC {
+			from = append(from, boot.FirmwareX86Ipxe)
+		}
+		given := func(f boot.Firmware) bool { return len(data[f]) > 0 }
+		if i := slices.IndexFunc(from, given); i >= 0 {
+			sum := sha256.Sum256(data[from[i]])
+			set.loaders[f] = newLoader(k, "given by the program", file{data: data[from[i]], sha256: hex.EncodeToString(sum[:])})
+		} else if known {
+			missing = append(missing, Missing{Firmware: f, Looked: []string{"what the program gives"}, mend: "give one, or give none at all: then the usual ones are looked for"})
+		}
+	}
+	return set, missing
 }
 
 // A lookup is one call of Load. It reads each file once, although two

@@ -140,8 +140,8 @@ func (s *Server) Run(ctx context.Context) error {
 	return err
 }
 
-// Handler serves the paths of the package.
-func (s *Server) Handler() http.Handler {
+// Handler serves the paths of the package, and matches no others.
+func (s *Server) Handler() *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain")

@@ -46,10 +46,12 @@ type Server struct {
 	// Elsewhere says where machines that ask here are sent for what comes next: to
 	// a server with a certificate, from one without. Nil, or false: here.
 	Elsewhere func() (bootfiles.Web, bool)
-	Tree      bootfiles.Tree
-	Events    *events.Log
-	Drops     *drops.Counts // nil: nothing is counted
-	Log       *zap.Logger
+	// Local answers what it matches to programs of this host. Nil: nothing is.
+	Local  *http.ServeMux
+	Tree   bootfiles.Tree
+	Events *events.Log
+	Drops  *drops.Counts // nil: nothing is counted
+	Log    *zap.Logger
 }
 
 // String names the server in errors and status.
@@ -83,6 +85,12 @@ func warnings(to *zap.Logger) *log.Logger {
 
 // ServeHTTP dispatches on the path as it came.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if s.Local != nil && !strings.HasPrefix(r.URL.Path, "/_/") && ofThisHost(r) {
+		if h, pattern := s.Local.Handler(r); pattern != "" {
+			h.ServeHTTP(w, r)
+			return
+		}
+	}
 	if r.URL.Path == bootfiles.FilePath && (r.Method == http.MethodPost || r.Method == http.MethodPut) {
 		s.write(w, r)
 		return
@@ -106,6 +114,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		s.tree(w, r)
 	}
+}
+
+// ofThisHost reports whether a request came by loopback.
+func ofThisHost(r *http.Request) bool {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	return err == nil && peer.Addr().Unmap().IsLoopback()
 }
 
 // drop answers by a status, for a request that is not served, and counts it.
@@ -305,7 +319,7 @@ func (s *Server) script(w http.ResponseWriter, r *http.Request) {
 		log.Warn("machine boots all the same", zap.String("notice", d.Notice))
 		s.Events.Add(mac, events.Event{Kind: events.Failed, Rule: d.Rule, Gen: d.Snapshot.Gen, Detail: d.Notice})
 	}
-	log.Info("script sent", zap.Stringer("action", d.Action), zap.String("boot", d.Boot))
+	log.Info("script sent", zap.String("peer", r.RemoteAddr), zap.Stringer("action", d.Action), zap.String("boot", d.Boot))
 	s.Events.Add(mac, events.Event{Kind: kind, Rule: d.Rule, Gen: d.Snapshot.Gen, Detail: cmp.Or(d.Boot, d.Reason)})
 }
 
@@ -372,7 +386,7 @@ func (s *Server) file(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		kind = events.File
 	}
-	s.Log.Info("file sent", zap.String("mac", printable(q.Get("mac"))), zap.Stringer("type", kind), zap.Int64("bytes", sent),
+	s.Log.Info("file sent", zap.String("peer", r.RemoteAddr), zap.String("mac", printable(q.Get("mac"))), zap.Stringer("type", kind), zap.Int64("bytes", sent),
 		zap.Duration("took", time.Since(start)), zap.String("rule", d.Rule), zap.Uint64("gen", d.Gen()))
 	s.fileEvent(q, d, kind, fmt.Sprintf("%d bytes", sent)+s.note(f, q.Get("mac"), kind.String()))
 }
