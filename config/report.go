@@ -54,6 +54,7 @@ type Report struct {
 	files    []string
 	stateDir string
 	pins     []pinnedPath
+	tested   []TestResult
 }
 
 func newReport() *Report { return &Report{sources: make(map[string][]byte)} }
@@ -65,6 +66,10 @@ func (r *Report) Problems() []Problem { return slices.Clone(r.problems) }
 // missing included, also where there is no Config: a change of one of them may
 // mend it.
 func (r *Report) Files() []string { return slices.Clone(r.files) }
+
+// Tests are how the test blocks went, in the order of the file. They are run only
+// where nothing else is wrong; one that fails is among the Problems, too.
+func (r *Report) Tests() []TestResult { return slices.Clone(r.tested) }
 
 // StateDir is that of the Config, as far as it could be understood also where
 // there is none: what was served last is to be found there.

@@ -20,9 +20,27 @@ import (
 type testCase struct {
 	*scope
 	name    string
+	block   hcl.Range
 	machine boot.Machine
-	expect  map[string]member
-	at      hcl.Range // of expect
+	expect  map[string][]text // by the names of expectations: what there must be, one text but for cmdline_contains
+	at      hcl.Range         // of expect
+	result  int               // in the report
+}
+
+// A TestResult is how a test block went.
+type TestResult struct {
+	Name     string     `json:"name"`
+	At       string     `json:"at"` // "pixiecore.hcl:9"
+	Passed   bool       `json:"passed"`
+	Failures []Mismatch `json:"failures,omitempty"`
+}
+
+// A Mismatch is what a test expects and does not get.
+type Mismatch struct {
+	What     string `json:"what,omitempty"` // the expectation's name; empty: nothing is decided for the machine
+	Expected string `json:"expected,omitempty"`
+	Got      string `json:"got,omitempty"`
+	Problem  string `json:"problem,omitempty"` // why there is nothing to compare, in a sentence
 }
 
 // A member is one value of an object, with its place.
@@ -40,7 +58,7 @@ func (d *decoder) test(b *hclsyntax.Block) {
 	if ok {
 		d.unique("test", name, at, sumTwice, fmt.Sprintf("There are two tests %q. Rename one of them.", name))
 	}
-	t := testCase{scope: s, name: name, at: b.DefRange()}
+	t := testCase{scope: s, name: name, block: b.DefRange(), at: b.DefRange()}
 	for _, need := range testSchema.names() {
 		if body.Attributes[need] == nil && len(body.Attributes) == len(b.Body.Attributes) {
 			d.errorf(b.DefRange(), sumHalfTest, "A test says which machine, and what it expects of it. Write %s = { … }.", need)
@@ -51,12 +69,37 @@ func (d *decoder) test(b *hclsyntax.Block) {
 	}
 	if a := body.Attributes["expect"]; a != nil {
 		t.at = a.Expr.Range()
-		var ok bool
-		if t.expect, ok = s.members(a, expectations, nil); ok && len(t.expect) == 0 {
+		said, ok := s.members(a, expectations, nil)
+		t.expect = s.expected(said)
+		if ok && len(said) == 0 {
 			s.errorf(t.at, sumHalfTest, "The test expects nothing. Write one or more of %s.", strings.Join(expectations, ", "))
 		}
 	}
 	d.tests = append(d.tests, t)
+}
+
+// expected are the texts of what a test expects.
+func (s *scope) expected(said map[string]member) map[string][]text {
+	all := make(map[string][]text)
+	for _, name := range slices.Sorted(maps.Keys(said)) {
+		m, want := said[name], "a text in quotes"
+		parts := []cty.Value{m.v}
+		if name == "cmdline_contains" {
+			want = "texts in quotes"
+			if typ := m.v.Type(); !m.v.IsNull() && (typ.IsTupleType() || typ.IsListType() || typ.IsSetType()) {
+				parts = m.v.AsValueSlice()
+			}
+			if len(parts) == 0 {
+				s.errorf(m.at, sumHalfTest, "cmdline_contains is empty, and so expects nothing. Write texts in quotes, or leave it out.")
+			}
+		}
+		for _, part := range parts {
+			if t, ok := s.asText(part, m.at, name, want); ok {
+				all[name] = append(all[name], t)
+			}
+		}
+	}
+	return all
 }
 
 // members are those of an object, which must be among names. Those of later are
@@ -181,8 +224,17 @@ func (d *decoder) runTests() {
 		return
 	}
 	for _, t := range d.tests {
+		t.result = len(d.tested)
+		d.tested = append(d.tested, TestResult{Name: t.name, At: pos(t.block), Passed: true})
 		t.run(table)
 	}
+}
+
+// fail notes why the test fails, which detail says in sentences.
+func (t *testCase) fail(at hcl.Range, m Mismatch, detail string) {
+	r := &t.tested[t.result]
+	r.Passed, r.Failures = false, append(r.Failures, m)
+	t.errorf(at, sumTestFailed, "Test %q: %s", t.name, detail)
 }
 
 func (t *testCase) run(table *booters.Table) {
@@ -192,41 +244,31 @@ func (t *testCase) run(table *booters.Table) {
 		spec, err = t.spec(v.Rule)
 	}
 	if err != nil {
-		t.errorf(t.at, sumTestFailed, "Test %q: %v.", t.name, err)
+		t.fail(t.at, Mismatch{Problem: err.Error()}, fmt.Sprintf("%v.", err))
 		return
 	}
-	if spec == nil {
-		for _, name := range []string{"cmdline_contains", "kernel"} {
-			if want, asked := t.expect[name]; asked {
-				t.errorf(want.at, sumTestFailed, "Test %q: what boot %s starts is said by its API, which no test asks. Expect boot = %q, without %s.", t.name, v.Boot, v.Boot, name)
-				delete(t.expect, name)
-			}
-		}
+	asked := spec == nil // an API, so that nothing more is known
+	if asked {
 		spec = new(boot.Spec)
 	}
 	kernel, _ := booters.CutDigest(string(spec.Kernel))
-	got := map[string]string{"action": v.Action.String(), "boot": v.Boot, "kernel": kernel.At, "rule": v.Rule}
+	got := map[string]string{
+		"action": v.Action.String(), "boot": v.Boot, "cmdline_contains": spec.Cmdline, "kernel": kernel.At, "rule": v.Rule,
+	}
 	for _, name := range slices.Sorted(maps.Keys(t.expect)) {
-		want := t.expect[name]
-		if name == "cmdline_contains" {
-			t.contains(spec.Cmdline, want)
+		if asked && (name == "cmdline_contains" || name == "kernel") {
+			why := fmt.Sprintf("what boot %s starts is said by its API, which no test asks", v.Boot)
+			t.fail(t.expect[name][0].at, Mismatch{What: name, Expected: t.expect[name][0].s, Problem: why}, fmt.Sprintf("%s. Expect boot = %q, without %s.", why, v.Boot, name))
 			continue
 		}
-		if text, ok := t.asText(want.v, want.at, name, "a text in quotes"); ok && text.s != got[name] {
-			t.errorf(want.at, sumTestFailed, "Test %q: %s is %q, not %q. Correct the test, or what it tests.", t.name, name, got[name], text.s)
-		}
-	}
-}
-
-// contains holds that each of the texts, or the one, stands in a command line.
-func (t *testCase) contains(line string, want member) {
-	parts := []cty.Value{want.v}
-	if typ := want.v.Type(); !want.v.IsNull() && (typ.IsTupleType() || typ.IsListType() || typ.IsSetType()) {
-		parts = want.v.AsValueSlice()
-	}
-	for _, part := range parts {
-		if text, ok := t.asText(part, want.at, "cmdline_contains", "texts in quotes"); ok && !strings.Contains(line, text.s) {
-			t.errorf(want.at, sumTestFailed, "Test %q: %q is not in the command line %q. Correct the test, or what it tests.", t.name, text.s, line)
+		for _, want := range t.expect[name] {
+			m := Mismatch{What: name, Expected: want.s, Got: got[name]}
+			switch {
+			case name != "cmdline_contains" && m.Got != m.Expected:
+				t.fail(want.at, m, fmt.Sprintf("%s is %q, not %q. Correct the test, or what it tests.", name, m.Got, m.Expected))
+			case name == "cmdline_contains" && !strings.Contains(m.Got, m.Expected):
+				t.fail(want.at, m, fmt.Sprintf("%q is not in the command line %q. Correct the test, or what it tests.", m.Expected, m.Got))
+			}
 		}
 	}
 }

@@ -18,6 +18,14 @@ test "no mac" {
   machine = machine.name
   expect  = null
 }
+test "kinds" {
+  machine = { mac = "52:54:00:aa:00:01" }
+  expect  = { cmdline_contains = ["quiet", 7], kernel = true }
+}
+test "empty" {
+  machine = { mac = "52:54:00:aa:00:01" }
+  expect  = { cmdline_contains = [] }
+}
 # want: 2:1 error: test without machine or expectation | A test says which machine, and what it expects of it. Write expect = { … }.
 # want: 7:13 error: test without machine or expectation | The test expects nothing. Write one or more of action, boot, cmdline_contains, kernel, rule.
 # want: 10:21 error: unusable MAC address pattern | "52:*" is a pattern, and stands for many machines. Write the whole MAC address of this one.
@@ -37,3 +45,6 @@ test "no mac" {
 # want: 17:6 error: name used twice | There are two tests "no mac". Rename one of them. The first one stands at tests.hcl:13.
 # want: 18:13 error: unknown variable | machine.* is known when a machine boots, not when the file is loaded. It can stand in cmdline, message,
 # want: 19:13 error: wrong kind of value | expect is no object. Write expect = { action = … }.
+# want: 23:34 error: wrong kind of value | cmdline_contains is a number. Write texts in quotes.
+# want: 23:57 error: wrong kind of value | kernel is a truth value. Write a text in quotes.
+# want: 27:34 error: test without machine or expectation | cmdline_contains is empty, and so expects nothing. Write texts in quotes, or leave it out.
