@@ -163,6 +163,10 @@ func didYouMean(given string, names []string) string {
 	return " There is " + strings.Join(quoted, ", ") + "."
 }
 
+// Suggest returns the name that is most similar to given, or "" when none is: for
+// what has names of its own beside the language.
+func Suggest(given string, names []string) string { return suggest(given, names) }
+
 // suggest returns the name that is nearest to given, or "" when none is near:
 // one mistake in a short word, two in a longer one.
 func suggest(given string, names []string) string {

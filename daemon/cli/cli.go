@@ -98,7 +98,7 @@ func Command() *cobra.Command {
 	}
 	root.AddCommand(
 		serveCommand(), reloadCommand(), statusCommand(), seenCommand(), explainCommand(), planCommand(), holdCommand(), resumeCommand(),
-		checkCommand(), testCommand(), fmtCommand(), doctorCommand(), snippetCommand(), schemaCommand(), bootCommand(), apiCommand(), versionCommand(),
+		checkCommand(), testCommand(), fmtCommand(), doctorCommand(), snippetCommand(), schemaCommand(), bootCommand(), apiCommand(), quickCommand(), versionCommand(),
 	)
 	return root
 }

@@ -51,9 +51,8 @@ func everybodyFlags(cmd *cobra.Command) *everybody {
 	return e
 }
 
-// configuration is the one in which all machines get action. The error is of the
-// command line.
-func (e *everybody) configuration(cmd *cobra.Command, action booters.Action) (*config.Config, error) {
+// configuration is the one with these rules. The error is of the command line.
+func (e *everybody) configuration(cmd *cobra.Command, rules []booters.Rule) (*config.Config, error) {
 	const maxPort = 1<<16 - 1
 	switch {
 	case e.port <= 0:
@@ -94,7 +93,7 @@ func (e *everybody) configuration(cmd *cobra.Command, action booters.Action) (*c
 			{Kind: config.HTTP, Address: netip.AddrPortFrom(both, uint16(e.port))},
 			{Kind: config.Status, Address: netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(status))},
 		},
-		Rules:   []booters.Rule{{Name: "everybody", Action: action}},
+		Rules:   rules,
 		Loaders: make(config.Loaders),
 		Log:     config.Log{Level: config.LogInfo, Format: config.LogAuto},
 	}
@@ -137,7 +136,12 @@ func onHost(addr netip.Addr) error {
 // run serves the configuration in which all machines get action. what it is ends
 // a sentence.
 func (e *everybody) run(cmd *cobra.Command, action booters.Action, what string) error {
-	cfg, err := e.configuration(cmd, action)
+	return e.serve(cmd, []booters.Rule{{Name: "everybody", Action: action}}, what)
+}
+
+// serve is run for rules of any kind.
+func (e *everybody) serve(cmd *cobra.Command, rules []booters.Rule, what string) error {
+	cfg, err := e.configuration(cmd, rules)
 	if err != nil {
 		return exitError{exitUsage, err}
 	}

@@ -58,6 +58,12 @@ func commands(root *cobra.Command) map[string][]byte {
 		}
 		all[page8(c)+".8"] = commandPage(c)
 		related = append(related, page8(c)+"(8)")
+		for _, sub := range c.Commands() {
+			if sub.IsAvailableCommand() {
+				all[page8(sub)+".8"] = commandPage(sub)
+				related = append(related, page8(sub)+"(8)")
+			}
+		}
 	}
 	m.terms([3]string{}, commands)
 	m.para("`pixiecore COMMAND --help` says what a command takes.")
