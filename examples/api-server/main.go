@@ -7,13 +7,15 @@
 //	rule "all" { boot = boot.inventory }
 //
 // pixiecore asks GET /v1/boot/MAC, with what it knows of the machine as a query. The
-// answer is JSON; 404 leaves the machine alone.
+// answer is JSON; 404 leaves the machine alone. When its installer is done, the machine
+// posts its log to an address on the command line, and pixiecore hands it on to here.
 package main
 
 import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io"
 	"log"
 	"net/http"
 	"time"
@@ -34,10 +36,19 @@ var names = map[string]string{
 	"52:54:00:aa:00:02": "web1",
 }
 
+// maxLog bounds an installer's log in bytes.
+const maxLog = 4 << 20
+
 // ports are Debian's words for architectures.
 var ports = map[string]string{"x64": "amd64", "arm64": "arm64"}
 
 const mirror = "https://deb.debian.org/debian/dists/trixie/main/installer-%[1]s/current/images/netboot/debian-installer/%[1]s/"
+
+// preseed answers the installer's questions; yours has more of them. The last line
+// posts the log to where the command line says.
+const preseed = `d-i netcfg/get_hostname string %s
+d-i preseed/late_command string wget -O- --post-file=/var/log/syslog "$(sed 's/.* log=\([^ ]*\).*/\1/' /proc/cmdline)"
+`
 
 func main() {
 	listen := flag.String("listen", ":4242", "the `address` to listen on")
@@ -66,14 +77,23 @@ func inventory() http.Handler {
 		if err := json.NewEncoder(w).Encode(spec{
 			Kernel:  images + "linux",
 			Initrd:  []string{images + "initrd.gz"},
-			Cmdline: fmt.Sprintf(`hostname=%s url={{ URL "/preseed/%[1]s" }}`, name),
+			Cmdline: fmt.Sprintf(`hostname=%s url={{ URL "/preseed/%[1]s" }} log={{ URL "/logs/%[1]s" }}`, name),
 			Message: "Debian's installer, for " + name,
 		}); err != nil {
 			log.Print(err)
 		}
 	})
 	mux.HandleFunc("GET /preseed/{name}", func(w http.ResponseWriter, r *http.Request) {
-		fmt.Fprintf(w, "d-i netcfg/get_hostname string %s\n", r.PathValue("name"))
+		fmt.Fprintf(w, preseed, r.PathValue("name"))
+	})
+	mux.HandleFunc("POST /logs/{name}", func(w http.ResponseWriter, r *http.Request) {
+		text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxLog))
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusRequestEntityTooLarge)
+			return
+		}
+		// Yours keeps it. What a machine writes may hold anything, so it is not printed.
+		log.Printf("%q: the installer's log has %d bytes", r.PathValue("name"), len(text))
 	})
 	return mux
 }

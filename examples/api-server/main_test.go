@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -40,19 +41,35 @@ func TestPixiecoreUnderstandsTheInventory(t *testing.T) {
 	if want := "https://deb.debian.org/debian/dists/trixie/main/installer-arm64/current/images/netboot/debian-installer/arm64/linux"; err != nil || kernel != want {
 		t.Errorf("kernel %q, %v; want %q", kernel, err, want)
 	}
-	_, line, _ := strings.Cut(v.Spec.Cmdline, `{{ ID "`)
-	preseed, _, _ := strings.Cut(line, `"`)
-	f, _, err := boot.OpenFile(t.Context(), api, boot.ID(preseed))
+	ids := regexp.MustCompile(`{{ ID "(.*?)" }}`).FindAllStringSubmatch(v.Spec.Cmdline, -1)
+	if len(ids) != 2 {
+		t.Fatalf("the command line has %d addresses: %s", len(ids), v.Spec.Cmdline)
+	}
+	f, _, err := boot.OpenFile(t.Context(), api, boot.ID(ids[0][1]))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	if b, err := io.ReadAll(f); err != nil || string(b) != "d-i netcfg/get_hostname string db1\n" {
+	if b, err := io.ReadAll(f); err != nil || !strings.HasPrefix(string(b), "d-i netcfg/get_hostname string db1\n") {
 		t.Errorf("preseed %q, %v", b, err)
+	}
+	if err := boot.PutFile(t.Context(), api, boot.ID(ids[1][1]), strings.NewReader("installed")); err != nil {
+		t.Errorf("the log was not taken: %v", err)
+	}
+	if err := boot.PutFile(t.Context(), api, boot.ID(ids[1][1]), io.LimitReader(zeros{}, maxLog+1)); err == nil {
+		t.Error("a log that is too large was taken")
 	}
 
 	m.MAC = net.HardwareAddr{2, 0, 0, 0, 0, 1}
 	if v, err := boot.Decide(t.Context(), api, m); err != nil || v.Action != boot.Ignore {
 		t.Errorf("a machine that it does not know: %v, %v", v.Action, err)
 	}
+}
+
+// zeros is an endless file.
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
 }
