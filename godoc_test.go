@@ -32,7 +32,7 @@ func TestEveryNameOfTheGodocIsHere(t *testing.T) {
 
 	// What the list says is read as a program would be that imports the package.
 	var src strings.Builder
-	fmt.Fprintf(&src, "package p\nimport (\n. %q\n%q\n\"io\"\n\"net\"\n\"net/http\"\n\"time\"\n)\ntype (\n_ = *http.Client\n_ = io.Reader\n_ = net.IP\n_ = time.Duration\n_ = dhcp6.Pool\n", module, module+"/protocols/dhcp6")
+	fmt.Fprintf(&src, "package p\nimport (\n. %q\n%q\n\"io\"\n\"net\"\n\"net/http\"\n\"time\"\n)\ntype (\n_ = *http.Client\n_ = io.Reader\n_ = net.IP\n_ = time.Duration\n_ = dhcp6.Settings\n", module, module+"/protocols/dhcp6")
 	for i, e := range entries {
 		fmt.Fprintf(&src, "t%d = %s\n", i, e.typ)
 	}

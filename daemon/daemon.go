@@ -91,7 +91,8 @@ type Daemon struct {
 	tokens  boot.TokenKey
 	sources *booters.Sources // what every generation's are made of
 	caches  caches
-	dhcp6   dhcp6State // under reloading
+	kept    state      // under reloading
+	dhcp6   dhcp6State // likewise
 	swap    *booters.Swapper
 	events  *events.Log
 	started time.Time
@@ -413,7 +414,7 @@ func (d *Daemon) Close() {
 		c()
 	}
 	d.caches.close()
-	d.dhcp6.close()
+	d.kept.close()
 }
 
 // Run serves until ctx is done, reloads on SIGHUP and when a watched file
@@ -421,7 +422,7 @@ func (d *Daemon) Close() {
 // within ten seconds. When one listener fails, all stop, and that is the error.
 func (d *Daemon) Run(ctx context.Context) error {
 	defer d.caches.close() // what is left of a directory of its own is of no harm
-	defer d.dhcp6.close()
+	defer d.kept.close()
 	defer d.sources.Close()
 	defer func() {
 		for _, s := range d.sockets {

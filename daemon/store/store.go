@@ -1,9 +1,9 @@
 // Package store keeps what must outlive the process, by name and key, in one file
 // of the state directory.
 //
-//	dhcp6.Leases ── Save ──▶ Bucket "dhcp6 leases" ─┐
-//	                                               ├─▶ state.db (bbolt, 0600)
-//	                        Bucket "…" ────────────┘
+//	leases.Leases ── Save ──▶ Bucket "dhcp6 leases" ─┐
+//	                          Bucket "dhcp leases" ──┼─▶ state.db (bbolt, 0600)
+//	                          Bucket "…" ────────────┘
 //
 // # Decisions
 //

@@ -10,6 +10,8 @@ import (
 
 	"github.com/insomniacslk/dhcp/dhcpv6"
 	"github.com/insomniacslk/dhcp/iana"
+
+	"github.com/pixiecore/pixiecore/protocols/leases"
 )
 
 // An Offer is what there is to tell a client beside its addresses.
@@ -33,7 +35,7 @@ var (
 // respond makes the answer to a request. Everything that is not in the request, the
 // offer or the pool is in the leases. An address that must be the client's on its
 // own link is one of the pool: the pool is the link.
-func respond(r request, c Client, o Offer, p Pool, l *Leases, now time.Time) (*dhcpv6.Message, error) {
+func respond(r request, c Client, o Offer, p leases.Pool, l *leases.Leases, now time.Time) (*dhcpv6.Message, error) {
 	if err := admit(r, c, o.DUID); err != nil {
 		return nil, err
 	}
@@ -106,12 +108,19 @@ func admit(r request, c Client, duid []byte) error {
 	return nil
 }
 
+// DefaultLifetime is how long an address is valid, as in the original.
+const DefaultLifetime = 1850 * time.Second
+
+// leaser is who leases an address: an identity association of a client (RFC 8415
+// §4.2).
+func leaser(duid string, iaid [4]byte) leases.Owner { return leases.Owner(string(iaid[:]) + duid) }
+
 // An answer is one that is being made.
 type answer struct {
 	request
 	owner  string // the client's DUID
-	pool   Pool
-	leases *Leases
+	pool   leases.Pool
+	leases *leases.Leases
 	now    time.Time
 	reply  *dhcpv6.Message
 }
@@ -126,7 +135,7 @@ func (a *answer) solicit(o Offer) (*dhcpv6.Message, error) {
 		give = a.leases.Take
 	}
 	short := 0
-	a.associations(func(ia *dhcpv6.OptIANA, owner Owner) {
+	a.associations(func(ia *dhcpv6.OptIANA, owner leases.Owner) {
 		addr, ok := give(a.pool, owner, wish(ia), a.now)
 		if !ok {
 			short++
@@ -176,24 +185,24 @@ func (a *answer) known() bool {
 // associations answers each IA_NA of the request, where there is a pool to answer
 // from. Of other kinds (IA_TA, IA_PD) there is never anything, which is said by
 // leaving them out.
-func (a *answer) associations(each func(*dhcpv6.OptIANA, Owner)) {
+func (a *answer) associations(each func(*dhcpv6.OptIANA, leases.Owner)) {
 	if a.pool.Size == 0 && a.MessageType == dhcpv6.MessageTypeSolicit {
 		return // without any IA_NA the advertisement is a proxy's
 	}
 	all := a.Options.IANA()
 	for _, ia := range all[:min(len(all), maxIAs)] {
-		each(ia, Owner{DUID: a.owner, IAID: ia.IaId})
+		each(ia, leaser(a.owner, ia.IaId))
 	}
 }
 
-func (a *answer) take(ia *dhcpv6.OptIANA, owner Owner) {
+func (a *answer) take(ia *dhcpv6.OptIANA, owner leases.Owner) {
 	addr, ok := a.leases.Take(a.pool, owner, wish(ia), a.now)
 	a.assign(ia, addr, ok)
 }
 
 // renew makes the lease of each address longer; one that is another's by now, or of
 // another link, is taken away by lifetimes of 0 (RFC 8415 §18.3.4).
-func (a *answer) renew(ia *dhcpv6.OptIANA, owner Owner) {
+func (a *answer) renew(ia *dhcpv6.OptIANA, owner leases.Owner) {
 	out := &dhcpv6.OptIANA{IaId: ia.IaId}
 	kept := false
 	for _, asked := range ia.Options.Addresses() {
@@ -216,8 +225,8 @@ func (a *answer) renew(ia *dhcpv6.OptIANA, owner Owner) {
 
 // giveBack ends the leases that a RELEASE or DECLINE names (RFC 8415 §18.3.7 and
 // §18.3.8).
-func (a *answer) giveBack(end func(Owner, netip.Addr, time.Time) bool) {
-	a.associations(func(ia *dhcpv6.OptIANA, owner Owner) {
+func (a *answer) giveBack(end func(leases.Owner, netip.Addr, time.Time) bool) {
+	a.associations(func(ia *dhcpv6.OptIANA, owner leases.Owner) {
 		for _, asked := range ia.Options.Addresses() {
 			if ip, ok := netip.AddrFromSlice(asked.IPv6Addr); !ok || !end(owner, ip, a.now) {
 				out := &dhcpv6.OptIANA{IaId: ia.IaId}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -20,6 +21,7 @@ import (
 	"github.com/pixiecore/pixiecore/protocols/bootfiles"
 	"github.com/pixiecore/pixiecore/protocols/boots"
 	"github.com/pixiecore/pixiecore/protocols/events"
+	"github.com/pixiecore/pixiecore/protocols/leases"
 	"github.com/pixiecore/pixiecore/protocols/netio"
 )
 
@@ -151,8 +153,34 @@ func TestWhatIsNoRequestIsRefused(t *testing.T) {
 	}
 }
 
+var start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+func pool(size int) leases.Pool {
+	return leases.Pool{Start: netip.MustParseAddr("2001:db8::100"), Size: size, Lifetime: DefaultLifetime}
+}
+
+// at is the address of number i, counted from 0.
+func at(p leases.Pool, i int) netip.Addr {
+	a := p.Start
+	for range i {
+		a = a.Next()
+	}
+	return a
+}
+
+func owner(n int) leases.Owner { return leases.Owner(fmt.Sprintf("client-%d", n)) }
+
+func noLeases(t *testing.T) *leases.Leases {
+	t.Helper()
+	l, err := leases.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
 // ask makes the answer to a message of a client that is given all there is.
-func ask(t *testing.T, l *Leases, p Pool, m *dhcpv6.Message) (*dhcpv6.Message, error) {
+func ask(t *testing.T, l *leases.Leases, p leases.Pool, m *dhcpv6.Message) (*dhcpv6.Message, error) {
 	t.Helper()
 	r, err := open(m.ToBytes())
 	if err != nil {
@@ -187,7 +215,7 @@ func address(m *dhcpv6.Message) netip.Addr {
 }
 
 func TestTheExchangeOfFourMessages(t *testing.T) {
-	l, p := leases(t, nil), pool(8)
+	l, p := noLeases(t), pool(8)
 	wants := asking(dhcpv6.OptionDNSRecursiveNameServer, dhcpv6.OptionBootfileURL)
 	ad, err := ask(t, l, p, message(dhcpv6.MessageTypeSolicit, ia(), wants, arch(16)))
 	if err != nil {
@@ -222,7 +250,7 @@ func TestTheExchangeOfFourMessages(t *testing.T) {
 }
 
 func TestTheExchangeOfTwoMessages(t *testing.T) {
-	l, p := leases(t, nil), pool(8)
+	l, p := noLeases(t), pool(8)
 	rapid := &dhcpv6.OptionGeneric{OptionCode: dhcpv6.OptionRapidCommit}
 	re, err := ask(t, l, p, message(dhcpv6.MessageTypeSolicit, ia(), rapid))
 	if err != nil || re.MessageType != dhcpv6.MessageTypeReply || !p.Contains(address(re)) || re.GetOneOption(dhcpv6.OptionRapidCommit) == nil || l.InUse(start) != 1 {
@@ -231,12 +259,12 @@ func TestTheExchangeOfTwoMessages(t *testing.T) {
 }
 
 func TestBootInformationAlone(t *testing.T) {
-	l := leases(t, nil)
-	ad, err := ask(t, l, Pool{}, message(dhcpv6.MessageTypeSolicit, ia(), arch(16)))
+	l := noLeases(t)
+	ad, err := ask(t, l, leases.Pool{}, message(dhcpv6.MessageTypeSolicit, ia(), arch(16)))
 	if err != nil || ad.MessageType != dhcpv6.MessageTypeAdvertise || ad.Options.OneIANA() != nil || ad.Options.Status() != nil || ad.Options.BootFileURL() == "" {
 		t.Errorf("advertised: %v, %v", ad, err)
 	}
-	re, err := ask(t, l, Pool{}, message(dhcpv6.MessageTypeInformationRequest, arch(16)))
+	re, err := ask(t, l, leases.Pool{}, message(dhcpv6.MessageTypeInformationRequest, arch(16)))
 	if err != nil || re.MessageType != dhcpv6.MessageTypeReply || re.Options.BootFileURL() == "" {
 		t.Errorf("informed: %v, %v", re, err)
 	}
@@ -244,7 +272,7 @@ func TestBootInformationAlone(t *testing.T) {
 
 func TestEveryTypeOfMessage(t *testing.T) {
 	p := pool(8)
-	mine, foreign := p.at(3), netip.MustParseAddr("2001:db8:99::1")
+	mine, foreign := at(p, 3), netip.MustParseAddr("2001:db8:99::1")
 	other, _ := dhcpv6.DUIDFromBytes([]byte{0, 3, 0, 1, 9, 9, 9, 9, 9, 9})
 	status := func(code iana.StatusCode) func(*dhcpv6.Message) bool {
 		return func(m *dhcpv6.Message) bool {
@@ -283,7 +311,7 @@ func TestEveryTypeOfMessage(t *testing.T) {
 		{"a REPLY", message(dhcpv6.MessageTypeReply, toUs()), nil},
 		{"a RECONFIGURE", message(dhcpv6.MessageTypeReconfigure, toUs()), nil},
 	} {
-		got, err := ask(t, leases(t, nil), p, c.m)
+		got, err := ask(t, noLeases(t), p, c.m)
 		if (err == nil) != (c.check != nil) || c.check != nil && !c.check(got) {
 			t.Errorf("%s: %v, %v", c.name, got, err)
 		}
@@ -291,7 +319,7 @@ func TestEveryTypeOfMessage(t *testing.T) {
 }
 
 func TestAUsedUpPoolIsSaid(t *testing.T) {
-	l, p := leases(t, nil), pool(1)
+	l, p := noLeases(t), pool(1)
 	l.Take(p, owner(7), netip.Addr{}, start)
 	ad, err := ask(t, l, p, message(dhcpv6.MessageTypeSolicit, ia()))
 	if err != nil || ad.Options.Status() == nil || ad.Options.Status().StatusCode != iana.StatusNoAddrsAvail {
@@ -310,7 +338,7 @@ func TestARelayGetsBackWhatIsItsOwn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := respond(r, Client{DUID: "x"}, Offer{DUID: serverID}, pool(1), leases(t, nil), start)
+	m, err := respond(r, Client{DUID: "x"}, Offer{DUID: serverID}, pool(1), noLeases(t), start)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -353,7 +381,7 @@ func server(t testing.TB, action boot.Action, set Settings) *Server {
 		t.Fatal(err)
 	}
 	snap := &boot.Snapshot{Gen: 1, Booter: decider{boot.Verdict{Action: action, Rule: "lab", Spec: &boot.Spec{Kernel: "k"}}}, Loaders: map[boot.Firmware][]byte{boot.FirmwareEFI64: []byte("MZ")}}
-	l, err := NewLeases(nil)
+	l, err := leases.New(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -381,21 +409,21 @@ func TestWhatEachMachineIsTold(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		action  boot.Action
-		pool    Pool
+		pool    leases.Pool
 		options []dhcpv6.Option
 		url     string // begins and ends like that, at "…"; "-" is no answer, "" an answer without
 		err     error
 	}{
-		{"PXE", boot.Boot, Pool{}, rom, "tftp://[2001:db8::1]/…/ipxe.efi", nil},
-		{"HTTP Boot", boot.Boot, Pool{}, http, "http://[2001:db8::1]:80/…/ipxe.efi", nil},
-		{"iPXE", boot.Boot, Pool{}, ipxe, "http://[2001:db8::1]:80/_/ipxe?token=…", nil},
-		{"PXE that is probed", boot.Probe, Pool{}, rom, "tftp://[2001:db8::1]/…/ipxe.efi", nil},
+		{"PXE", boot.Boot, leases.Pool{}, rom, "tftp://[2001:db8::1]/…/ipxe.efi", nil},
+		{"HTTP Boot", boot.Boot, leases.Pool{}, http, "http://[2001:db8::1]:80/…/ipxe.efi", nil},
+		{"iPXE", boot.Boot, leases.Pool{}, ipxe, "http://[2001:db8::1]:80/_/ipxe?token=…", nil},
+		{"PXE that is probed", boot.Probe, leases.Pool{}, rom, "tftp://[2001:db8::1]/…/ipxe.efi", nil},
 		{"PXE with a pool", boot.Boot, pool(9), rom, "tftp://[2001:db8::1]/…/ipxe.efi", nil},
 		{"ignored", boot.Ignore, pool(9), rom, "-", errIgnored},
-		{"local disk beside another server", boot.Local, Pool{}, rom, "-", errLocal},
+		{"local disk beside another server", boot.Local, leases.Pool{}, rom, "-", errLocal},
 		{"local disk with a pool", boot.Local, pool(9), rom, "", nil},
-		{"local disk from iPXE", boot.Local, Pool{}, ipxe, "http://[2001:db8::1]:80/_/ipxe?token=…", nil},
-		{"no boot, no pool", boot.Boot, Pool{}, nil, "-", errOther},
+		{"local disk from iPXE", boot.Local, leases.Pool{}, ipxe, "http://[2001:db8::1]:80/_/ipxe?token=…", nil},
+		{"no boot, no pool", boot.Boot, leases.Pool{}, nil, "-", errOther},
 		{"no boot, a pool", boot.Boot, pool(9), nil, "", nil},
 		{"no loader", boot.Boot, pool(9), []dhcpv6.Option{arch(0x0b)}, "-", nil},
 	} {
@@ -507,9 +535,9 @@ func TestServeOverASocket(t *testing.T) {
 func FuzzAnswer(f *testing.F) {
 	seed := message(dhcpv6.MessageTypeSolicit, arch(16), vendor("HTTPClient"), ia(), asking(dhcpv6.OptionBootfileURL))
 	f.Add(seed.ToBytes())
-	f.Add(message(dhcpv6.MessageTypeRequest, toUs(), ia(pool(4).at(1))).ToBytes())
-	f.Add(message(dhcpv6.MessageTypeRebind, ia(pool(4).at(1), linkLocal)).ToBytes())
-	f.Add(message(dhcpv6.MessageTypeDecline, toUs(), ia(pool(4).at(1))).ToBytes())
+	f.Add(message(dhcpv6.MessageTypeRequest, toUs(), ia(at(pool(4), 1))).ToBytes())
+	f.Add(message(dhcpv6.MessageTypeRebind, ia(at(pool(4), 1), linkLocal)).ToBytes())
+	f.Add(message(dhcpv6.MessageTypeDecline, toUs(), ia(at(pool(4), 1))).ToBytes())
 	f.Add(relayed(relayed(seed, linkLocal, linkLocal), linkLocal, linkLocal, dhcpv6.OptInterfaceID([]byte{1})).ToBytes())
 	s := server(f, boot.Boot, Settings{Advertise: netip.MustParseAddr("2001:db8::1"), Pool: pool(4)})
 	f.Fuzz(func(t *testing.T, b []byte) {

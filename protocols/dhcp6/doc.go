@@ -31,11 +31,9 @@
 // and the machine is sent to the loader's fixed name, whose script tells the
 // server the rest.
 //
-// An address belongs to one identity association of one client, and is chosen by a
-// hash of both, so that a client whose lease is forgotten gets the same one again
-// unless another has it. Leases are bounded by the pool. A batch of requests is
-// stored at once, before its answers go out (RFC 8415 §18.3: a binding is recorded
-// before it is told).
+// An address belongs to one identity association of one client (package leases). A
+// batch of requests is stored at once, before its answers go out (RFC 8415 §18.3: a
+// binding is recorded before it is told).
 //
 // A client that does not say that it can be told otherwise is answered on port 546
 // (RFC 8415 §7.2), also where it sent from another. A relay is answered on port

@@ -17,6 +17,7 @@ import (
 	"github.com/pixiecore/pixiecore/protocols/boots"
 	"github.com/pixiecore/pixiecore/protocols/drops"
 	"github.com/pixiecore/pixiecore/protocols/events"
+	"github.com/pixiecore/pixiecore/protocols/leases"
 	"github.com/pixiecore/pixiecore/protocols/netio"
 )
 
@@ -48,7 +49,7 @@ type Settings struct {
 	TFTP       netip.Addr    // where machines find the loader; the zero Addr: the same address
 	Web        bootfiles.Web // where machines find scripts
 	Plain      bootfiles.Web // where firmware finds its loader, for which https may be too much; the zero Web: there, too
-	Pool       Pool          // the zero Pool: boot information only, beside another DHCPv6 server
+	Pool       leases.Pool   // the zero Pool: boot information only, beside another DHCPv6 server
 	Preference *uint8        // nil: none is told
 	DNS        []netip.Addr
 }
@@ -62,7 +63,7 @@ type Server struct {
 	Settings   func() Settings // called once for each request
 	Tokens     boot.TokenKey
 	Interfaces *netio.Interfaces
-	Leases     *Leases
+	Leases     *leases.Leases
 	Events     *events.Log
 	Drops      *drops.Counts // nil: nothing is counted
 	Log        *zap.Logger

@@ -1,4 +1,4 @@
-package dhcp6
+package leases
 
 import (
 	"errors"
@@ -11,14 +11,14 @@ import (
 var start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 func pool(size int) Pool {
-	return Pool{Start: netip.MustParseAddr("2001:db8::100"), Size: size, Lifetime: DefaultLifetime}
+	return Pool{Start: netip.MustParseAddr("2001:db8::100"), Size: size, Lifetime: 1850 * time.Second}
 }
 
-func owner(n int) Owner { return Owner{DUID: fmt.Sprintf("duid-%d", n), IAID: [4]byte{3: byte(n)}} }
+func owner(n int) Owner { return Owner(fmt.Sprintf("client-%d", n)) }
 
 func leases(t *testing.T, s Store) *Leases {
 	t.Helper()
-	l, err := NewLeases(s)
+	l, err := New(s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,7 +34,9 @@ func TestPoolsThatCannotBeAreRefused(t *testing.T) {
 		{pool(MaxPool), true},
 		{pool(0), false},
 		{pool(MaxPool + 1), false},
-		{Pool{Start: netip.MustParseAddr("192.0.2.1"), Size: 1, Lifetime: time.Hour}, false},
+		{Pool{Start: netip.MustParseAddr("192.0.2.1"), Size: 254, Lifetime: time.Hour}, true},
+		{Pool{Start: netip.MustParseAddr("223.255.255.255"), Size: 2, Lifetime: time.Hour}, false},
+		{Pool{Start: netip.MustParseAddr("255.255.255.255"), Size: 1, Lifetime: time.Hour}, false},
 		{Pool{Start: netip.MustParseAddr("fe80::1"), Size: 1, Lifetime: time.Hour}, false},
 		{Pool{Start: netip.MustParseAddr("ff05::1"), Size: 1, Lifetime: time.Hour}, false},
 		{Pool{Start: netip.MustParseAddr("fd00::1"), Size: 1, Lifetime: time.Hour}, true},
@@ -53,6 +55,67 @@ func TestAPoolCountsOverItsLowHalf(t *testing.T) {
 	}
 	if !p.Contains(p.at(1)) || p.Contains(p.at(2)) {
 		t.Error("the pool does not end where it ends")
+	}
+}
+
+func TestAPoolOfIPv4Counts(t *testing.T) {
+	without := Set{netip.MustParseAddr("192.0.3.0"): {}}
+	p := Pool{Start: netip.MustParseAddr("192.0.2.254"), Size: 4, Lifetime: time.Hour, Without: &without}
+	for a, want := range map[string]bool{"192.0.2.253": false, "192.0.2.254": true, "192.0.2.255": true, "192.0.3.0": false, "192.0.3.1": true, "192.0.3.2": false, "::ffff:192.0.3.1": false} {
+		if got := p.Contains(netip.MustParseAddr(a)); got != want {
+			t.Errorf("%s: %v, want %v", a, got, want)
+		}
+	}
+	l := leases(t, nil)
+	for n := range 3 {
+		if a, ok := l.Take(p, owner(n), netip.MustParseAddr("192.0.3.0"), start); !ok || !p.Contains(a) {
+			t.Errorf("client %d got %v, %v", n, a, ok)
+		}
+	}
+	if a, ok := l.Take(p, owner(9), netip.Addr{}, start); ok {
+		t.Errorf("a client too many got %v", a)
+	}
+}
+
+func TestWhatIsOfferedIsHeldAndNotStored(t *testing.T) {
+	store, p := &kept{all: map[netip.Addr]Lease{}}, pool(1)
+	l := leases(t, store)
+	a, first, ok := l.Offer(p, owner(1), netip.Addr{}, start)
+	if !ok || !first {
+		t.Fatalf("got %v, first %v, %v", a, first, ok)
+	}
+	if l.Leased(owner(1), a) {
+		t.Error("an offer is a lease")
+	}
+	if _, _, ok := l.Offer(p, owner(2), netip.Addr{}, start); ok {
+		t.Error("one address is offered to two clients")
+	}
+	if _, first, ok := l.Offer(p, owner(1), netip.Addr{}, start); !ok || first {
+		t.Errorf("the second time: first %v, %v", first, ok)
+	}
+	if l.Flush(); len(store.all) > 0 {
+		t.Errorf("stored: %v", store.all)
+	}
+	if _, ok := l.Take(p, owner(1), a, start); !ok || !l.Leased(owner(1), a) {
+		t.Error("what is offered cannot be taken")
+	}
+	if l.Flush(); len(store.all) != 1 {
+		t.Errorf("stored: %v", store.all)
+	}
+	if b, first, ok := l.Offer(p, owner(2), netip.Addr{}, start.Add(p.Lifetime)); !ok || !first || b != a {
+		t.Errorf("after its end: %v, first %v, %v", b, first, ok)
+	}
+}
+
+func TestABarredAddressIsNobodys(t *testing.T) {
+	l, p := leases(t, nil), pool(2)
+	a, _, _ := l.Offer(p, owner(1), netip.Addr{}, start)
+	l.Bar(a, start.Add(time.Hour))
+	if b, _, ok := l.Offer(p, owner(1), a, start); !ok || b == a {
+		t.Errorf("got %v, %v", b, ok)
+	}
+	if l.Decline("", a, start) {
+		t.Error("nobody declines")
 	}
 }
 
@@ -121,7 +184,7 @@ func TestADeclinedAddressIsNobodys(t *testing.T) {
 			t.Errorf("client %d got %v, which is in use by somebody else", n, b)
 		}
 	}
-	if _, ok := l.Take(p, owner(1), a, start.Add(declineFor)); !ok {
+	if _, ok := l.Take(p, owner(1), a, start.Add(DeclinedFor)); !ok {
 		t.Error("the address never comes back")
 	}
 }
@@ -206,7 +269,7 @@ func TestLeasesOutliveTheProcess(t *testing.T) {
 }
 
 func TestADamagedStoreIsAnEmptyOne(t *testing.T) {
-	l, err := NewLeases(&kept{all: map[netip.Addr]Lease{}, err: errors.New("damaged")})
+	l, err := New(&kept{all: map[netip.Addr]Lease{}, err: errors.New("damaged")})
 	if err == nil {
 		t.Error("nothing is said")
 	}
@@ -220,7 +283,7 @@ func TestLeasesAreBounded(t *testing.T) {
 	for n := range 3 {
 		p := Pool{Start: netip.AddrFrom16([16]byte{0: 0x20, 1: 1, 7: byte(n)}), Size: MaxPool, Lifetime: time.Hour}
 		for i := range MaxPool {
-			l.put(Lease{Owner: Owner{DUID: fmt.Sprint(n, i)}, Addr: p.at(i), Until: start})
+			l.put(Lease{Owner: Owner(fmt.Sprint(n, i)), Addr: p.at(i), Until: start})
 		}
 	}
 	if got := len(l.byAddr); got > 2*MaxPool {

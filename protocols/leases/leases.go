@@ -1,4 +1,27 @@
-package dhcp6
+// Package leases keeps which client has which address, for the DHCP servers of both
+// families.
+//
+//	DISCOVER, SOLICIT ─▶ Offer, Find ─┐           ┌─▶ Flush ─▶ Store
+//	REQUEST, RENEW ────▶ Take, Extend ┼─▶ Leases ─┤
+//	RELEASE, DECLINE ──▶ Release, Bar ┘           └─▶ the address, or none
+//
+// # Decisions
+//
+// Which address a new client gets is said by a hash of its identity, so that it gets
+// the same again if everything is forgotten. An address that was somebody's is left
+// to him while there are any that were nobody's.
+//
+// A Pool is an argument and not a property, so that a reload can change it under the
+// leases. An address that is reserved for one client is a Pool of Size 1, which that
+// client alone is given.
+//
+// What is offered is held for a moment, in memory only: of two clients that ask at
+// the same time each gets its own address, and nothing is written for a question.
+// What is leased is for the Store; the caller flushes a batch before it answers.
+//
+// Everything is bounded: a pool has MaxPool addresses, and twice as many leases are
+// remembered, of which those that ended first are forgotten.
+package leases
 
 import (
 	"container/list"
@@ -14,11 +37,12 @@ import (
 const (
 	// MaxPool is how many addresses a Pool can have.
 	MaxPool = 1 << 16
-	// DefaultLifetime is how long an address is valid, as in the original.
-	DefaultLifetime = 1850 * time.Second
-	// declineFor is how long an address is left alone that a client found to be
-	// somebody else's (RFC 8415 §18.3.8 leaves it to the server).
-	declineFor = 24 * time.Hour
+	// DeclinedFor is how long an address is left alone that a client found to be
+	// somebody else's (RFC 2131 §4.3.3 and RFC 8415 §18.3.8 leave it to the server).
+	DeclinedFor = 24 * time.Hour
+	// OfferedFor is how long an address is held that was offered, for the client to
+	// choose among the offers and ask for it.
+	OfferedFor = 30 * time.Second
 	// hashProbes is how many addresses are tried from the one that the hash says.
 	hashProbes = 16
 )
@@ -28,26 +52,38 @@ type Pool struct {
 	Start    netip.Addr // the first address
 	Size     int        // how many
 	Lifetime time.Duration
+	Without  *Set // those of them that are not leased; nil: all are
 }
+
+// A Set is addresses. It is not modified once a Pool has it.
+type Set map[netip.Addr]struct{}
 
 // Check says what is wrong with a pool.
 func (p Pool) Check() error {
 	switch a := p.Start; {
-	case !a.Is6() || a.Is4In6() || a.Zone() != "" || !a.IsGlobalUnicast():
-		return fmt.Errorf("%v is no global or unique local IPv6 address", a)
+	case a.Is4In6() || a.Zone() != "" || !a.IsGlobalUnicast():
+		return fmt.Errorf("%v is not the address of one host on a network", a)
 	case p.Size < 1 || p.Size > MaxPool:
 		return fmt.Errorf("a pool has 1 to %d addresses, not %d", MaxPool, p.Size)
 	case p.Lifetime < time.Minute:
 		return fmt.Errorf("an address that is valid for %v is renewed all the time; give it a minute or more", p.Lifetime)
 	}
-	if !p.at(p.Size-1).Is6() || p.at(p.Size-1).Less(p.Start) {
+	if !p.last().IsGlobalUnicast() || p.last().Less(p.Start) {
 		return fmt.Errorf("%d addresses from %v do not fit below the end of the address space", p.Size, p.Start)
 	}
 	return nil
 }
 
+// last is the last address.
+func (p Pool) last() netip.Addr { return p.at(p.Size - 1) }
+
 // at is the address of number i.
 func (p Pool) at(i int) netip.Addr {
+	if p.Start.Is4() {
+		a := p.Start.As4()
+		binary.BigEndian.PutUint32(a[:], binary.BigEndian.Uint32(a[:])+uint32(i))
+		return netip.AddrFrom4(a)
+	}
 	a := p.Start.As16()
 	low := binary.BigEndian.Uint64(a[8:])
 	sum := low + uint64(i)
@@ -58,23 +94,28 @@ func (p Pool) at(i int) netip.Addr {
 	return netip.AddrFrom16(a)
 }
 
-// Contains reports whether the pool has the address.
+// Contains reports whether the pool leases the address.
 func (p Pool) Contains(a netip.Addr) bool {
-	return p.Size > 0 && a.Is6() && p.Start.Compare(a) <= 0 && a.Compare(p.at(p.Size-1)) <= 0
+	if p.Size == 0 || a.BitLen() != p.Start.BitLen() || a.Less(p.Start) || p.last().Less(a) {
+		return false
+	}
+	if p.Without == nil {
+		return true
+	}
+	_, without := (*p.Without)[a]
+	return !without
 }
 
-// An Owner is who leases an address: an identity association of a client.
-type Owner struct {
-	DUID string // as on the wire
-	IAID [4]byte
-}
+// An Owner is who leases an address: a client's identity in its protocol, in bytes
+// of the protocol's choice. The empty Owner is nobody.
+type Owner string
 
 // A Lease is an address that is not free, or was last its Owner's.
 type Lease struct {
-	Owner
+	Owner Owner
 	Addr  netip.Addr
 	Until time.Time // when it ends, or has ended
-	// Declined: an owner found the address to be somebody else's. It is nobody's.
+	// Declined: the address was found to be somebody else's. It is nobody's.
 	Declined bool
 }
 
@@ -91,17 +132,18 @@ type Leases struct {
 	mu      sync.Mutex
 	byAddr  map[netip.Addr]*list.Element // of *Lease
 	byOwner map[Owner]*list.Element
-	ending  list.List // the lease that ends first is in front
-	pool    Pool      // that cursor counts in
-	cursor  int       // every address before it has been somebody's
+	ending  list.List           // the lease that ends first is in front
+	offered map[netip.Addr]bool // what is only held
+	pool    Pool                // that cursor counts in
+	cursor  int                 // every address before it has been somebody's
 	changed map[netip.Addr]bool
 	store   Store
 }
 
-// NewLeases reads the leases of the store, which may be nil: then they end with the
+// New reads the leases of the store, which may be nil: then they end with the
 // process. With an error the Leases are empty and work.
-func NewLeases(store Store) (*Leases, error) {
-	l := &Leases{byAddr: map[netip.Addr]*list.Element{}, byOwner: map[Owner]*list.Element{}, changed: map[netip.Addr]bool{}, store: store}
+func New(store Store) (*Leases, error) {
+	l := &Leases{byAddr: map[netip.Addr]*list.Element{}, byOwner: map[Owner]*list.Element{}, changed: map[netip.Addr]bool{}, offered: map[netip.Addr]bool{}, store: store}
 	if store == nil {
 		return l, nil
 	}
@@ -124,6 +166,29 @@ func (l *Leases) Find(p Pool, o Owner, wish netip.Addr, now time.Time) (netip.Ad
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.find(p, o, wish, now)
+}
+
+// Offer is Find, and holds the address for the owner for OfferedFor, unless it has
+// it for longer. first is whether it comes from nobody or from somebody else, so
+// that it may be in use without our knowing.
+func (l *Leases) Offer(p Pool, o Owner, wish netip.Addr, now time.Time) (a netip.Addr, first, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	a, ok = l.find(p, o, wish, now)
+	if !ok {
+		return a, false, false
+	}
+	e, has := l.byAddr[a]
+	first = !has || e.Value.(*Lease).Owner != o
+	if first || e.Value.(*Lease).Until.Before(now.Add(OfferedFor)) {
+		known := l.changed[a]
+		l.put(Lease{Owner: o, Addr: a, Until: now.Add(OfferedFor)})
+		if !known {
+			delete(l.changed, a)
+		}
+		l.offered[a] = first || l.offered[a]
+	}
+	return a, first, true
 }
 
 // Take leases the address that Find finds, or makes it longer.
@@ -149,14 +214,40 @@ func (l *Leases) Extend(p Pool, o Owner, a netip.Addr, now time.Time) bool {
 	return true
 }
 
+// Leased reports whether the address is, or was last, leased to the owner; an offer
+// is no lease.
+func (l *Leases) Leased(o Owner, a netip.Addr) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e, ok := l.byAddr[a]
+	return ok && e.Value.(*Lease).Owner == o && !l.offered[a]
+}
+
 // Release ends the lease of an address. It is false where the owner has none.
 func (l *Leases) Release(o Owner, a netip.Addr, now time.Time) bool {
 	return l.end(Lease{Owner: o, Addr: a, Until: now})
 }
 
-// Decline ends the lease of an address that its owner found to be in use.
+// Decline ends the lease of an address that its owner found to be in use, and keeps
+// it from everybody for DeclinedFor. It is false where the owner has none.
 func (l *Leases) Decline(o Owner, a netip.Addr, now time.Time) bool {
-	return l.end(Lease{Addr: a, Until: now.Add(declineFor), Declined: true, Owner: o})
+	return l.end(Lease{Owner: o, Addr: a, Until: now.Add(DeclinedFor), Declined: true})
+}
+
+// Forget takes an offer back, as if it had never been.
+func (l *Leases) Forget(o Owner, a netip.Addr) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if e, ok := l.byAddr[a]; ok && e.Value.(*Lease).Owner == o && l.offered[a] {
+		l.drop(e)
+	}
+}
+
+// Bar keeps an address from everybody until a time.
+func (l *Leases) Bar(a netip.Addr, until time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.put(Lease{Addr: a, Until: until, Declined: true})
 }
 
 func (l *Leases) end(lease Lease) bool {
@@ -167,13 +258,13 @@ func (l *Leases) end(lease Lease) bool {
 		return false
 	}
 	if lease.Declined {
-		lease.Owner = Owner{}
+		lease.Owner = ""
 	}
 	l.put(lease)
 	return true
 }
 
-// InUse counts the leases that have not ended.
+// InUse counts the leases that have not ended, with what is held and declined.
 func (l *Leases) InUse(now time.Time) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -222,19 +313,18 @@ func (l *Leases) find(p Pool, o Owner, wish netip.Addr, now time.Time) (netip.Ad
 	// Where the last time it ended up, if nobody remembers. An address that was
 	// another's is left to him while there are any that were nobody's.
 	h := fnv.New64a()
-	h.Write([]byte(o.DUID))
-	h.Write(o.IAID[:])
+	h.Write([]byte(o))
 	first := int(h.Sum64() % uint64(p.Size))
 	for i := range min(hashProbes, p.Size) {
-		if a := p.at((first + i) % p.Size); l.byAddr[a] == nil {
+		if a := p.at((first + i) % p.Size); l.byAddr[a] == nil && p.Contains(a) {
 			return a, true
 		}
 	}
-	if l.pool != p {
+	if p.Size > hashProbes && l.pool != p {
 		l.pool, l.cursor = p, 0
 	}
-	for ; l.cursor < p.Size; l.cursor++ {
-		if a := p.at(l.cursor); l.byAddr[a] == nil {
+	for ; p.Size > hashProbes && l.cursor < p.Size; l.cursor++ {
+		if a := p.at(l.cursor); l.byAddr[a] == nil && p.Contains(a) {
 			return a, true
 		}
 	}
@@ -265,11 +355,12 @@ func (l *Leases) put(lease Lease) {
 		}
 		l.ending.Remove(e)
 	}
-	owned := !lease.Declined && lease.DUID != ""
+	delete(l.offered, lease.Addr)
+	owned := !lease.Declined && lease.Owner != ""
 	if e, ok := l.byOwner[lease.Owner]; ok && owned {
 		// Its earlier address is of another pool: it ends now.
 		old := e.Value.(*Lease)
-		old.Owner, old.Until = Owner{}, time.Time{}
+		old.Owner, old.Until = "", time.Time{}
 		l.ending.MoveToFront(e)
 		l.changed[old.Addr] = true
 	}
@@ -289,11 +380,16 @@ func (l *Leases) put(lease Lease) {
 	}
 	l.changed[lease.Addr] = true
 	for l.ending.Len() > 2*MaxPool { // of pools that are gone
-		oldest := l.ending.Front().Value.(*Lease)
-		delete(l.byAddr, oldest.Addr)
-		if l.byOwner[oldest.Owner] == l.ending.Front() {
-			delete(l.byOwner, oldest.Owner)
-		}
-		l.ending.Remove(l.ending.Front())
+		l.drop(l.ending.Front())
+	}
+}
+
+// drop forgets a lease. The caller holds l.mu.
+func (l *Leases) drop(e *list.Element) {
+	lease := l.ending.Remove(e).(*Lease)
+	delete(l.byAddr, lease.Addr)
+	delete(l.offered, lease.Addr)
+	if l.byOwner[lease.Owner] == e {
+		delete(l.byOwner, lease.Owner)
 	}
 }

@@ -1,0 +1,89 @@
+package daemon
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/pixiecore/pixiecore/daemon/store"
+	"github.com/pixiecore/pixiecore/protocols/leases"
+)
+
+// state is the file of what outlives the process, opened when something is to be
+// kept for the first time.
+type state struct {
+	opened bool
+	file   *store.Store // nil: there is no directory, or it cannot be used
+}
+
+// close gives up the file.
+func (s *state) close() {
+	if s.file != nil {
+		s.file.Close()
+	}
+}
+
+// leases are those of the bucket of that name. Leases that cannot be read are no
+// reason to answer nobody: a client asks to keep its address, and does if that is
+// free. It is called under reloading.
+func (d *Daemon) leases(bucket string) *leases.Leases {
+	if !d.kept.opened && d.opts.StateDir != "" {
+		var err error
+		if d.kept.file, err = store.Open(d.opts.StateDir); err != nil {
+			d.log.Warn("leases are kept in memory only", zap.Error(err))
+		}
+	}
+	d.kept.opened = true
+	var kept leases.Store
+	if d.kept.file != nil {
+		kept = keptLeases{d.kept.file.Bucket(bucket)}
+	}
+	l, err := leases.New(kept)
+	if err != nil {
+		d.log.Warn("leases of before are not known", zap.String("of", bucket), zap.Error(err))
+	}
+	return l
+}
+
+// keptLeases are leases in a bucket, by address.
+type keptLeases struct{ store.Bucket }
+
+// A keptLease is a lease as it is stored.
+type keptLease struct {
+	Owner    []byte    `json:"owner,omitempty"`
+	Until    time.Time `json:"until"`
+	Declined bool      `json:"declined,omitempty"`
+}
+
+// Load implements leases.Store.
+func (k keptLeases) Load() (all []leases.Lease, err error) {
+	err = k.Each(func(key, value []byte) error {
+		var l keptLease
+		addr, err := netip.ParseAddr(string(key))
+		if err == nil {
+			err = json.Unmarshal(value, &l)
+		}
+		if err != nil {
+			return fmt.Errorf("lease of %q: %w", key, err)
+		}
+		all = append(all, leases.Lease{Owner: leases.Owner(l.Owner), Addr: addr, Until: l.Until, Declined: l.Declined})
+		return nil
+	})
+	return all, err
+}
+
+// Save implements leases.Store.
+func (k keptLeases) Save(changed []leases.Lease) error {
+	values := make(map[string][]byte, len(changed))
+	for _, l := range changed {
+		value, err := json.Marshal(keptLease{Owner: []byte(l.Owner), Until: l.Until, Declined: l.Declined})
+		if err != nil {
+			return err
+		}
+		values[l.Addr.String()] = value
+	}
+	return k.Update(values)
+}
