@@ -50,11 +50,16 @@ const (
 )
 
 // inherit looks at the sockets that the process was started with. Those that are of
-// no use are told in sentences, and left alone.
+// no use are told in sentences. A unit's is left alone; one from the store, which
+// another version may have put there, has no kind, so that adopt gives it up.
 func inherit(files []*os.File) (sockets []*socket, odd []string) {
 	for _, f := range files {
 		s, err := recognise(f)
-		if err != nil {
+		switch own := strings.HasPrefix(f.Name(), ownPrefix); {
+		case err != nil && own:
+			odd = append(odd, fmt.Sprintf("socket %q is not served, and not kept any more: %v", f.Name(), err))
+			s = &socket{name: f.Name(), own: true, file: f}
+		case err != nil:
 			odd = append(odd, fmt.Sprintf("socket %q is not served: %v", f.Name(), err))
 			continue
 		}
@@ -83,7 +88,11 @@ func recognise(f *os.File) (*socket, error) {
 		}
 	}
 	s.kind = config.Kind(kind)
-	if !slices.Contains(config.Kinds(), s.kind) || !strings.HasPrefix(s.name, unitPrefix) && !s.own {
+	known := slices.Contains(config.Kinds(), s.kind)
+	if s.own && !known {
+		return nil, errors.New("this version has no such listener")
+	}
+	if !known || !s.own && !strings.HasPrefix(s.name, unitPrefix) {
 		return nil, fmt.Errorf("its name is none of %s; write FileDescriptorName= into its unit", unitNames())
 	}
 	var err error
@@ -300,7 +309,7 @@ func prefix(pos string) string {
 }
 
 // adopt gives up, of the daemon's own sockets from the store, those that no listener
-// of the first configuration takes: before anything else is bound, since their
+// of the first configuration takes, before anything else is bound, since their
 // addresses may be needed.
 func (d *Daemon) adopt(listeners []config.Listener) {
 	var needed []*socket
