@@ -65,7 +65,7 @@ var listenerSchema = Block{
 		{Name: "single_port", Type: TypeBool, Default: "`false`", Example: "true",
 			Doc: "For `tftp`: transfers go over the listener's port, too, for firewalls and NAT that let no other back."},
 		{Name: "cert", Type: TypeText, Example: `"/etc/pixiecore/cert.pem"`,
-			Doc: "For `http` and `status`, with `key`: the path of a PEM file with a certificate, and behind it those that lead to its issuer. The listener speaks https. A reload reads it again."},
+			Doc: "For `http` and `status`, with `key`: the path of a PEM file with a certificate, and behind it those that lead to its issuer. The listener speaks https. A renewed one is read and served at once."},
 		{Name: "key", Type: TypeText, Example: `"/etc/pixiecore/key.pem"`,
 			Doc: "The path of a PEM file with the key of `cert`."},
 		{Name: "preference", Type: TypeNumber, Default: "none, which counts as 0", Example: "255",

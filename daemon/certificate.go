@@ -11,6 +11,23 @@ import (
 	"github.com/pixiecore/pixiecore/config"
 )
 
+// credentials are the files with certificates and keys that a configuration names.
+// They are watched: programs renew them, of their own accord, under their names.
+func credentials(cfg *config.Config) (paths []string) {
+	add := func(all ...string) {
+		for _, path := range all {
+			if path != "" {
+				paths = append(paths, path)
+			}
+		}
+	}
+	for _, l := range cfg.Listeners {
+		add(l.Cert, l.Key)
+	}
+	add(cfg.Fetch.CA, cfg.Fetch.Cert, cfg.Fetch.Key)
+	return paths
+}
+
 // loadCertificate reads the certificate of an https listener; nil without an error
 // for a listener that has none. The error is one for the operator.
 func loadCertificate(l config.Listener) (*tls.Config, error) {
@@ -66,9 +83,9 @@ func doubts(c *tls.Config, l config.Listener, now time.Time) (all []string) {
 	leaf := c.Certificates[0].Leaf
 	switch {
 	case now.After(leaf.NotAfter):
-		all = append(all, fmt.Sprintf("it has expired on %s; renew it, then run `pixiecore reload`", leaf.NotAfter.Format(time.DateOnly)))
+		all = append(all, fmt.Sprintf("it has expired on %s; renew it, and it is read again", leaf.NotAfter.Format(time.DateOnly)))
 	case now.Add(soon).After(leaf.NotAfter):
-		all = append(all, fmt.Sprintf("it expires on %s; renew it, then run `pixiecore reload`", leaf.NotAfter.Format(time.DateOnly)))
+		all = append(all, fmt.Sprintf("it expires on %s; renew it, and it is read again", leaf.NotAfter.Format(time.DateOnly)))
 	case now.Before(leaf.NotBefore):
 		all = append(all, fmt.Sprintf("it begins on %s: is the clock of this host right?", leaf.NotBefore.Format(time.DateOnly)))
 	}

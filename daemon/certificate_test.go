@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"archive/zip"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -121,6 +122,36 @@ func TestHTTPS(t *testing.T) {
 	}
 	if body, _ := fetch(t, client, "http://"+secure+"/boot.ipxe"); !strings.Contains(body, "http://"+secure+"/") {
 		t.Errorf("plain on the socket of https:\n%s", body)
+	}
+}
+
+// A program that renews a certificate tells nobody. It is no edit: it is not held, and
+// the key is not in the copy of the configuration.
+func TestARenewedCertificateIsServed(t *testing.T) {
+	dir := t.TempDir()
+	path, cert, key := filepath.Join(dir, "pixiecore.hcl"), filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	now := time.Now()
+	certify(t, cert, key, 1, now.Add(-time.Hour), now.Add(30*24*time.Hour))
+	secure := free(t)
+	write(t, path, listen("http", secure, "cert = \"cert.pem\"\n  key = \"key.pem\"")+everyLocal+"reload {\n  mode = \"manual\"\n}\n")
+	var log lines
+	o := options(t, path)
+	o.Log = log.log()
+	run(t, o)
+	log.await(t, "watching", log.said("configuration watched"))
+
+	renewed := certify(t, cert, key, 2, now.Add(-time.Hour), now.Add(60*24*time.Hour))
+	log.await(t, "a reload", log.said("configuration reloaded"))
+	if _, serial := fetch(t, renewed, "https://"+secure+"/boot.ipxe"); serial != 2 {
+		t.Errorf("certificate %d after a renewal", serial)
+	}
+	z, err := zip.OpenReader(filepath.Join(o.StateDir, lastGood))
+	must(t, err)
+	defer z.Close()
+	for _, f := range z.File {
+		if f.Name != member(path) {
+			t.Errorf("a copy of %s is kept", f.Name)
+		}
 	}
 }
 

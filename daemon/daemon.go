@@ -242,7 +242,14 @@ func (d *Daemon) load(files reading) (*config.Config, *config.Report) {
 	if d.opts.Path == "" {
 		return d.opts.Load()
 	}
-	return config.LoadFrom(d.opts.Path, files.open)
+	cfg, report := config.LoadFrom(d.opts.Path, files.open)
+	if cfg != nil {
+		// Before they are read to be used: a change in between is one more reload.
+		for _, path := range credentials(cfg) {
+			files.beside(path)
+		}
+	}
+	return cfg, report
 }
 
 func (d *Daemon) compile(cfg *config.Config, report *config.Report) (*Compiled, error) {
@@ -788,9 +795,14 @@ func (d *Daemon) statusLine() string {
 		return d.standin
 	}
 	if d.heldEdit != nil {
-		return fmt.Sprintf("edit held: %s; running: generation %d: %d rules", d.heldEdit.Why, d.swap.Current().Gen, len(d.current.Config.Rules))
+		return fmt.Sprintf("edit held: %s; running: %s", d.heldEdit.Why, inService(d.swap.Current().Gen, d.current.Config))
 	}
-	return fmt.Sprintf("generation %d: %d rules", d.swap.Current().Gen, len(d.current.Config.Rules))
+	return inService(d.swap.Current().Gen, d.current.Config)
+}
+
+// inService counts what a generation has.
+func inService(gen uint64, cfg *config.Config) string {
+	return fmt.Sprintf("generation %d: listeners %d, rules %d, machines %d", gen, len(cfg.Listeners), len(cfg.Rules), len(cfg.Inventory.Entries()))
 }
 
 // supervised reports whether a service manager wants to be told of this daemon.

@@ -47,6 +47,10 @@
 // Names of events are not looked at: the digest of what took part decides
 // whether anything changed.
 //
+// Certificates and keys that the configuration names are watched with it, since they
+// are renewed by programs. They are no part of it otherwise: a renewal is no edit
+// that could be held, and no copy of a key is kept.
+//
 // A change counts when the file system has been quiet for a moment and the
 // files have the same size and time at both ends of it, and still have when all
 // is read. A file that is written slowly is waited for, however long that takes;

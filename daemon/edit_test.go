@@ -90,7 +90,7 @@ func TestAnEditIsHeld(t *testing.T) {
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("-want +got\n%s", diff)
 			}
-			if line := d.statusLine(); !strings.HasPrefix(line, "edit held: "+tc.want) || !strings.HasSuffix(line, "; running: generation 1: 1 rules") {
+			if line := d.statusLine(); !strings.HasPrefix(line, "edit held: "+tc.want) || !strings.HasSuffix(line, "; running: generation 1: listeners 1, rules 1, machines 3") {
 				t.Errorf("systemd is told %q", line)
 			}
 

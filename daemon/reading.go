@@ -22,8 +22,9 @@ import (
 type reading map[string]content
 
 type content struct {
-	data []byte
-	err  error
+	data   []byte
+	err    error
+	beside bool // the configuration names it, and it is no part of that
 }
 
 // read reads files that were read before.
@@ -38,8 +39,15 @@ func read(paths []string) reading {
 // open reads a file, for config.LoadFrom.
 func (r reading) open(path string) ([]byte, error) {
 	data, err := config.ReadFile(path)
-	r[path] = content{data, err}
+	r[path] = content{data: data, err: err}
 	return data, err
+}
+
+// beside reads a file that is served with the configuration and is no part of it: a
+// change of it is one to serve, but no edit, and no copy of it is kept.
+func (r reading) beside(path string) {
+	data, err := config.ReadFile(path)
+	r[path] = content{data, err, true}
 }
 
 // paths are those of all files.
@@ -55,11 +63,12 @@ func (r reading) digest() [32]byte {
 	return [32]byte(h.Sum(nil))
 }
 
-// substance is a digest of what could be read. That of a copy is the same.
+// substance is a digest of the configuration as far as it could be read. That of a
+// copy is the same.
 func (r reading) substance() [32]byte {
 	h := sha256.New()
 	for _, path := range r.paths() {
-		if c := r[path]; c.err == nil {
+		if c := r[path]; c.err == nil && !c.beside {
 			fmt.Fprintf(h, "%q %x\n", path, sha256.Sum256(c.data))
 		}
 	}
@@ -78,8 +87,8 @@ func (r reading) save(dir string, now time.Time) error {
 	z := zip.NewWriter(&archive)
 	for _, path := range r.paths() {
 		c := r[path]
-		if c.err != nil {
-			continue // it is missing in the archive, too
+		if c.err != nil || c.beside {
+			continue // one that is missing is missing in the archive, too
 		}
 		w, err := z.CreateHeader(&zip.FileHeader{Name: member(path), Method: zip.Deflate, Modified: now})
 		if err != nil {
@@ -118,7 +127,7 @@ func loadLastGood(dir, path string) (good, error) {
 	files := reading{}
 	cfg, report := config.LoadFrom(path, func(path string) ([]byte, error) {
 		data, err := readMember(z, path)
-		files[path] = content{data, err}
+		files[path] = content{data: data, err: err}
 		return data, err
 	})
 	return good{cfg, files, info.ModTime()}, report.Err()

@@ -193,7 +193,7 @@ func TestABadFileAtTheStartIsStoodInFor(t *testing.T) {
 
 	must(t, put(dir, "three", "cmdline"))
 	write(t, path, good)
-	await(t, told, "READY=1", "STATUS=generation 2: 1 rules")
+	await(t, told, "READY=1", "STATUS=generation 2: listeners 1, rules 1, machines 0")
 	if r := d.report(); r.Standin != "" || !r.LastReload.OK {
 		t.Errorf("mended: %q, %+v", r.Standin, r.LastReload)
 	}
@@ -256,7 +256,7 @@ func TestAMissingFileAtTheStart(t *testing.T) {
 		t.Errorf("status: %+v", r)
 	}
 	write(t, path, version("two"))
-	await(t, told, "READY=1", "STATUS=generation 2: 1 rules")
+	await(t, told, "READY=1", "STATUS=generation 2: listeners 1, rules 1, machines 0")
 	if got := serving(t, d); got != "two" {
 		t.Errorf("%q is served", got)
 	}
@@ -302,7 +302,7 @@ func TestABadFileAtTheFirstStart(t *testing.T) {
 			d := run(t, o)
 			await(t, told, "READY=1", "STATUS=nothing is served: "+path+": no listener")
 			write(t, path, version("one"))
-			await(t, told, "READY=1", "STATUS=generation 2: 1 rules")
+			await(t, told, "READY=1", "STATUS=generation 2: listeners 1, rules 1, machines 0")
 			if got := serving(t, d); got != "one" {
 				t.Errorf("%q is served", got)
 			}

@@ -21,7 +21,7 @@ func TestNotifications(t *testing.T) {
 		send func() error
 		want string
 	}{
-		{"ready", func() error { return Ready("generation 1: 3 rules") }, `^READY=1\nSTATUS=generation 1: 3 rules$`},
+		{"ready", func() error { return Ready("generation 1: rules 3") }, `^READY=1\nSTATUS=generation 1: rules 3$`},
 		// One datagram: systemd ignores RELOADING without its time.
 		{"reloading", Reloading, `^RELOADING=1\nMONOTONIC_USEC=\d+\n?$`},
 		{"a refusal of several lines", func() error { return Ready("one\ntwo\nFDSTOREREMOVE=1\r\n") }, `^READY=1\nSTATUS=one; two; FDSTOREREMOVE=1$`},
