@@ -50,6 +50,22 @@ type File struct {
 	Render func(r Request, member string) (Content, error)
 }
 
+// Parts are what Render can be asked for: the members of a tree, else "" alone.
+func (f *File) Parts() []string {
+	if f.Kind == FileTree {
+		return f.Members
+	}
+	return []string{""}
+}
+
+// PartName is what people call one of Parts: "preseed", "seed/user-data".
+func (f *File) PartName(member string) string {
+	if member == "" {
+		return f.Name
+	}
+	return f.Name + "/" + member
+}
+
 // A FileKind is how a File is made, by the word of the configuration language.
 type FileKind string
 
@@ -321,7 +337,7 @@ func (t *Table) openFile(ref fileRef, name string) (boot.Link, error) {
 		if !slices.Contains(f.Members, member) {
 			return link, fmt.Errorf("%q in file %s of boot %s: %w", name, f.Name, ref.boot, boot.ErrNotFound)
 		}
-		link.Name += "/" + member
+		link.Name = f.PartName(member)
 	case name != f.Name:
 		return link, fmt.Errorf("address of another name: %w", boot.ErrNotFound)
 	}

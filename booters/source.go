@@ -175,6 +175,15 @@ func CheckAddr(ip netip.Addr) error {
 	return nil
 }
 
+// ShownSource is a path or URL as it may be shown, without its digest.
+func ShownSource(source string) string {
+	src, err := splitSource(source)
+	if err != nil || src.Local() {
+		return src.At
+	}
+	return redact(src.At)
+}
+
 // redact is a source as it may be shown: without the user, password and query
 // of a URL.
 func redact(source string) string {

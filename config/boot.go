@@ -270,7 +270,11 @@ func (s *scope) checked(p *phrase, check checker) *phrase {
 	}
 	value, files, refused := check(p.dir, p.s)
 	if refused != nil {
-		s.errorf(p.e.Range(), refused.summary, "%s", refused.detail)
+		detail := refused.detail
+		if s.isSecret(p.e.Range()) {
+			detail = secretDetail
+		}
+		s.tell(p.e.Range(), refused.summary, detail)
 		return nil
 	}
 	for _, path := range files {

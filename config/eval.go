@@ -400,6 +400,10 @@ func (s *scope) partly(e hclsyntax.Expression, ctx *hcl.EvalContext) (cty.Value,
 		if diag.Subject == nil {
 			diag.Subject = e.Range().Ptr()
 		}
+		if s.isSecret(e.Range()) { // hcl may repeat a value, and the place be in a template
+			s.tell(*diag.Subject, hclSummary(diag), secretDetail).secret = true
+			continue
+		}
 		s.hcl(diag)
 	}
 	return v, !diags.HasErrors()
@@ -423,6 +427,9 @@ func (s *scope) later(e hclsyntax.Expression) (cty.Value, bool) {
 	defer func() { s.disk.keeping = false }()
 	return s.partly(e, ctx)
 }
+
+// secretDetail is said in place of what would repeat a value.
+const secretDetail = "It stands in a secret file, so no more is said of what it has for a value. Write secret = false for as long as you look for it, with a value that is none."
 
 // hcl reports in hcl's words.
 func (s *scope) hcl(diag *hcl.Diagnostic) { s.tell(*diag.Subject, hclSummary(diag), diag.Detail) }

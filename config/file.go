@@ -41,6 +41,13 @@ func (d *decoder) fileBlocks(body *hclsyntax.Body) (all map[string]*fileBlock, w
 	all, whole = make(map[string]*fileBlock), true
 	before := make(map[string]hcl.Range)
 	for _, b := range body.Blocks { // file is the only block of a boot
+		if hides(b.Body.Attributes["secret"]) {
+			for _, a := range b.Body.Attributes {
+				if a.Name != "secret" {
+					d.secrets = append(d.secrets, a.SrcRange)
+				}
+			}
+		}
 		inner := d.names(&fileBlockSchema, b.Body)
 		name, at, ok := d.label(b, "its name")
 		if ok = ok && d.identifies("file block", "url() refers to it", name, at); !ok {
@@ -68,6 +75,23 @@ func (d *decoder) fileBlocks(body *hclsyntax.Body) (all map[string]*fileBlock, w
 		all[name] = &fileBlock{Block: b, attrs: inner.Attributes}
 	}
 	return all, whole
+}
+
+// hides reports whether a file with this setting, which may be nil, may be a
+// secret: it is read before any value is known.
+func hides(secret *hclsyntax.Attribute) bool {
+	if secret == nil {
+		return false
+	}
+	literal, ok := secret.Expr.(*hclsyntax.LiteralValueExpr)
+	return !ok || literal.Val.IsNull() || literal.Val.Type() != cty.Bool || literal.Val.True()
+}
+
+// isSecret reports whether what stands there is in a secret file.
+func (d *decoder) isSecret(at hcl.Range) bool {
+	return slices.ContainsFunc(d.secrets, func(s hcl.Range) bool {
+		return s.Filename == at.Filename && s.Start.Byte <= at.Start.Byte && at.End.Byte <= s.End.Byte
+	})
 }
 
 // declareFiles gives the files of a boot their names, so that its settings, and
@@ -117,11 +141,7 @@ func (f *fileBlock) decode(bootName string) {
 	file.Render = func(r booters.Request, member string) (booters.Content, error) {
 		c, err := renderFile(members[member], file.Kind, r)
 		if err != nil {
-			name := file.Name
-			if member != "" {
-				name += "/" + member
-			}
-			return c, fmt.Errorf("boot %s: file %s: %w", bootName, name, err)
+			return c, fmt.Errorf("boot %s: file %s: %w", bootName, file.PartName(member), err)
 		}
 		return c, nil
 	}
@@ -138,6 +158,9 @@ func renderFile(p *phrase, kind booters.FileKind, r booters.Request) (booters.Co
 	if p.late {
 		var refused *refusal
 		if s, _, refused = source(p.dir, s); refused != nil {
+			if p.secret {
+				return booters.Content{}, errors.New("its source is none for this machine: it is a secret, so no more is said")
+			}
 			return booters.Content{}, errors.New(refused.detail)
 		}
 	}

@@ -277,7 +277,7 @@ var testSchema = Block{
 		{Name: "machine", Type: TypeObject, Needed: true, Members: testMembers(), Example: `{ mac = "52:54:00:aa:00:01", arch = "x64", firmware = "efi64" }`,
 			Doc: "The machine: `mac`, and any of `arch` (`x64` unless set), `firmware` (`efi64` unless set) and what else a rule can ask. What is not said, the machine does not have."},
 		{Name: "expect", Type: TypeObject, Needed: true, Members: expectations, Example: `{ rule = "servers", boot = "live", cmdline_contains = ["ip=dhcp"] }`,
-			Doc: "What becomes of it: the names of the `rule` and the `boot`, the `action` (`boot`, `ignore` or `local`), the path or URL of the `kernel`, and a text or a list of them that the command line contains."},
+			Doc: "What becomes of it: the names of the `rule` and the `boot`, the `action` (`boot`, `ignore` or `local`), the path or URL of the `kernel`, a text or a list of them that the command line contains, and such texts for `files`, by their names (`preseed`, `seed/user-data`); of a file with a source, of its path or URL."},
 	},
 }
 

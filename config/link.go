@@ -230,6 +230,9 @@ func (s *scope) links(e hclsyntax.Expression) bool {
 			if !errors.As(err, &refused) {
 				refused = &refusal{sumLink, fmt.Sprintf("No machine could fetch this: %v.", err)}
 			}
+			if s.isSecret(e.Range()) {
+				refused.detail = secretDetail
+			}
 			s.errorf(call.Args[arg].Range(), refused.summary, "%s", refused.detail)
 			return nil
 		}

@@ -34,6 +34,8 @@ type Problem struct {
 
 	at    hcl.Range // empty for the file as a whole
 	other hcl.Range // a second place that belongs to it; may be empty
+	// secret is whether the lines of the source are not shown.
+	secret bool
 }
 
 // String is one line: "pixiecore.hcl:9:3: error: unknown setting".
@@ -54,6 +56,7 @@ type Report struct {
 	files    []string
 	stateDir string
 	pins     []pinnedPath
+	secrets  []hcl.Range // of which no line is shown
 	tested   []TestResult
 }
 
@@ -162,7 +165,7 @@ func (r *Report) WriteText(w io.Writer, width int, color bool) error {
 		fmt.Fprintf(&b, "%s %s\n  %s\n", paint(code, string(p.Severity)+":"), visible(p.Summary), visible(p.position()))
 		for j, at := range []hcl.Range{p.other, p.at} {
 			line, mark, ok := r.snippet(at, width)
-			if !ok {
+			if !ok || p.secret {
 				continue
 			}
 			markCode := code
@@ -186,7 +189,10 @@ const gutter = len("123456 | ")
 // snippet is the first line of the range and the marks that go under it.
 func (r *Report) snippet(at hcl.Range, width int) (line, mark string, ok bool) {
 	src, ok := r.sources[at.Filename]
-	if !ok || at.Start.Line == 0 || at.Start.Byte > len(src) {
+	secret := slices.ContainsFunc(r.secrets, func(s hcl.Range) bool {
+		return s.Filename == at.Filename && s.Start.Line <= at.Start.Line && at.Start.Line <= s.End.Line
+	})
+	if !ok || secret || at.Start.Line == 0 || at.Start.Byte > len(src) {
 		return "", "", false
 	}
 	from := bytes.LastIndexByte(src[:at.Start.Byte], '\n') + 1

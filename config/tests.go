@@ -22,7 +22,8 @@ type testCase struct {
 	name    string
 	block   hcl.Range
 	machine boot.Machine
-	expect  map[string][]text // by the names of expectations: what there must be, one text but for cmdline_contains
+	expect  map[string][]text // by the names of expectations: what there must be, one text but for cmdline_contains; without files
+	files   map[string][]text // what must stand in files, by their names: see booters.File.Parts
 	at      hcl.Range         // of expect
 	result  int               // in the report
 }
@@ -50,7 +51,7 @@ type member struct {
 }
 
 // expectations are what a test can say of the outcome.
-var expectations = []string{"action", "boot", "cmdline_contains", "kernel", "rule"}
+var expectations = []string{"action", "boot", "cmdline_contains", "files", "kernel", "rule"}
 
 func (d *decoder) test(b *hclsyntax.Block) {
 	body, s := d.names(&testSchema, b.Body), d.in(b.TypeRange)
@@ -70,6 +71,7 @@ func (d *decoder) test(b *hclsyntax.Block) {
 	if a := body.Attributes["expect"]; a != nil {
 		t.at = a.Expr.Range()
 		said, ok := s.members(a, expectations, nil)
+		t.files = s.expectedFiles(said)
 		t.expect = s.expected(said)
 		if ok && len(said) == 0 {
 			s.errorf(t.at, sumHalfTest, "The test expects nothing. Write one or more of %s.", strings.Join(expectations, ", "))
@@ -78,25 +80,56 @@ func (d *decoder) test(b *hclsyntax.Block) {
 	d.tests = append(d.tests, t)
 }
 
-// expected are the texts of what a test expects.
+// expected are the texts of what a test expects, but for files.
 func (s *scope) expected(said map[string]member) map[string][]text {
 	all := make(map[string][]text)
 	for _, name := range slices.Sorted(maps.Keys(said)) {
-		m, want := said[name], "a text in quotes"
-		parts := []cty.Value{m.v}
-		if name == "cmdline_contains" {
-			want = "texts in quotes"
-			if typ := m.v.Type(); !m.v.IsNull() && (typ.IsTupleType() || typ.IsListType() || typ.IsSetType()) {
-				parts = m.v.AsValueSlice()
-			}
-			if len(parts) == 0 {
-				s.errorf(m.at, sumHalfTest, "cmdline_contains is empty, and so expects nothing. Write texts in quotes, or leave it out.")
+		switch m := said[name]; name {
+		case "files":
+		case "cmdline_contains":
+			all[name] = s.contained(m, name)
+		default:
+			if t, ok := s.asText(m.v, m.at, name, "a text in quotes"); ok {
+				all[name] = []text{t}
 			}
 		}
-		for _, part := range parts {
-			if t, ok := s.asText(part, m.at, name, want); ok {
-				all[name] = append(all[name], t)
-			}
+	}
+	return all
+}
+
+// expectedFiles are the texts that must stand in files, by the names of these.
+func (s *scope) expectedFiles(said map[string]member) map[string][]text {
+	m, ok := said["files"]
+	if !ok {
+		return nil
+	}
+	const wayOut = `Write the names of files and what stands in them: { "seed/user-data" = ["…"] }.`
+	if t := m.v.Type(); m.v.IsNull() || !t.IsObjectType() && !t.IsMapType() {
+		s.errorf(m.at, sumType, "files is no map. %s", wayOut)
+		return nil
+	}
+	all := make(map[string][]text)
+	for key, value := range m.v.Elements() {
+		all[key.AsString()] = s.contained(member{value, m.at}, fmt.Sprintf("files[%q]", key.AsString()))
+	}
+	if len(all) == 0 {
+		s.errorf(m.at, sumHalfTest, "files is empty, and so expects nothing. %s", wayOut)
+	}
+	return all
+}
+
+// contained are the texts, or the one, that must stand in another.
+func (s *scope) contained(m member, name string) (all []text) {
+	parts := []cty.Value{m.v}
+	if typ := m.v.Type(); !m.v.IsNull() && (typ.IsTupleType() || typ.IsListType() || typ.IsSetType()) {
+		parts = m.v.AsValueSlice()
+	}
+	if len(parts) == 0 {
+		s.errorf(m.at, sumHalfTest, "%s is empty, and so expects nothing. Write texts in quotes, or leave it out.", name)
+	}
+	for _, part := range parts {
+		if t, ok := s.asText(part, m.at, name, "texts in quotes"); ok {
+			all = append(all, t)
 		}
 	}
 	return all
@@ -231,10 +264,10 @@ func (d *decoder) runTests() {
 }
 
 // fail notes why the test fails, which detail says in sentences.
-func (t *testCase) fail(at hcl.Range, m Mismatch, detail string) {
+func (t *testCase) fail(at hcl.Range, m Mismatch, detail string) *Problem {
 	r := &t.tested[t.result]
 	r.Passed, r.Failures = false, append(r.Failures, m)
-	t.errorf(at, sumTestFailed, "Test %q: %s", t.name, detail)
+	return t.errorf(at, sumTestFailed, "Test %q: %s", t.name, detail)
 }
 
 func (t *testCase) run(table *booters.Table) {
@@ -271,13 +304,79 @@ func (t *testCase) run(table *booters.Table) {
 			}
 		}
 	}
+	t.runFiles(v)
+}
+
+// runFiles compares what is expected of files of the boot with what the machine
+// would fetch. Of a secret nothing is repeated, also not what is expected.
+func (t *testCase) runFiles(v boot.Verdict) {
+	type part struct {
+		*booters.File
+		member string
+	}
+	parts := make(map[string]part)
+	if v.Action == boot.Boot {
+		for _, f := range t.action(v.Rule).Files {
+			for _, member := range f.Parts() {
+				parts[f.PartName(member)] = part{f, member}
+			}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(t.files)) {
+		what := fmt.Sprintf("files[%q]", name)
+		f, ok := parts[name]
+		for _, want := range t.files[name] {
+			m := Mismatch{What: what, Expected: want.s}
+			if !ok {
+				m.Problem = fmt.Sprintf("the machine is given no such file.%s", didYouMean(name, slices.Sorted(maps.Keys(parts))))
+				t.fail(want.at, m, fmt.Sprintf("%s: %s", what, m.Problem))
+				break
+			}
+			if f.Secret {
+				m.Expected = "(secret)"
+			}
+			c, err := f.Render(booters.Preview(t.cfg.Inventory, t.machine), f.member)
+			if err != nil {
+				m.Problem = err.Error()
+				t.fail(want.at, m, fmt.Sprintf("%v.", err))
+				break
+			}
+			m.Got = c.Text
+			if c.Source != "" { // nothing is fetched
+				src, _ := booters.CutDigest(c.Source)
+				m.Got = src.At
+			}
+			switch {
+			case strings.Contains(m.Got, want.s):
+			case f.Secret:
+				m.Got = "(secret)"
+				t.fail(want.at, m, fmt.Sprintf("what is expected is not in file %s, which is a secret and so not shown. Correct the test, or what it tests.", name)).secret = true
+			default:
+				t.fail(want.at, m, fmt.Sprintf("%q is not in file %s, which is %q. Correct the test, or what it tests.", m.Expected, name, shortened(m.Got)))
+			}
+		}
+	}
+}
+
+// maxShown is how much of a file is shown in a sentence, in bytes.
+const maxShown = 1 << 10
+
+func shortened(s string) string {
+	if len(s) <= maxShown {
+		return s
+	}
+	return s[:maxShown] + "…"
+}
+
+// action is that of the rule, which has decided.
+func (t *testCase) action(rule string) booters.Action {
+	return t.cfg.Rules[slices.IndexFunc(t.cfg.Rules, func(r booters.Rule) bool { return r.Name == rule })].Action
 }
 
 // spec is what the rule of that name boots on the machine, with sources as they
 // are.
 func (t *testCase) spec(rule string) (*boot.Spec, error) {
-	i := slices.IndexFunc(t.cfg.Rules, func(r booters.Rule) bool { return r.Name == rule })
-	action := t.cfg.Rules[i].Action // it has decided
+	action := t.action(rule)
 	if action.Render == nil {
 		return action.Spec, nil
 	}

@@ -217,6 +217,18 @@ func (p *printer) explanation(x control.Explanation) {
 		for _, at := range slices.Sorted(maps.Keys(w.SHA256)) {
 			p.printf("  %-8s %s must be that of %s\n", "sha256", w.SHA256[at], at)
 		}
+		for _, f := range w.Files {
+			what := f.Source
+			switch {
+			case f.Error != "":
+				what = p.paint(red, f.Error)
+			case f.Secret:
+				what = "(secret)"
+			case f.Source == "":
+				what = fmt.Sprintf("%d bytes", f.Bytes)
+			}
+			p.printf("  %-8s %s, %s: %s\n", "file", f.Name, f.Kind, what)
+		}
 		if w.Script != "" {
 			p.printf("\n%s", w.Script)
 		}

@@ -55,6 +55,20 @@ type Walk struct {
 	// SHA256 are the digests that files of these must have, by path or URL.
 	SHA256 map[string]string `json:"sha256,omitempty"`
 	Script string            `json:"script,omitempty"`
+	Files  []File            `json:"files,omitempty"` // of the boot, which the machine may fetch
+}
+
+// A File is what the machine would fetch of a booters.File, or of a member of a
+// tree. Nothing is told of what is in a secret.
+type File struct {
+	Name   string           `json:"name"` // of a member, with that of the tree: "seed/user-data"
+	Kind   booters.FileKind `json:"kind"`
+	Secret bool             `json:"secret,omitempty"`
+	// Bytes is the size of a text, in which addresses are shown shorter than
+	// they are.
+	Bytes  int    `json:"bytes,omitempty"`
+	Source string `json:"source,omitempty"` // without a password
+	Error  string `json:"error,omitempty"`  // why it cannot be made for this machine
 }
 
 // A Step is one rule on a Walk.
@@ -148,6 +162,9 @@ func walk(ctx context.Context, c Configuration, stage string, m boot.Machine, as
 				w.Initrd = append(w.Initrd, w.file(i))
 			}
 		}
+		if v.Action == boot.Boot {
+			w.Files = c.files(v.Rule, m)
+		}
 	}
 	if err != nil {
 		w.Error = err.Error()
@@ -191,6 +208,31 @@ func (c Configuration) spec(v boot.Verdict, m boot.Machine) (*boot.Spec, error) 
 		return v.SpecFor(m, sampleBase)
 	}
 	return c.Config.Rules[i].Action.Render(booters.Preview(c.Config.Inventory, m))
+}
+
+// files are those of what the rule boots.
+func (c Configuration) files(rule string, m boot.Machine) (all []File) {
+	i := slices.IndexFunc(c.Config.Rules, func(r booters.Rule) bool { return r.Name == rule })
+	if i < 0 {
+		return nil
+	}
+	req := booters.Preview(c.Config.Inventory, m)
+	for _, f := range c.Config.Rules[i].Action.Files {
+		for _, member := range f.Parts() {
+			one := File{Name: f.PartName(member), Kind: f.Kind, Secret: f.Secret}
+			switch content, err := f.Render(req, member); {
+			case err != nil:
+				one.Error = err.Error()
+			case f.Secret:
+			case content.Source != "":
+				one.Source = booters.ShownSource(content.Source)
+			default:
+				one.Bytes = len(content.Text)
+			}
+			all = append(all, one)
+		}
+	}
+	return all
 }
 
 // sources is what a verdict boots the machine with, before anything is sealed;

@@ -150,13 +150,20 @@ func (p *painter) rule(r *booters.Rule) Element {
 	if r.Action.Render == nil {
 		return e
 	}
-	var all []string
+	var all, files []string
 	for _, m := range everywhere(boot.Machine{MAC: net.HardwareAddr{2, 0, 0, 0, 0, 0}}) {
-		s, err := r.Action.Render(booters.Preview(nil, filled(m)))
+		req := booters.Preview(nil, filled(m))
+		s, err := r.Action.Render(req)
 		if err != nil {
 			s = r.Action.Spec
 		}
 		all = append(all, digest(spec(s)))
+		if len(r.Action.Files) > 0 {
+			files = append(files, digest(contents(r.Action.Files, req)...))
+		}
+	}
+	if len(files) > 0 {
+		e.Files = digest(files)
 	}
 	if all = slices.Compact(all); len(all) == 1 {
 		e.Boots = all[0] // as if it were constant
@@ -271,18 +278,18 @@ func (p *painter) gets(rule string, do boot.Action, m boot.Machine) (string, err
 	if len(action.Files) == 0 {
 		return digest(spec(s)), nil
 	}
-	all := []any{spec(s)}
-	for _, f := range action.Files {
-		members := f.Members
-		if f.Kind != booters.FileTree {
-			members = []string{""}
-		}
-		for _, member := range members {
+	return digest(append(contents(action.Files, req), spec(s))...), nil
+}
+
+// contents tells apart what is in files.
+func contents(files []*booters.File, req booters.Request) (all []any) {
+	for _, f := range files {
+		for _, member := range f.Parts() {
 			c, err := f.Render(req, member)
 			all = append(all, f.Name, member, f.Secret, c.Text, c.Source, fmt.Sprint(err))
 		}
 	}
-	return digest(all...), nil
+	return all
 }
 
 // open is the part of a match that is not settled for a machine of which the

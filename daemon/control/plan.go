@@ -31,7 +31,8 @@ type Element struct {
 	Does   string `json:"does"`             // for people
 	Digest string `json:"digest,omitempty"` // of what Does does not tell; of a machine: of what it gets, however that is decided
 
-	Boots string `json:"boots,omitempty"` // of a rule: a digest of what it boots
+	Boots string `json:"boots,omitempty"`      // of a rule: a digest of what it boots
+	Files string `json:"boot_files,omitempty"` // likewise, of the files of that
 
 	// Of a machine: its name in the inventory, a digest of its labels, the rule
 	// that decides, and whether that hangs on what is not known of it yet.
@@ -174,7 +175,11 @@ func Compare(old, new Picture) []Change {
 				changes = append(changes, c)
 			case part.what == "machine":
 			case o != e || part.what == "rule" && others[e.Name]:
-				if o.Does == e.Does && (o.Boots != e.Boots || part.what == "rule" && others[e.Name]) {
+				switch {
+				case o.Does != e.Does:
+				case o.Boots == e.Boots && o.Files != e.Files:
+					c.New += ", of which the files have changed"
+				case o.Boots != e.Boots || part.what == "rule" && others[e.Name]:
 					c.New += ", which has changed"
 				}
 				switch {

@@ -27,7 +27,7 @@ test "empty" {
   expect  = { cmdline_contains = [] }
 }
 # want: 2:1 error: test without machine or expectation | A test says which machine, and what it expects of it. Write expect = { … }.
-# want: 7:13 error: test without machine or expectation | The test expects nothing. Write one or more of action, boot, cmdline_contains, kernel, rule.
+# want: 7:13 error: test without machine or expectation | The test expects nothing. Write one or more of action, boot, cmdline_contains, files, kernel, rule.
 # want: 10:21 error: unusable MAC address pattern | "52:*" is a pattern, and stands for many machines. Write the whole MAC address of this one.
 # want: 10:36 error: unknown word | arch cannot be "amd64". Did you mean "x64"?
 # want: 10:56 error: unknown word | firmware cannot be "uefi". There is "bios", "efi32", "efi64", "efibc", "efi-arm32", "efi-arm64",
