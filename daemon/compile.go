@@ -17,6 +17,7 @@ type Compiled struct {
 	Table   *booters.Table
 	Loaders *loaders.Set
 	Missing []loaders.Missing // platforms for which no loader was found
+	Sources *booters.Sources  // from which its files come, by the fetch block
 
 	cache *cache.Cache // that its Sources use; may be nil
 }
@@ -38,13 +39,13 @@ func Compile(cfg *config.Config, seal *booters.Sealer, sources *booters.Sources)
 	}
 	if cfg.LoaderData != nil {
 		set, missing := loaders.Given(cfg.LoaderData)
-		return &Compiled{Config: cfg, Table: table, Loaders: set, Missing: missing}, nil
+		return &Compiled{Config: cfg, Table: table, Loaders: set, Missing: missing, Sources: sources}, nil
 	}
 	set, missing, err := loaders.Load(cfg.Loaders, loaders.Dirs())
 	if err != nil {
 		return nil, fmt.Errorf("loaders: %w", err)
 	}
-	return &Compiled{Config: cfg, Table: table, Loaders: set, Missing: missing}, nil
+	return &Compiled{Config: cfg, Table: table, Loaders: set, Missing: missing, Sources: sources}, nil
 }
 
 // booter decides for machines.

@@ -37,6 +37,13 @@ func (d *Daemon) report() status.Report {
 	for _, l := range c.Loaders.All() {
 		r.Loaders = append(r.Loaders, status.Loader{Firmware: l.Firmware.String(), File: l.Path, SHA256: l.SHA256, Version: l.Version, Warning: l.Warning})
 	}
+	if c.cache != nil {
+		files, bytes, err := c.cache.Usage()
+		r.Cache = &status.Cache{Dir: c.cache.Dir(), Files: files, Bytes: bytes, Max: c.Config.Cache.MaxSize}
+		if err != nil {
+			r.Cache.Error = err.Error()
+		}
+	}
 	for _, m := range c.Missing {
 		r.MissingLoaders = append(r.MissingLoaders, m.Error())
 	}

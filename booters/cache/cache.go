@@ -145,6 +145,12 @@ func (c *Cache) SetMax(size int64) {
 // Dir is the directory.
 func (c *Cache) Dir() string { return c.dir }
 
+// Usage is how many files are kept, and the bytes that they take on disk.
+func (c *Cache) Usage() (files int, bytes int64, err error) {
+	all, bytes, err := c.list()
+	return len(all), bytes, onDisk(err)
+}
+
 // Close ends all transfers and waits for them. Files that are open can be read
 // on, as far as they were filled.
 func (c *Cache) Close() {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"net"
 	"net/netip"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
 
 	"github.com/pixiecore/pixiecore/booters"
 	"github.com/pixiecore/pixiecore/booters/boot"
@@ -23,6 +25,7 @@ import (
 	"github.com/pixiecore/pixiecore/daemon"
 	"github.com/pixiecore/pixiecore/daemon/control"
 	"github.com/pixiecore/pixiecore/daemon/ports"
+	"github.com/pixiecore/pixiecore/daemon/status"
 	"github.com/pixiecore/pixiecore/protocols/pxeclient"
 )
 
@@ -37,7 +40,7 @@ func doctorCommand() *cobra.Command {
 		Short: "Look at this host for what would keep machines from booting",
 		Long: `Look at this host for what would keep machines from booting as the file says: the
 file itself, ports and who holds them, privileges, loaders, network interfaces,
-and files: local ones are opened, and read where they must have a digest, servers
+the directory of the cache, and files: local ones are opened, and read where they must have a digest, servers
 of URLs are asked with HEAD. It speaks of the user who runs it, so run it as the
 user that the daemon runs as, or with sudo.
 
@@ -59,13 +62,14 @@ The exit status is 1 when something is wrong; what mends it stands beside it.`,
 				return exitError{exitNo, fmt.Errorf("configuration refused: %w", err)}
 			}
 			var running []finding
+			var served *status.Cache
 			if r, err := control.NewClient(socket).Status(cmd.Context()); err == nil {
 				is := fmt.Sprintf("one is running (%s, generation %d) and has its ports", r.Version, r.Generation)
-				running = []finding{{What: "daemon", Is: is}}
+				running, served = []finding{{What: "daemon", Is: is}}, r.Cache
 			} else if !errors.Is(err, control.ErrNoDaemon) {
 				running = []finding{{"daemon", err.Error(), "Run this as root, or as the user that the daemon runs as."}}
 			}
-			findings, err := diagnose(cmd.Context(), cfg, running, asking)
+			findings, err := diagnose(cmd.Context(), cfg, running, served, asking)
 			if err != nil {
 				return exitError{exitNo, fmt.Errorf("configuration refused: %w", err)}
 			}
@@ -118,9 +122,10 @@ func (p *printer) findings(all []finding) {
 }
 
 // diagnose looks at everything. running is what there is to say of a daemon that
-// runs already; nil: there is none, and the ports must be free. asking are the
-// interfaces by which other servers are looked for.
-func diagnose(ctx context.Context, cfg *config.Config, running []finding, asking []string) ([]finding, error) {
+// runs already; nil: there is none, and the ports must be free. served is its
+// cache, if it has one. asking are the interfaces by which other servers are
+// looked for.
+func diagnose(ctx context.Context, cfg *config.Config, running []finding, served *status.Cache, asking []string) ([]finding, error) {
 	compiled, err := compile(cfg)
 	if err != nil {
 		return nil, err
@@ -137,7 +142,9 @@ func diagnose(ctx context.Context, cfg *config.Config, running []finding, asking
 	for _, name := range asking {
 		all = append(all, serverFindings(ctx, name)...)
 	}
-	return append(all, fileFindings(ctx, cfg)...), nil
+	all = append(all, cacheFindings(cfg.Cache, served)...)
+	defer compiled.Sources.Close()
+	return append(all, fileFindings(ctx, cfg, compiled.Sources)...), nil
 }
 
 // port opens the listener's port for a moment.
@@ -264,6 +271,36 @@ func loaderFindings(c *daemon.Compiled) []finding {
 		all = append(all, finding{What: "loader", Is: fmt.Sprintf("%s has none", m.Firmware), Remedy: m.Error()})
 	}
 	return all
+}
+
+// cacheFindings looks at the directory of the cache, which is made when the
+// daemon starts, or takes the word of the daemon that has it.
+func cacheFindings(c *config.Cache, served *status.Cache) []finding {
+	if c == nil {
+		return nil
+	}
+	dir := c.Dir
+	if dir == "" {
+		dir = serviceDir("CACHE_DIRECTORY", defaultCache)
+	}
+	if served != nil && served.Dir == dir {
+		return []finding{{What: "cache", Is: served.String()}}
+	}
+	above := dir
+	for above != "/" {
+		if _, err := os.Stat(above); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		above = filepath.Dir(above)
+	}
+	f := finding{What: "cache", Is: fmt.Sprintf("%s can be written; at most %s are kept there", dir, status.Bytes(c.MaxSize))}
+	if st, err := os.Stat(above); err == nil && !st.IsDir() {
+		f.Is, f.Remedy = above+" is no directory", "Name another one by dir in the cache block."
+	} else if err := unix.Access(above, unix.W_OK|unix.X_OK); err != nil {
+		f.Is = fmt.Sprintf("%s: %v", above, err)
+		f.Remedy = "The directory must belong to the user that the daemon runs as; another is named by dir in the cache block."
+	}
+	return []finding{f}
 }
 
 const (
@@ -400,7 +437,7 @@ const (
 // fileFindings looks at each file that a rule's boot names: local ones are
 // opened, those with a digest read, servers of URLs are asked with HEAD. Files
 // whose names depend on the machine are left to the machine's own boot.
-func fileFindings(ctx context.Context, cfg *config.Config) []finding {
+func fileFindings(ctx context.Context, cfg *config.Config, sources *booters.Sources) []finding {
 	var local, remote []string
 	seen := map[string]bool{}
 	for _, r := range cfg.Rules {
@@ -421,8 +458,6 @@ func fileFindings(ctx context.Context, cfg *config.Config) []finding {
 			}
 		}
 	}
-	sources := booters.NewSources()
-	defer sources.Close()
 	look := func(all []string) []finding {
 		found := make([]finding, len(all))
 		var g errgroup.Group

@@ -1,7 +1,10 @@
 package cli
 
 import (
+	"encoding/pem"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -62,10 +65,10 @@ func TestFilesAreOpened(t *testing.T) {
 	rule := func(kernel string) booters.Rule {
 		return booters.Rule{Action: booters.Action{Do: boot.Boot, Spec: &boot.Spec{Kernel: boot.ID(kernel), Initrd: []boot.ID{}}}}
 	}
-	if got := fileFindings(t.Context(), &config.Config{Rules: []booters.Rule{rule(there), rule(there)}}); len(got) != 1 || got[0].Is != "all 1 local kernels and initrds can be read" {
+	if got := fileFindings(t.Context(), &config.Config{Rules: []booters.Rule{rule(there), rule(there)}}, booters.NewSources()); len(got) != 1 || got[0].Is != "all 1 local kernels and initrds can be read" {
 		t.Errorf("got %+v", got)
 	}
-	if got := fileFindings(t.Context(), &config.Config{Rules: []booters.Rule{rule(filepath.Join(dir, "none"))}}); len(got) != 1 || got[0].Remedy != "Put it there, or correct the path in the file." {
+	if got := fileFindings(t.Context(), &config.Config{Rules: []booters.Rule{rule(filepath.Join(dir, "none"))}}, booters.NewSources()); len(got) != 1 || got[0].Remedy != "Put it there, or correct the path in the file." {
 		t.Errorf("got %+v", got)
 	}
 }
@@ -136,7 +139,7 @@ func TestURLsAndDigests(t *testing.T) {
 	for _, source := range []string{srv.URL + "/", srv.URL + "/none", booters.Source{At: local, SHA256: boot.Digest{1}}.String()} {
 		rules = append(rules, booters.Rule{Action: booters.Action{Do: boot.Boot, Spec: &boot.Spec{Kernel: boot.ID(source)}}})
 	}
-	got := fileFindings(t.Context(), &config.Config{Rules: rules})
+	got := fileFindings(t.Context(), &config.Config{Rules: rules}, booters.NewSources())
 	var remedies []string
 	for _, f := range got {
 		remedies = append(remedies, f.Remedy)
@@ -148,5 +151,26 @@ func TestURLsAndDigests(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, remedies); diff != "" || got[2].Is != "1 of 2 URLs answer; 2 were asked" {
 		t.Errorf("%+v: -want +got\n%s", got, diff)
+	}
+}
+
+func TestURLsAreAskedByTheFetchBlock(t *testing.T) {
+	srv := httptest.NewTLSServer(http.FileServer(http.Dir(t.TempDir())))
+	defer srv.Close()
+	srv.Config.ErrorLog = log.New(io.Discard, "", 0) // of the client that does not trust it
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw}), 0o644)
+	cfg := &config.Config{Rules: []booters.Rule{{Action: booters.Action{Do: boot.Boot, Boot: "a", Spec: &boot.Spec{Kernel: boot.ID(srv.URL + "/")}}}}}
+	for fetch, want := range map[config.Fetch]string{{}: "0 of 1 URLs answer; 1 were asked", {CA: ca}: "1 of 1 URLs answer; 1 were asked"} {
+		cfg.Fetch = fetch
+		c, err := compile(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := fileFindings(t.Context(), cfg, c.Sources)
+		c.Sources.Close()
+		if last := got[len(got)-1]; last.Is != want {
+			t.Errorf("%+v: got %+v, want %q", fetch, got, want)
+		}
 	}
 }

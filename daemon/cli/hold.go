@@ -8,7 +8,10 @@ import (
 )
 
 func holdCommand() *cobra.Command {
-	var socket, reason string
+	var (
+		socket, reason string
+		asJSON         bool
+	)
 	cmd := &cobra.Command{
 		Use:   "hold [RULE]",
 		Short: "Make the running daemon answer nobody, or not the machines of one rule",
@@ -20,17 +23,21 @@ A hold outlives reloads, and restarts unless the daemon has no state directory.`
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			holds, err := control.NewClient(socket).Hold(cmd.Context(), first(args), reason)
-			return told(cmd, holds, err)
+			return told(cmd, holds, err, asJSON)
 		},
 	}
 	cmd.ValidArgsFunction = completeRule(&socket)
 	clientFlag(cmd, &socket)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON: what is on hold now")
 	cmd.Flags().StringVar(&reason, "reason", "", "a `sentence` for status, and for the machines' screens")
 	return cmd
 }
 
 func resumeCommand() *cobra.Command {
-	var socket string
+	var (
+		socket string
+		asJSON bool
+	)
 	cmd := &cobra.Command{
 		Use:   "resume [RULE]",
 		Short: "End what hold began: of one rule, or all of it",
@@ -40,11 +47,12 @@ at their next start. What is still on hold is printed.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			holds, err := control.NewClient(socket).Resume(cmd.Context(), first(args))
-			return told(cmd, holds, err)
+			return told(cmd, holds, err, asJSON)
 		},
 	}
 	cmd.ValidArgsFunction = completeRule(&socket)
 	clientFlag(cmd, &socket)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON: what is on hold now")
 	return cmd
 }
 
@@ -56,9 +64,12 @@ func first(args []string) string {
 }
 
 // told says what is on hold now.
-func told(cmd *cobra.Command, holds []status.Hold, err error) error {
+func told(cmd *cobra.Command, holds []status.Hold, err error, asJSON bool) error {
 	if err != nil {
 		return answered(err)
+	}
+	if asJSON {
+		return failed(writeJSON(cmd.OutOrStdout(), holds))
 	}
 	p := newPrinter(cmd.OutOrStdout())
 	for _, h := range holds {

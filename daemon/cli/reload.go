@@ -21,7 +21,10 @@ func clientFlag(cmd *cobra.Command, path *string) {
 }
 
 func reloadCommand() *cobra.Command {
-	var socket string
+	var (
+		socket string
+		asJSON bool
+	)
 	cmd := &cobra.Command{
 		Use:   "reload",
 		Short: "Make the running daemon read its configuration again, and say how that went",
@@ -39,18 +42,28 @@ The exit status is 0 when the configuration was applied, 1 when it was refused
 			if err != nil {
 				return failed(err)
 			}
+			if asJSON {
+				v.Text = "" // Problems tell it
+				if err := writeJSON(cmd.OutOrStdout(), v); err != nil {
+					return failed(err)
+				}
+			}
 			fmt.Fprint(cmd.ErrOrStderr(), v.Text)
-			if v.HeldEdit != nil {
+			if v.HeldEdit != nil && !asJSON {
 				fmt.Fprintf(cmd.ErrOrStderr(), "An edit is still held: %s\n", v.HeldEdit.Why)
 			}
 			if !v.Applied {
 				return exitError{exitNo, fmt.Errorf("reload refused, generation %d stays: %w", v.Generation, errors.New(v.Error))}
+			}
+			if asJSON {
+				return nil
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "generation %d is served\n", v.Generation)
 			return failed(err)
 		},
 	}
 	clientFlag(cmd, &socket)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
 

@@ -110,6 +110,13 @@ func (p *printer) status(r status.Report, now time.Time) {
 		p.printf("last reload %s ago: %s: %s\n", ago(last.Time, now), p.paint(red, "refused"), last.Error)
 		p.printf("`pixiecore check` shows all that is wrong.\n")
 	}
+	switch c := r.Cache; {
+	case c == nil:
+	case c.Error != "":
+		p.printf("cache %s\n", p.paint(red, c.String()))
+	default:
+		p.printf("cache %s\n", c)
+	}
 
 	p.printf("\n")
 	var rows [][]string

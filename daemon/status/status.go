@@ -45,6 +45,7 @@ type Report struct {
 	Dropped        []Dropped        `json:"dropped,omitempty"` // requests that were not served
 	Rules          []Rule           `json:"rules"`
 	Loaders        []Loader         `json:"loaders"`
+	Cache          *Cache           `json:"cache,omitempty"` // absent where the configuration has none
 	Holds          []Hold           `json:"holds,omitempty"`
 	MissingLoaders []string         `json:"missing_loaders,omitempty"` // a sentence each
 	Machines       []events.Machine `json:"machines"`                  // the one heard of last comes first
@@ -56,6 +57,36 @@ type Dropped struct {
 	Listener string       `json:"listener"` // as in Report.Listeners
 	Reason   drops.Reason `json:"reason"`
 	Count    uint64       `json:"count"`
+}
+
+// A Cache is what is kept of remote files.
+type Cache struct {
+	Dir   string `json:"dir"`
+	Files int    `json:"files"`
+	Bytes int64  `json:"bytes"` // that they take on disk
+	Max   int64  `json:"max_bytes"`
+	Error string `json:"error,omitempty"` // why the directory cannot be read
+}
+
+// String says it in a clause.
+func (c Cache) String() string {
+	if c.Error != "" {
+		return fmt.Sprintf("%s cannot be read: %s", c.Dir, c.Error)
+	}
+	return fmt.Sprintf("%s keeps %d files: %s of %s", c.Dir, c.Files, Bytes(c.Bytes), Bytes(c.Max))
+}
+
+// Bytes writes a size for people, in units of 1024.
+func Bytes(n int64) string {
+	const units = "KMGT"
+	if n < 1<<10 {
+		return fmt.Sprintf("%d B", n)
+	}
+	x, unit := float64(n)/(1<<10), 0
+	for x >= 1<<10 && unit < len(units)-1 {
+		x, unit = x/(1<<10), unit+1
+	}
+	return fmt.Sprintf("%.1f %ciB", x, units[unit])
 }
 
 // A Reload is the verdict on an edit.
