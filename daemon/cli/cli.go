@@ -10,6 +10,9 @@
 //	2  the command line is wrong
 //	3  the command could not be run: no such file, a port is taken, no daemon answers
 //
+// A flag that is not given takes the value of its variable, PIXIECORE_LISTEN_ADDR
+// for --listen-addr, as the original meant it to. An empty variable is none.
+//
 // Colour only on a terminal, and not where NO_COLOR is set. Tables are aligned
 // everywhere and cut at the terminal's width only there, so that grep and awk
 // see whole lines.
@@ -62,6 +65,13 @@ func failed(err error) error {
 func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	if now, was, err := v1(args); was {
+		if err != nil {
+			fmt.Fprintln(stderr, "pixiecore:", err)
+			return exitUsage
+		}
+		args = now
+	}
 	root := Command()
 	root.SetArgs(args)
 	root.SetIn(stdin)
@@ -88,13 +98,14 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 // Command is the command line as a whole, for who runs it or writes about it.
 func Command() *cobra.Command {
 	root := &cobra.Command{
-		Use:           "pixiecore",
-		Short:         "Boot machines from the network",
-		Long:          "Pixiecore boots machines from the network: ProxyDHCP beside your DHCP server, PXE, TFTP and HTTP.\nWhat each machine boots stands in one file, " + defaultConfig + ".",
-		SilenceErrors: true,
-		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Use:               "pixiecore",
+		Short:             "Boot machines from the network",
+		Long:              "Pixiecore boots machines from the network: ProxyDHCP beside your DHCP server, PXE, TFTP and HTTP.\nWhat each machine boots stands in one file, " + defaultConfig + ".",
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		Args:              cobra.NoArgs,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return fromEnvironment(cmd) },
+		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.AddCommand(
 		serveCommand(), reloadCommand(), statusCommand(), seenCommand(), explainCommand(), planCommand(), holdCommand(), resumeCommand(),

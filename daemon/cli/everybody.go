@@ -3,27 +3,34 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"log"
 	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
+	"go.uber.org/zap"
 
 	"github.com/pixiecore/pixiecore/booters"
 	"github.com/pixiecore/pixiecore/booters/boot"
 	"github.com/pixiecore/pixiecore/config"
 	"github.com/pixiecore/pixiecore/daemon"
+	"github.com/pixiecore/pixiecore/daemon/classic"
 )
 
 // everybody are the flags of the commands that need no file, since all machines
 // get the same: those of the original, under its names and with its defaults.
 type everybody struct {
-	listen       string
-	port, status int
-	share, debug bool
-	loaders      map[boot.Firmware]*string
-	ipxeROM, ui  string
+	listen           string
+	port, status     int
+	dhcp, pxe, tftp  uint16
+	share            bool
+	debug, timestamp bool
+	format           string
+	loaders          map[boot.Firmware]*string
+	ipxeROM, ui      string
 }
 
 // everybodyFlags adds the flags to cmd.
@@ -31,10 +38,15 @@ func everybodyFlags(cmd *cobra.Command) *everybody {
 	e := &everybody{loaders: make(map[boot.Firmware]*string)}
 	f := cmd.Flags()
 	f.BoolVarP(&e.debug, "debug", "d", false, "log what is not answered, too")
-	f.BoolP("log-timestamps", "t", false, "log with times, as it is without the flag")
+	f.BoolVarP(&e.timestamp, "log-timestamps", "t", false, "log with times; only classic lines have none without the flag")
+	f.StringVar(&e.format, "log-format", string(config.LogAuto), "the `form` of the log's lines: auto, console, json, or classic, which is the original's on standard output")
 	f.StringVarP(&e.listen, "listen-addr", "l", "0.0.0.0", "the IPv4 `address` to listen on; DHCP is answered on its interface only")
 	f.IntVarP(&e.port, "port", "p", 80, "the `port` of the HTTP server")
-	f.IntVar(&e.status, "status-port", 0, "the `port` of the status listener, on loopback; 0: 8067")
+	f.IntVar(&e.status, "status-port", 0, "the `port` of the status, which is told to this host only; 0: 8067")
+	for flag, to := range map[string]*uint16{"port-dhcp": &e.dhcp, "port-pxe": &e.pxe, "port-tftp": &e.tftp} {
+		f.Uint16Var(to, flag, 0, "the port of the protocol, for tests: firmware knows no other than the usual one")
+		f.MarkHidden(flag) // its only error is a flag that there is not
+	}
 	f.BoolVar(&e.share, "dhcp-no-bind", false, "listen beside a DHCP server on this host")
 	for _, l := range []struct {
 		firmware boot.Firmware
@@ -64,20 +76,20 @@ func (e *everybody) configuration(cmd *cobra.Command, rules []booters.Rule) (*co
 	if err != nil || !v4.Is4() {
 		return nil, fmt.Errorf("--listen-addr: %q is not an IPv4 address", e.listen)
 	}
-	both := netip.IPv6Unspecified() // serves IPv4 too
 	if !v4.IsUnspecified() {
 		if err := onHost(v4); err != nil {
 			return nil, err
 		}
-		both = v4
 	}
-	status := 8067
-	switch e.status {
-	case 0:
-	case e.port: // as NixOS has it, where the original served nothing there
-		fmt.Fprintf(cmd.ErrOrStderr(), "--status-port is the port of the HTTP server, so the status is on port %d.\n", status)
-	default:
-		status = e.status
+	if e.format != classicFormat && !slices.Contains([]config.LogFormat{config.LogAuto, config.LogConsole, config.LogJSON}, config.LogFormat(e.format)) {
+		return nil, fmt.Errorf("--log-format: %q is not one of auto, console, json, classic", e.format)
+	}
+	listeners := config.Everywhere(v4, config.Ports{DHCP: e.dhcp, PXE: e.pxe, TFTP: e.tftp, HTTP: uint16(e.port)}, e.share)
+	if e.status == e.port { // as NixOS has it
+		fmt.Fprintln(cmd.ErrOrStderr(), "--status-port is the port of the HTTP server, which tells the status to this host only.")
+		listeners[len(listeners)-1].LocalToo = true // HTTP is the last one
+	} else {
+		listeners = append(listeners, config.LocalStatus(uint16(e.status)))
 	}
 	if e.ipxeROM != "" {
 		fmt.Fprintln(cmd.ErrOrStderr(), "--ipxe-ipxe takes no effect: an iPXE in a network card gets its script at once, or else the loader of --ipxe-bios.")
@@ -86,16 +98,10 @@ func (e *everybody) configuration(cmd *cobra.Command, rules []booters.Rule) (*co
 		fmt.Fprintln(cmd.ErrOrStderr(), "--ui-assets-dir takes no effect: there are no such files any more.")
 	}
 	cfg := &config.Config{
-		Listeners: []config.Listener{
-			{Kind: config.DHCP, Address: netip.AddrPortFrom(v4, 67), Share: e.share},
-			{Kind: config.PXE, Address: netip.AddrPortFrom(v4, 4011)},
-			{Kind: config.TFTP, Address: netip.AddrPortFrom(both, 69)},
-			{Kind: config.HTTP, Address: netip.AddrPortFrom(both, uint16(e.port))},
-			{Kind: config.Status, Address: netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(status))},
-		},
-		Rules:   rules,
-		Loaders: make(config.Loaders),
-		Log:     config.Log{Level: config.LogInfo, Format: config.LogAuto},
+		Listeners: listeners,
+		Rules:     rules,
+		Loaders:   make(config.Loaders),
+		Log:       config.Log{Level: config.LogInfo, Format: config.LogFormat(e.format)},
 	}
 	if e.debug {
 		cfg.Log.Level = config.LogDebug
@@ -117,6 +123,26 @@ func (e *everybody) configuration(cmd *cobra.Command, rules []booters.Rule) (*co
 		}
 	}
 	return cfg, nil
+}
+
+// classicFormat is the log format that no file can ask for.
+const classicFormat = "classic"
+
+// classicLog writes the original's lines: to standard output, or with times to
+// standard error. It is nil for another format.
+func (e *everybody) classicLog(cmd *cobra.Command) *zap.Logger {
+	if e.format != classicFormat {
+		return nil
+	}
+	to := log.New(cmd.OutOrStdout(), "", 0)
+	if e.timestamp {
+		to = log.New(cmd.ErrOrStderr(), "", log.LstdFlags)
+	}
+	line := func(subsystem, msg string) { to.Printf("[%s] %s", subsystem, msg) }
+	if e.debug {
+		return classic.New(line, line)
+	}
+	return classic.New(line, nil)
 }
 
 // onHost reports as an error that no interface has the address.
@@ -147,6 +173,7 @@ func (e *everybody) serve(cmd *cobra.Command, rules []booters.Rule, what string)
 	}
 	return run(cmd, daemon.Options{
 		Load: func() (*config.Config, *config.Report) { return cfg, &config.Report{} },
+		Log:  e.classicLog(cmd),
 	}, func() { announce(cmd, cfg, what) })
 }
 
