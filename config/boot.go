@@ -443,17 +443,12 @@ func (d *decoder) ipxe(b *hclsyntax.Block) {
 	d.cfg.Loaders = make(Loaders)
 	s := d.in(b.TypeRange)
 	for name, a := range d.names(&ipxeSchema, b.Body).Attributes {
-		t, ok := s.text(a, "the path of a loader in quotes")
-		switch {
-		case !ok:
-		case t.s == "":
-			s.errorf(t.at, sumEmpty, "%s is empty. Write the path of a loader, or leave the line out for the built-in one.", name)
-		case scheme.MatchString(t.s):
-			s.errorf(t.at, sumURL, "A loader is read when the file is loaded, from this host. Download it, and write its path.")
-		default:
-			path := resolve(s.dir, t.s)
+		path, at, ok := s.localPath(a, "the path of a loader in quotes",
+			"Write the path of a loader, or leave the line out for the built-in one.",
+			"A loader is read when the file is loaded, from this host. Download it, and write its path.")
+		if ok {
 			d.cfg.Loaders[firmwares[name]] = path
-			d.named = append(d.named, namedFile{path: path, at: t.at, without: bootsWithout})
+			d.named = append(d.named, namedFile{path: path, at: at, without: bootsWithout})
 		}
 	}
 }

@@ -25,16 +25,9 @@ func (d *decoder) cache(b *hclsyntax.Block) {
 	body, s := d.names(&cacheSchema, b.Body), d.in(b.TypeRange)
 	c := &Cache{MaxSize: defaultMaxSize}
 	if a := body.Attributes["dir"]; a != nil {
-		t, ok := s.text(a, `the path of a directory in quotes, like "/srv/pixiecore/cache"`)
-		switch {
-		case !ok:
-		case t.s == "":
-			s.errorf(t.at, sumEmpty, "dir is empty. Write the path of a directory, or leave the line out for the usual one.")
-		case scheme.MatchString(t.s):
-			s.errorf(t.at, sumURL, "Files are kept on this host. Write the path of a directory.")
-		default:
-			c.Dir = resolve(s.dir, t.s)
-		}
+		c.Dir, _, _ = s.localPath(a, `the path of a directory in quotes, like "/srv/pixiecore/cache"`,
+			"Write the path of a directory, or leave the line out for the usual one.",
+			"Files are kept on this host. Write the path of a directory.")
 	}
 	if a := body.Attributes["max_size"]; a != nil {
 		if n, ok := s.size(a); ok {

@@ -528,16 +528,9 @@ func (d *decoder) state(b *hclsyntax.Block) {
 		d.errorf(b.DefRange(), sumMissing, "A state block names a directory: write dir = \"/var/lib/pixiecore\", or leave the block out for that one.")
 		return
 	}
-	t, ok := s.text(a, `the path of a directory in quotes, like "/var/lib/pixiecore"`)
-	switch {
-	case !ok:
-	case t.s == "":
-		s.errorf(t.at, sumEmpty, "dir is empty. Write the path of a directory, or leave the block out for the usual one. To keep nothing, start pixiecore with --state-dir=''.")
-	case scheme.MatchString(t.s):
-		s.errorf(t.at, sumURL, "What outlives the process is kept on this host. Write the path of a directory.")
-	default:
-		d.cfg.StateDir = resolve(s.dir, t.s)
-	}
+	d.cfg.StateDir, _, _ = s.localPath(a, `the path of a directory in quotes, like "/var/lib/pixiecore"`,
+		"Write the path of a directory, or leave the block out for the usual one. To keep nothing, start pixiecore with --state-dir=''.",
+		"What outlives the process is kept on this host. Write the path of a directory.")
 }
 
 // urlKey is the key that several servers share. It is read when the daemon
@@ -552,16 +545,12 @@ func (d *decoder) urlKey(b *hclsyntax.Block) {
 		d.errorf(b.DefRange(), sumMissing, "A url_key block names the file of the key: write file = \"/etc/pixiecore/url.key\". Without the block, the key is made in the state directory.")
 		return
 	}
-	t, ok := s.text(a, `the path of a file in quotes, like "/etc/pixiecore/url.key"`)
-	switch {
-	case !ok:
-	case t.s == "":
-		s.errorf(t.at, sumEmpty, "file is empty. Write the path of the key, or leave the block out for one of this host's own.")
-	case scheme.MatchString(t.s):
-		s.errorf(t.at, sumURL, "A secret is not fetched from elsewhere. Copy the file to this host, and write its path.")
-	default:
-		d.cfg.URLKey = resolve(s.dir, t.s)
-		d.named = append(d.named, namedFile{path: d.cfg.URLKey, at: t.at, without: "pixiecore will not start until it is there, and says how one is made."})
+	path, at, ok := s.localPath(a, `the path of a file in quotes, like "/etc/pixiecore/url.key"`,
+		"Write the path of the key, or leave the block out for one of this host's own.",
+		"A secret is not fetched from elsewhere. Copy the file to this host, and write its path.")
+	if ok {
+		d.cfg.URLKey = path
+		d.named = append(d.named, namedFile{path: path, at: at, without: "pixiecore will not start until it is there, and says how one is made."})
 	}
 }
 

@@ -52,20 +52,16 @@ func (d *decoder) assets(b *hclsyntax.Block) {
 		}
 		return
 	}
-	t, good := s.text(a, `the path of a directory in quotes, like "/srv/images"`)
-	switch {
-	case !good:
-	case t.s == "":
-		s.errorf(t.at, sumEmpty, "dir is empty. Write the path of a directory, like \"/srv/images\".")
-	case scheme.MatchString(t.s):
-		s.errorf(t.at, sumURL, "A directory of another server cannot be served as it is. Write the path of one on this host, or url(\"https://…\") for one file.")
-	default:
-		one.dir = resolve(s.dir, t.s)
-		if one.dir == "/" {
-			s.errorf(t.at, sumAssets, "Every file of this host would be served. Write the path of a directory for machines, like \"/srv/images\".")
-		}
-		d.named = append(d.named, namedFile{path: one.dir, at: t.at, without: bootsWithout, dir: true})
+	dir, at, good := s.localPath(a, `the path of a directory in quotes, like "/srv/images"`,
+		"Write the path of a directory, like \"/srv/images\".",
+		"A directory of another server cannot be served as it is. Write the path of one on this host, or url(\"https://…\") for one file.")
+	if !good {
+		return
 	}
+	if one.dir = dir; dir == "/" {
+		s.errorf(at, sumAssets, "Every file of this host would be served. Write the path of a directory for machines, like \"/srv/images\".")
+	}
+	d.named = append(d.named, namedFile{path: dir, at: at, without: bootsWithout, dir: true})
 }
 
 // identifies refuses a label that no reference could name. why ends a sentence

@@ -188,22 +188,16 @@ func (s *scope) pair(b *hclsyntax.Block, cert, key *hclsyntax.Attribute) {
 const plainHTTP = "leave cert and key out for plain http"
 
 // pem is the path of a file that is read when the daemon starts and at a reload, not
-// here: whoever checks a file need not be able to read a key.
-// without says what else can be done.
+// here: whoever checks a file need not be able to read a key. without says what else
+// can be done.
 func (s *scope) pem(a *hclsyntax.Attribute, what, without string) string {
-	t, ok := s.text(a, fmt.Sprintf(`the path of a PEM file in quotes, like "/etc/pixiecore/%s.pem"`, a.Name))
-	switch {
-	case !ok:
-	case t.s == "":
-		s.errorf(t.at, sumEmpty, "%s is empty. Write the path of the %s, or %s.", a.Name, what, without)
-	case scheme.MatchString(t.s):
-		s.errorf(t.at, sumURL, "A %s is not fetched from elsewhere. Copy the file to this host, and write its path.", what)
-	default:
-		path := resolve(s.dir, t.s)
-		s.named = append(s.named, namedFile{path: path, at: t.at, without: "pixiecore will not start until it is there."})
-		return path
+	path, at, ok := s.localPath(a, fmt.Sprintf(`the path of a PEM file in quotes, like "/etc/pixiecore/%s.pem"`, a.Name),
+		fmt.Sprintf("Write the path of the %s, or %s.", what, without),
+		fmt.Sprintf("A %s is not fetched from elsewhere. Copy the file to this host, and write its path.", what))
+	if ok {
+		s.named = append(s.named, namedFile{path: path, at: at, without: "pixiecore will not start until it is there."})
 	}
-	return ""
+	return path
 }
 
 // relays are the addresses that may stand in giaddr. None of them is the same as

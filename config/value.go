@@ -73,6 +73,23 @@ func (s *scope) texts(a *hclsyntax.Attribute, want string) (all []text, ok bool)
 	return all, ok
 }
 
+// localPath is the absolute path that a setting names on this host. want ends a
+// sentence that begins with "Write"; empty and elsewhere follow what is said of a
+// text that is empty, and of one that is a URL.
+func (s *scope) localPath(a *hclsyntax.Attribute, want, empty, elsewhere string) (path string, at hcl.Range, ok bool) {
+	t, ok := s.text(a, want)
+	switch {
+	case !ok:
+	case t.s == "":
+		s.errorf(t.at, sumEmpty, "%s is empty. %s", a.Name, empty)
+	case scheme.MatchString(t.s):
+		s.errorf(t.at, sumURL, "%s", elsewhere)
+	default:
+		return resolve(s.dir, t.s), t.at, true
+	}
+	return "", t.at, false
+}
+
 // flag is the value of a setting that takes true or false.
 func (s *scope) flag(a *hclsyntax.Attribute) (value, ok bool) {
 	v, ok := s.value(a.Expr)
