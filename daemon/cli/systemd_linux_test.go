@@ -19,8 +19,10 @@ import (
 	"time"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
+	"github.com/insomniacslk/dhcp/dhcpv6"
 	"github.com/insomniacslk/dhcp/iana"
 
+	"github.com/pixiecore/pixiecore/protocols/netio"
 	"github.com/pixiecore/pixiecore/protocols/pxeclient"
 )
 
@@ -244,13 +246,17 @@ func (m *manager) log() string {
 func (m *manager) unit(name, network string) (at string) {
 	m.Helper()
 	var c syscall.Conn
-	if network == "udp4" {
+	if network != "tcp" {
+		address, level, option := "127.0.0.1:0", syscall.IPPROTO_IP, syscall.IP_PKTINFO
+		if network == "udp6" {
+			address, level, option = "[::]:0", syscall.IPPROTO_IPV6, syscall.IPV6_RECVPKTINFO
+		}
 		conf := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
 			return c.Control(func(fd uintptr) { // PassPacketInfo=yes
-				_ = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_IP, syscall.IP_PKTINFO, 1)
+				_ = syscall.SetsockoptInt(int(fd), level, option, 1)
 			})
 		}}
-		l, err := conf.ListenPacket(m.Context(), network, "127.0.0.1:0")
+		l, err := conf.ListenPacket(m.Context(), network, address)
 		if err != nil {
 			m.Fatal(err)
 		}
@@ -305,6 +311,45 @@ func askPXE(c *net.UDPConn, at string) error {
 	}
 	_, err = c.WriteToUDPAddrPort(req.ToBytes(), netip.MustParseAddrPort(at))
 	return err
+}
+
+// askDHCP6 asks as a relay that has the request of a machine, once: it is answered at
+// the port that it asks from (RFC 8357), so that the test needs no privilege.
+func askDHCP6(c *net.UDPConn, at string) error {
+	mac := net.HardwareAddr{2, 0, 0, 0, 0, 1}
+	machine, err := dhcpv6.NewSolicit(mac, dhcpv6.WithArchType(iana.EFI_X86_64), dhcpv6.WithRequestedOptions(dhcpv6.OptionBootfileURL))
+	if err != nil {
+		return err
+	}
+	machine.AddOption(&dhcpv6.OptVendorClass{EnterpriseNumber: 343, Data: [][]byte{[]byte("PXEClient:Arch:00007:UNDI:003000")}})
+	req, err := dhcpv6.EncapsulateRelay(machine, dhcpv6.MessageTypeRelayForward, net.ParseIP("2001:db8:5::1"), net.ParseIP("fe80::1"))
+	if err != nil {
+		return err
+	}
+	req.AddOption(dhcpv6.OptRelayPort(0))
+	_, port, err := net.SplitHostPort(at)
+	if err != nil {
+		return err
+	}
+	_, err = c.WriteToUDPAddrPort(req.ToBytes(), netip.MustParseAddrPort("[::1]:"+port))
+	return err
+}
+
+// askDHCP asks as a relay of this host that has the DISCOVER of a PC, once.
+func askDHCP(at netip.AddrPort) (id dhcpv4.TransactionID, err error) {
+	req, err := dhcpv4.NewDiscovery(net.HardwareAddr{2, 0, 0, 0, 0, 1}, dhcpv4.WithGatewayIP(net.IPv4(127, 0, 0, 1)),
+		dhcpv4.WithOption(dhcpv4.OptClassIdentifier("PXEClient:Arch:00000:UNDI:002001")), dhcpv4.WithOption(dhcpv4.OptClientArch(iana.INTEL_X86PC)),
+		dhcpv4.WithOption(dhcpv4.OptGeneric(dhcpv4.OptionClientNetworkInterfaceIdentifier, []byte{1, 2, 1})))
+	if err != nil {
+		return id, err
+	}
+	c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		return id, err
+	}
+	defer c.Close()
+	_, err = c.WriteToUDPAddrPort(req.ToBytes(), at)
+	return req.TransactionID, err
 }
 
 func heard(c *net.UDPConn) error {
@@ -512,6 +557,66 @@ func TestSocketsOfTheDaemonsOwn(t *testing.T) {
 	}
 }
 
+// DHCPv6, by a unit's socket and by one of the daemon's own: what comes while the daemon
+// is down is answered.
+func TestASocketOfDHCP6(t *testing.T) {
+	for name, own := range map[string]bool{"of a unit": false, "of the daemon's own": true} {
+		t.Run(name, func(t *testing.T) {
+			m := newManager(t)
+			at := "[::]:" + port(freeUDP(t))
+			if !own {
+				at = m.unit("pixiecore-dhcp6", "udp6")
+			}
+			m.write(fmt.Sprintf("listener \"dhcp6\" {\n  address = %q\n  advertise = \"2001:db8::1\"\n}\n", at) + listens("http", freeTCP(t)) + listens("tftp", freeUDP(t)) +
+				strings.Replace(m.rest(), "bios", "efi64", 1))
+			m.start()
+			for _, how := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
+				m.end(how)
+				c, err := net.ListenUDP("udp6", &net.UDPAddr{IP: net.IPv6loopback})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer c.Close()
+				if err := askDHCP6(c, at); err != nil {
+					t.Fatalf("%v: nobody has the port: %v", how, err)
+				}
+				m.start()
+				if err := heard(c); err != nil {
+					t.Errorf("%v: %v\n%s", how, err, m.log())
+				}
+			}
+			want := []string{"own-http", "own-tftp"}
+			if own {
+				want = []string{"own-dhcp6", "own-http", "own-tftp"}
+			}
+			m.wantKept(want...)
+		})
+	}
+}
+
+// A socket that another version stored, for a listener that this one does not know,
+// is given up, and its port with it.
+func TestAStoredSocketOfAnUnknownKind(t *testing.T) {
+	m := newManager(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := l.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	m.kept["own-gopher-4711"] = f
+	m.write(listens("http", freeTCP(t)) + m.rest())
+	m.start()
+	m.wantKept("own-http")
+	m.wantFree(l.Addr().String())
+	if want := `socket \"own-gopher-4711\" is not served, and not kept any more: this version has no such listener`; !strings.Contains(m.log(), want) {
+		t.Errorf("not said: %s\n%s", want, m.log())
+	}
+}
+
 // A daemon that nobody asks anything feeds the watchdog again and again.
 func TestAnIdleDaemonFeedsTheWatchdog(t *testing.T) {
 	m := newManager(t)
@@ -550,8 +655,30 @@ func TestASnooperIsKept(t *testing.T) {
 		return ""
 	}
 	before := inode()
+	// A relay is answered at port 67, whatever ours is (RFC 2131 §4.1).
+	relay, err := netio.Snoop(67)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer relay.Close()
 	m.end(syscall.SIGKILL)
+	id, err := askDHCP(netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port))
+	if err != nil {
+		t.Fatal(err)
+	}
 	m.start()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	answered := false
+	err = netio.Serve(ctx, relay, 1, 1500, func(in []netio.Datagram) {
+		if offer, err := dhcpv4.FromBytes(in[0].Data); err == nil && offer.TransactionID == id {
+			answered = true
+			cancel()
+		}
+	})
+	if err != nil || !answered {
+		t.Errorf("what came while nobody read is not answered: %v\n%s", err, m.log())
+	}
 	m.wantKept(name, "own-http")
 	if after := inode(); after != before {
 		t.Errorf("the socket is %s, was %s", after, before)
@@ -575,6 +702,8 @@ func (m *manager) wantFree(at string) {
 	}
 	l.Close()
 }
+
+func port(at string) string { return at[strings.LastIndexByte(at, ':')+1:] }
 
 func freeTCP(t *testing.T) string {
 	t.Helper()
