@@ -276,12 +276,12 @@ func misfits(listeners []config.Listener, all []placed, sockets []*socket) (said
 	return said
 }
 
-// rivals says in sentences who else has the port of a unit's DHCP socket. systemd
+// rivals says in sentences who else has the port of a unit's socket for DHCP. systemd
 // lets a socket be opened beside one that allows it (SO_REUSEADDR): both get the
-// broadcasts, and only the one that was bound last gets a unicast.
+// broadcasts and multicasts, and only the one that was bound last gets a unicast.
 func rivals(sockets []*socket) (said []string) {
 	for _, s := range sockets {
-		if s.kind != config.DHCP || s.own {
+		if s.own || s.kind != config.DHCP && s.kind != config.DHCP6 {
 			continue
 		}
 		c, ok := s.conn.(syscall.Conn)
@@ -292,10 +292,15 @@ func rivals(sockets []*socket) (said []string) {
 		if err != nil {
 			continue
 		}
-		if who, ok := ports.FindOther("udp", s.at.Port(), own); ok {
-			said = append(said, fmt.Sprintf("%s has port %d, too: renewals meant for it come to socket %q, and leases die hours later; disable the socket's unit, and write `share = true` in the listener",
-				who, s.at.Port(), s.name))
+		who, ok := ports.FindOther("udp", s.at.Port(), own)
+		if !ok {
+			continue
 		}
+		way := "disable the socket's unit"
+		if s.kind == config.DHCP {
+			way += ", and write `share = true` in the listener"
+		}
+		said = append(said, fmt.Sprintf("%s has port %d, too: renewals meant for it come to socket %q, and leases die hours later; %s", who, s.at.Port(), s.name, way))
 	}
 	return said
 }
