@@ -1,10 +1,10 @@
 // Package systemd is the only contact with the service manager.
 //
-// Without one (no NOTIFY_SOCKET in the environment) every function here does
-// nothing and returns nil.
+// Without one (no NOTIFY_SOCKET, LISTEN_FDS or JOURNAL_STREAM in the environment)
+// every function here does nothing and returns nil.
 //
-//	the unit's sockets ─▶ Sockets ─▶ the daemon ─▶ Ready, Reloading, Alive, Stopping
-//	                         ▲            │
+//	the unit's sockets ─▶ Sockets ─▶ the daemon ─┬▶ Ready, Reloading, Alive, Stopping ─▶ systemctl status
+//	                         ▲            │      ╰▶ NewJournal ─▶ journalctl MAC=52:54:00:00:00:01
 //	                         ╰── kept ◀── Store            (the daemon's own sockets)
 //
 // # Decisions
@@ -17,6 +17,10 @@
 // datagram, as systemd of 253 and later asks for Type=notify-reload, and is
 // ended by READY=1 whether it was applied or refused: else it never ends for
 // systemd. STATUS= carries the verdict, which `systemctl status` shows.
+//
+// The units are in units/, and a test holds them to the kinds of listeners. A
+// reload is a command of theirs that waits for the verdict (ExecReload=), not a
+// signal, with which it could not fail.
 package systemd
 
 import (
