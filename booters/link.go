@@ -329,7 +329,9 @@ func (t *Table) openFile(ref fileRef, name string) (boot.Link, error) {
 		return link, fmt.Errorf("boot %s has no file %q now: %w", ref.boot, ref.file, boot.ErrNotFound)
 	}
 	f := t.files[ref.boot][i]
-	link.Secret = f.Secret
+	if link.Secret = f.Secret; f.Secret {
+		link.Issued = ref.made
+	}
 	member := ""
 	switch {
 	case f.Kind == FileTree:

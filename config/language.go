@@ -147,7 +147,7 @@ var fileBlockSchema = Block{
 		{Name: "tree", Type: TypeMap, Machine: MachineAll, Example: `{ "user-data" = "#cloud-config\n", "meta-data" = "instance-id: ${machine.name}\n" }`,
 			Doc: "Several texts under one address, which ends in `/`: names, or paths like `latest/user-data`, with what is in them. A name that is not among them is not found (404)."},
 		{Name: "secret", Type: TypeBool, Default: "false", Example: "true",
-			Doc: "`true`: nothing of it is shown by `explain`, `plan`, the status or the log, nobody keeps it on the way, and its address is good for two hours."},
+			Doc: "`true`: nothing of it is shown by `explain`, `plan`, the status or the log, nobody keeps it on the way, and its address is good for two hours, or until the machine's next boot."},
 	},
 }
 

@@ -251,6 +251,9 @@ type Link struct {
 	Boot    string // the boot that the file belongs to; may be empty
 	Made    bool   // whether the file is made for the machine, and not kept
 	Secret  bool   // whether nothing of it may be shown or kept elsewhere
+	// Issued is when the address of a Secret was made, to the second: it is not
+	// good for a boot that began later.
+	Issued time.Time
 	// Open opens the file for the machine, with all that is known of it. base is
 	// as for Verdict.Render. The reader fails when ctx ends. Errors may wrap
 	// ErrNotFound and ErrMissing.

@@ -87,6 +87,7 @@ type Memory struct {
 type machine struct {
 	mac      MAC
 	began    time.Time
+	started  time.Time // when the machine itself began it; zero where that is not known
 	heard    time.Time // the last request of transaction
 	first    Program   // that the boot began with
 	last     Program
@@ -111,7 +112,7 @@ func (m *Memory) Heard(r Request, now time.Time) *boot.Facts {
 	b := m.of(r.MAC, now)
 	if b == nil || !b.continues(r, now) {
 		b = m.begin(r.MAC, now)
-		b.first = r.Program
+		b.first, b.started = r.Program, now
 	}
 	if b.facts == nil || !b.facts.Knows(whole) && r.Facts.Knows(whole) {
 		b.facts = r.Facts
@@ -146,8 +147,22 @@ func (m *Memory) Script(mac net.HardwareAddr, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if b := m.of(MAC(mac), now); b == nil || b.facts == nil {
-		m.begin(MAC(mac), now).first = IPXE
+		b = m.begin(MAC(mac), now)
+		b.first, b.started = IPXE, now
 	}
+}
+
+// Started is when the machine began the boot that it is in. It is zero where that
+// is not known: nothing has been heard of it since the server was started.
+func (m *Memory) Started(mac net.HardwareAddr) time.Time {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(mac) == len(MAC{}) {
+		if b := m.of(MAC(mac), time.Time{}); b != nil {
+			return b.started
+		}
+	}
+	return time.Time{}
 }
 
 // Of is what the machine said in DHCP; nil where that is not known. It must not

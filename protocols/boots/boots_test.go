@@ -468,3 +468,32 @@ func TestText(t *testing.T) {
 		}
 	}
 }
+
+// A boot starts when the machine is heard, and not when something of it is asked
+// for: after a restart of the server nobody knows.
+func TestStarted(t *testing.T) {
+	m := &Memory{Source: newTable(boots("a"))}
+	if rule(t, m, machineOf, 0); !m.Started(mac).IsZero() {
+		t.Errorf("asked for only: got %v", m.Started(mac))
+	}
+	for i, tc := range []struct {
+		r     Request
+		after time.Duration
+		want  time.Duration
+	}{
+		{Request{Program: Firmware, Discover: true, Transaction: [4]byte{1}}, time.Minute, time.Minute},
+		{Request{Program: IPXE, Discover: true, Transaction: [4]byte{2}}, 2 * time.Minute, time.Minute},
+		{Request{Program: Firmware, Discover: true, Transaction: [4]byte{3}}, 3 * time.Minute, 3 * time.Minute},
+	} {
+		tc.r.MAC, tc.r.Facts = MAC(mac), &boot.Facts{}
+		m.Heard(tc.r, start.Add(tc.after))
+		if got := m.Started(mac); !got.Equal(start.Add(tc.want)) {
+			t.Errorf("%d: got %v, want %v", i, got, start.Add(tc.want))
+		}
+	}
+	other := net.HardwareAddr{2, 0, 0, 0, 0, 2}
+	m.Script(other, start)
+	if got := m.Started(other); !got.Equal(start) {
+		t.Errorf("by its script: got %v", got)
+	}
+}

@@ -92,6 +92,9 @@ func (s *Server) findLink(r *http.Request, rest string) (l linked, err error) {
 	if refused != "" {
 		return l, fmt.Errorf("%w: %s", bootfiles.ErrRefused, refused)
 	}
+	if err == nil && l.Secret && l.Issued.Unix() < s.Tree.Boots.Started(l.machine.MAC).Unix() {
+		err = fmt.Errorf("file %s of boot %s: %w: that of a secret is good for one boot, and the machine has begun another", l.Name, l.Boot, boot.ErrExpired)
+	}
 	return l, err
 }
 

@@ -8,12 +8,14 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/pixiecore/pixiecore/booters/boot"
+	"github.com/pixiecore/pixiecore/protocols/boots"
 	"github.com/pixiecore/pixiecore/protocols/events"
 )
 
@@ -58,7 +60,9 @@ func TestAddressesOfTheConfiguration(t *testing.T) {
 	sentence := fmt.Errorf("the machine db1 has no label: %w", boot.ErrMissing)
 	made := boot.Link{Name: "seed/user-data", Boot: "debian", Machine: whose, Made: true, Open: opens(nil)}
 	secret := made
-	secret.Secret = true
+	secret.Secret, secret.Issued = true, time.Now()
+	stale := secret
+	stale.Issued = time.Now().Add(-2 * time.Second)
 	with := func(err error) boot.Link {
 		l := made
 		l.Open = opens(err)
@@ -78,6 +82,9 @@ func TestAddressesOfTheConfiguration(t *testing.T) {
 	}{
 		{name: "a file of its own", link: made, status: 200, body: "52:54:00:12:34:56 x64 X7 from http://192.0.2.1:80", event: "file seed/user-data, 49 bytes"},
 		{name: "a secret", link: secret, status: 200, body: "52:54:00:12:34:56 x64 X7 from http://192.0.2.1:80", event: "file seed/user-data (secret)"},
+		{name: "a secret of the boot before", link: stale, status: 410,
+			body:  "file seed/user-data of boot debian: the address has expired: that of a secret is good for one boot, and the machine has begun another\n",
+			event: "failed seed/user-data: file seed/user-data of boot debian: the address has expired: that of a secret is good for one boot, and the machine has begun another"},
 		{name: "a file for whoever has the address", link: boot.Link{Name: "linux", Open: opens(nil)}, status: 200, body: " ia32  from http://192.0.2.1:80", event: "script ", cached: true},
 		{name: "no name", path: "ID", status: 404, body: "no such file\n", event: "script "},
 		{name: "a name that is not there", path: "ID/vendor-data", link: made, status: 404, body: "no such file\n", event: "script "},
@@ -107,6 +114,7 @@ func TestAddressesOfTheConfiguration(t *testing.T) {
 				}
 				return ""
 			}
+			s.Tree.Boots.Heard(boots.Request{MAC: boots.MAC(mac), Discover: true, Facts: &boot.Facts{}}, time.Now())
 			get(t, s, "GET", "/_/ipxe?facts=1&cpu=x64&serial=X7&token="+s.token(0))
 			gen, held = 2, tc.held
 			if tc.verdict != nil {
