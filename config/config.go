@@ -213,7 +213,7 @@ func LoadFrom(path string, read func(path string) ([]byte, error)) (*Config, *Re
 		r.file(path, sumTooLarge, fmt.Sprintf("A configuration file may have %d MiB. Is it the right file?", maxFile>>20))
 		return nil, r
 	case errors.Is(err, fs.ErrNotExist):
-		r.file(path, sumUnreadable, "There is no such file. Write one: pixiecore prints an example to start from.")
+		r.file(path, sumUnreadable, "There is no such file. Write one: where there is none, `pixiecore serve` prints an example to start from.")
 		return nil, r
 	case err != nil:
 		r.file(path, sumUnreadable, fmt.Sprintf("%v. The user that pixiecore runs as must be able to read it.", err))

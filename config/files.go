@@ -100,7 +100,7 @@ func (d *decoder) folder(abs string) (names []string) {
 	}
 	slices.Sort(paths)
 	if len(paths) == 0 && d.Err() == nil {
-		d.Report.file(d.name, sumUnreadable, "The directory has no file whose name ends in .hcl or .json. Write one: pixiecore prints an example to start from.")
+		d.Report.file(d.name, sumUnreadable, "The directory has no file whose name ends in .hcl or .json. Write one: where a file is missing, `pixiecore serve` prints an example to start from.")
 	}
 	for _, path := range paths {
 		name := filepath.Join(d.name, filepath.Base(path))

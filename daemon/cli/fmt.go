@@ -22,13 +22,13 @@ func fmtCommand() *cobra.Command {
 the equals signs of neighbouring lines below each other. What a file means stays.
 
 Like gofmt it prints the result, or with -w writes it back and prints the names
-of the files that it changed, or with -d prints the differences. Without FILE it
-reads standard input, so an editor can use it as a filter.
+of the files that it changed, or with -d prints the differences. Without FILE, and
+for -, it reads standard input, so an editor can use it as a filter.
 
 The exit status is 1 for a file with a syntax error, which stays as it is, and,
 with -d and without -w, when any file would change: that is the check for CI.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
+			if len(args) == 0 || len(args) == 1 && args[0] == "-" {
 				if write {
 					return exitError{exitUsage, errors.New("-w writes files back: name them")}
 				}
