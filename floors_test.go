@@ -48,7 +48,7 @@ var floors = []floor{
 	{"daemon/cli/docs", []string{"daemon/cli", "config"}},
 	// The status document holds machines of protocols/events, which status shows;
 	// snippet names the loaders as protocols/bootfiles does.
-	{"daemon/cli", []string{"daemon/...", "config", "config/recipes", "booters", "booters/boot", "protocols/events", "protocols/bootfiles", "protocols/pxeclient"}},
+	{"daemon/cli", []string{"daemon/...", "config", "config/recipes", "booters", "booters/boot", "protocols/events", "protocols/bootfiles", "protocols/pxeclient", "protocols/dhcp6", "."}},
 	{"daemon", []string{"booters/...", "config/...", "protocols/...", "systemd", "daemon/status", "daemon/control", "daemon/ports", "daemon/store"}},
 	{"e2e", []string{"protocols/..."}},
 	{"examples/api-server", nil},

@@ -111,6 +111,12 @@ type ServerV6 struct {
 	Pool       PoolV6       // without Size: none, so that the answers are a proxy's
 	Preference *uint8       // RFC 8415 §21.8; nil: none is told
 	DNS        []netip.Addr // IPv6
+
+	// What follows is of a program that has the server in it; no file says it.
+
+	URL       func(id []byte, arch uint16) (string, error) // decides the boot file in place of Rules; nil: they do
+	Preferred time.Duration                                // of an address's lifetime; 0: all but 3 % of it
+	DUID      []byte                                       // the server's; empty: its own
 }
 
 // PoolV6 is the addresses that are leased.

@@ -135,8 +135,12 @@ func (d *Daemon) open(c placed) (*listener, error) {
 		}
 		closes(conn)
 		l.port = conn.LocalAddr().Port()
+		duid := state.duid
+		if len(c.DHCP6.DUID) > 0 {
+			duid = c.DHCP6.DUID
+		}
 		l.server = &dhcp6.Server{
-			Conn: &beatingConn{conn, &l.beat}, Join: func(index int) error { return netio.JoinGroup(conn, dhcp6.AllServers, index) }, DUID: state.duid, Leases: state.leases, Boots: d.boots, Settings: l.dhcp6, Tokens: d.tokens, Interfaces: d.interfaces,
+			Conn: &beatingConn{conn, &l.beat}, Join: func(index int) error { return netio.JoinGroup(conn, dhcp6.AllServers, index) }, DUID: duid, Leases: state.leases, Boots: d.boots, Settings: l.dhcp6, Tokens: d.tokens, Interfaces: d.interfaces,
 			Events: d.events, Drops: &l.drops, Log: d.log.Named("dhcp6"),
 		}
 	default:

@@ -19,6 +19,7 @@ type Offer struct {
 	DUID       []byte // the server's
 	URL        string // of the boot file (option 59, RFC 5970 §3.1); empty: none is told
 	Class      string // the vendor class that the firmware wants to see (option 16); empty: none
+	Preferred  time.Duration
 	Preference *uint8 // option 7; nil: none is told, which counts as 0
 	DNS        []netip.Addr
 }
@@ -39,7 +40,7 @@ func respond(r request, c Client, o Offer, p leases.Pool, l *leases.Leases, now 
 	if err := admit(r, c, o.DUID); err != nil {
 		return nil, err
 	}
-	a := answer{request: r, owner: c.DUID, pool: p, leases: l, now: now}
+	a := answer{request: r, owner: c.DUID, pool: p, preferred: o.Preferred, leases: l, now: now}
 	a.reply = &dhcpv6.Message{MessageType: dhcpv6.MessageTypeReply, TransactionID: r.TransactionID}
 	server, err := dhcpv6.DUIDFromBytes(o.DUID)
 	if err != nil {
@@ -118,11 +119,12 @@ func leaser(duid string, iaid [4]byte) leases.Owner { return leases.Owner(string
 // An answer is one that is being made.
 type answer struct {
 	request
-	owner  string // the client's DUID
-	pool   leases.Pool
-	leases *leases.Leases
-	now    time.Time
-	reply  *dhcpv6.Message
+	owner     string // the client's DUID
+	pool      leases.Pool
+	preferred time.Duration
+	leases    *leases.Leases
+	now       time.Time
+	reply     *dhcpv6.Message
 }
 
 func (a *answer) solicit(o Offer) (*dhcpv6.Message, error) {
@@ -255,6 +257,9 @@ func (a *answer) assign(ia *dhcpv6.OptIANA, addr netip.Addr, ok bool) {
 func (a *answer) add(out *dhcpv6.OptIANA, addr netip.Addr) {
 	valid := a.pool.Lifetime
 	preferred := valid - valid*3/100
+	if a.preferred > 0 {
+		preferred = min(a.preferred, valid)
+	}
 	out.T1, out.T2 = preferred/2, preferred*4/5
 	out.Options.Add(&dhcpv6.OptIAAddress{IPv6Addr: addr.AsSlice(), PreferredLifetime: preferred, ValidLifetime: valid})
 }

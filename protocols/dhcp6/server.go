@@ -50,8 +50,13 @@ type Settings struct {
 	Web        bootfiles.Web // where machines find scripts
 	Plain      bootfiles.Web // where firmware finds its loader, for which https may be too much; the zero Web: there, too
 	Pool       leases.Pool   // the zero Pool: boot information only, beside another DHCPv6 server
+	Preferred  time.Duration // of the addresses' lifetime; 0: all but 3 % of it
 	Preference *uint8        // nil: none is told
 	DNS        []netip.Addr
+	// URL decides the boot file in place of the rules, for whoever asks for one (option
+	// 59), by the client's identifier and its architecture type, or 0: see Identifier. It
+	// may block. Nil: the rules decide.
+	URL func(id []byte, arch uint16) (string, error)
 }
 
 // A Server answers one port.
@@ -239,7 +244,7 @@ func (s *Server) handle(ctx context.Context, d netio.Datagram) (reply, error) {
 		return a, err
 	}
 	a.of = r.MessageType.String()
-	if a.client, err = classify(r, d.Peer.Addr()); err != nil {
+	if a.client, err = classify(r, d.Peer.Addr()); err != nil && (set.URL == nil || !errors.Is(err, errUnknownType)) {
 		return a, err
 	}
 	way := way{request: r, from: d, iface: iface, set: set}
@@ -251,6 +256,9 @@ func (s *Server) handle(ctx context.Context, d netio.Datagram) (reply, error) {
 			return a, errNoBoot
 		}
 		return s.respond(way, a)
+	}
+	if set.URL != nil {
+		return s.askURL(way, a)
 	}
 	if a.client.Stage == StageOther {
 		if set.Pool.Size == 0 {
@@ -392,7 +400,7 @@ func class(s Stage) string {
 
 // respond makes the datagram.
 func (s *Server) respond(w way, a reply) (reply, error) {
-	offer := Offer{DUID: s.DUID, URL: a.url, Class: class(a.client.Stage), Preference: w.set.Preference, DNS: w.set.DNS}
+	offer := Offer{DUID: s.DUID, URL: a.url, Class: class(a.client.Stage), Preference: w.set.Preference, DNS: w.set.DNS, Preferred: w.set.Preferred}
 	m, err := respond(w.request, a.client, offer, w.set.Pool, s.Leases, time.Now())
 	if err != nil {
 		return a, err
@@ -440,7 +448,7 @@ func reasonOf(a reply, err error) drops.Reason {
 	}{
 		{errMalformed, drops.Malformed}, {errHops, drops.Malformed}, {errNoClient, drops.Malformed},
 		{errType, drops.OtherMessage}, {errServer, drops.OtherMessage}, {errNotOurs, drops.OtherMessage}, {errNoBoot, drops.OtherMessage},
-		{errOther, drops.NoNetBoot}, {errUnknownType, drops.UnknownArch}, {errInterface, drops.Interface},
+		{errOther, drops.NoNetBoot}, {errNotAsked, drops.NoNetBoot}, {errUnknownType, drops.UnknownArch}, {errInterface, drops.Interface},
 		{errIgnored, drops.Ignored}, {errLocal, drops.Ignored}, {errBusy, drops.Busy},
 	} {
 		if errors.Is(err, of.error) {

@@ -1,0 +1,115 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"log"
+	"net"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pixiecore/pixiecore"
+	"github.com/pixiecore/pixiecore/booters"
+	"github.com/pixiecore/pixiecore/protocols/dhcp6"
+)
+
+// everybody6 are the flags that bootipv6 and ipv6api have in common, with the
+// original's names and defaults.
+type everybody6 struct {
+	listen     string
+	debug      bool
+	preference uint8
+	start      net.IP
+	size       uint64
+	lifetime   uint32
+	dns        []net.IP
+}
+
+func everybody6Flags(cmd *cobra.Command) *everybody6 {
+	e := &everybody6{}
+	f := cmd.Flags()
+	f.BoolVarP(&e.debug, "debug", "d", false, "log what is not answered, too")
+	f.StringVar(&e.listen, "listen-addr", "", "an IPv6 `address` of the interface to listen on")
+	f.Uint8Var(&e.preference, "preference", 255, "the server's preference, which is told only if the flag is given")
+	f.IPVar(&e.start, "address-pool-start", net.ParseIP("2001:db8:f00f:cafe:ffff::100"), "the first `address` that is leased")
+	f.Uint64Var(&e.size, "address-pool-size", 50, "how many addresses are leased")
+	f.Uint32Var(&e.lifetime, "address-pool-lifetime", 1850, "for how many `seconds` an address is valid")
+	f.IPSliceVar(&e.dns, "dns-servers", nil, "`addresses` of DNS servers, with commas between them")
+	return e
+}
+
+// run serves what the configuration says until the command is interrupted.
+func (e *everybody6) run(cmd *cobra.Command, boots dhcp6.BootConfiguration) error {
+	if e.listen == "" {
+		return exitError{exitUsage, errors.New("name the address to listen on by --listen-addr")}
+	}
+	s := pixiecore.NewServerV6()
+	s.Address, s.BootConfig = e.listen, boots
+	s.AddressPool = dhcp6.NewRandomAddressPool(e.start, e.size, e.lifetime)
+	s.PacketBuilder = dhcp6.MakePacketBuilder(e.lifetime-e.lifetime*3/100, e.lifetime)
+	to := log.New(cmd.OutOrStdout(), "", 0)
+	s.Log = func(subsystem, msg string) { to.Printf("[%s] %s", subsystem, msg) }
+	if e.debug {
+		s.Debug = s.Log
+	}
+	defer context.AfterFunc(cmd.Context(), s.Shutdown)()
+	return failed(s.Serve())
+}
+
+func bootIPv6Command() *cobra.Command {
+	var ipxe, http string
+	cmd := &cobra.Command{
+		Use:   "bootipv6",
+		Short: "Tell every machine one URL by DHCPv6, without a configuration file",
+		Long: `Lease addresses by DHCPv6, and tell every machine that asks for a boot file the
+same URL: --httpboot-url to an x64 UEFI that boots by HTTP, and --ipxe-url to all
+others. The files are another server's.
+
+In a configuration file, listener "dhcp6" boots machines by the rules.`,
+		Args: cobra.NoArgs,
+	}
+	e := everybody6Flags(cmd)
+	cmd.Flags().StringVar(&ipxe, "ipxe-url", "", "the `URL` for iPXE, and for all others")
+	cmd.Flags().StringVar(&http, "httpboot-url", "", "the `URL` for UEFI HTTP Boot")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if ipxe == "" || http == "" {
+			return exitError{exitUsage, errors.New("name both boot files, by --ipxe-url and --httpboot-url")}
+		}
+		return e.run(cmd, booters.MakeStaticBootConfiguration(http, ipxe, e.preference, cmd.Flags().Changed("preference"), e.dns))
+	}
+	return cmd
+}
+
+func ipv6APICommand() *cobra.Command {
+	var (
+		api   string
+		limit time.Duration
+	)
+	cmd := &cobra.Command{
+		Use:   "ipv6api",
+		Short: "Tell machines what an HTTP API says by DHCPv6, without a configuration file",
+		Long: `Lease addresses by DHCPv6, and tell every machine that asks for a boot file the
+URL that an HTTP API answers: GET URL/v1/boot/ID/ARCH, of which the answer is the
+URL as text. ID is the machine's MAC address, or what else its identifier has, in
+hexadecimal; ARCH is its architecture type (RFC 5970), in decimal.`,
+		Args: cobra.NoArgs,
+	}
+	e := everybody6Flags(cmd)
+	cmd.Flags().StringVar(&api, "api-request-url", "", "the `URL` of the API")
+	cmd.Flags().DurationVar(&limit, "api-request-timeout", booters.DefaultAPILimit, "how long the API may take for an answer")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		o := booters.APIOptions{URL: api}
+		if api == "" {
+			return exitError{exitUsage, errors.New("name the API by --api-request-url")}
+		}
+		if err := o.Check(); err != nil {
+			return exitError{exitUsage, err}
+		}
+		if limit <= 0 {
+			return exitError{exitUsage, errors.New("--api-request-timeout: no API answers in no time")}
+		}
+		return e.run(cmd, booters.MakeAPIBootConfiguration(api, limit, e.preference, cmd.Flags().Changed("preference"), e.dns))
+	}
+	return cmd
+}
