@@ -23,13 +23,13 @@ machine "nodes" {
   labels   = { role = each.value.role, numa = each.value.numa }
 }
 
-# {{ URL "…" }} is where a node fetches that file from this host, which fetches it
+# url() is where a node fetches that file from this host, which fetches it
 # from the web server: the nodes need no route there. root=live: is the word of
 # dracut's live images (Fedora, openSUSE); Debian's live images call it fetch=.
 boot "node" {
   kernel         = "${local.images}/vmlinuz"
   initrd         = "${local.images}/initrd.img"
-  cmdline        = "root=live:{{ URL \"${local.images}/${machine.labels.role}.squashfs\" }} rd.live.ram=1"
+  cmdline        = "root=live:${url("${local.images}/${machine.labels.role}.squashfs")} rd.live.ram=1"
   cmdline_append = "ip=dhcp hostname=${machine.name} numa_balancing=${machine.labels.numa}"
   message        = "${machine.name}, a ${machine.labels.role} node"
 }

@@ -7,13 +7,14 @@ listener "tftp" {}
 listener "http" {}
 
 locals {
-  port = { x64 = "amd64", arm64 = "arm64" } # Debian's words for architectures
+  port   = { x64 = "amd64", arm64 = "arm64" } # Debian's words for architectures
+  mirror = "https://deb.debian.org/debian/dists/%s/main/installer-%s/current/images/netboot/debian-installer/%s"
 }
 
 # ${…} is filled in by pixiecore for each machine, $${…} by iPXE when the script
 # runs. The first word of an item is the label where the script goes on; the time
-# limit is in milliseconds. Here iPXE fetches from the mirror itself, over plain
-# HTTP, which every build of it can do.
+# limit is in milliseconds. url() is where the machine fetches a file of the
+# mirror from this host, so that it needs no route there, nor iPXE https.
 boot "menu" {
   script = <<-EOT
     #!ipxe
@@ -28,11 +29,13 @@ boot "menu" {
     goto $${choice}
 
     :trixie
+    kernel ${url("${format(local.mirror, "trixie", local.port[machine.arch], local.port[machine.arch])}/linux")} initrd=initrd.gz priority=low || goto failed
+    initrd ${url("${format(local.mirror, "trixie", local.port[machine.arch], local.port[machine.arch])}/initrd.gz")} || goto failed
+    boot || goto failed
+
     :bookworm
-    set arch ${local.port[machine.arch]}
-    set base http://deb.debian.org/debian/dists/$${choice}/main/installer-$${arch}/current/images/netboot/debian-installer/$${arch}
-    kernel $${base}/linux initrd=initrd.gz priority=low || goto failed
-    initrd $${base}/initrd.gz || goto failed
+    kernel ${url("${format(local.mirror, "bookworm", local.port[machine.arch], local.port[machine.arch])}/linux")} initrd=initrd.gz priority=low || goto failed
+    initrd ${url("${format(local.mirror, "bookworm", local.port[machine.arch], local.port[machine.arch])}/initrd.gz")} || goto failed
     boot || goto failed
 
     :shell
