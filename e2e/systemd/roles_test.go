@@ -17,6 +17,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/insomniacslk/dhcp/dhcpv4"
+	"github.com/insomniacslk/dhcp/iana"
+
 	"github.com/pixiecore/pixiecore/protocols/pxeclient"
 )
 
@@ -96,7 +99,8 @@ func knock(ctx context.Context) error {
 }
 
 // load asks for files, each time by a new connection, until standard input ends.
-// A machine's firmware asks by TFTP again after seconds and by HTTP not at all.
+// A machine's firmware asks by TFTP and DHCP again after seconds and by HTTP not at
+// all; these ask once.
 func load(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -131,9 +135,50 @@ func load(ctx context.Context) error {
 			count("tftp", err)
 		}
 	})
+	clients.Go(func() {
+		for ctx.Err() == nil {
+			count("dhcp", discover(context.WithoutCancel(ctx)))
+		}
+	})
 	clients.Wait()
 	fmt.Printf("asked %d lost %d\n", asked, lost)
 	return nil
+}
+
+// discover broadcasts a DISCOVER, once, as a PC with a BIOS does, and waits for the
+// offer of where to boot from. The PC asks four times.
+func discover(ctx context.Context) error {
+	req, err := dhcpv4.NewDiscovery(net.HardwareAddr{0x52, 0x54, 0, 0, 0, 2}, dhcpv4.WithBroadcast(true),
+		dhcpv4.WithOption(dhcpv4.OptClassIdentifier("PXEClient:Arch:00000:UNDI:002001")), dhcpv4.WithOption(dhcpv4.OptClientArch(iana.INTEL_X86PC)),
+		dhcpv4.WithOption(dhcpv4.OptGeneric(dhcpv4.OptionClientNetworkInterfaceIdentifier, []byte{1, 2, 1})))
+	if err != nil {
+		return err
+	}
+	bound := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) (err error) {
+		// A machine without an address has no route by which it broadcasts.
+		cerr := c.Control(func(fd uintptr) { err = syscall.BindToDevice(int(fd), "eth0") })
+		return errors.Join(err, cerr)
+	}}
+	c, err := bound.ListenPacket(ctx, "udp4", ":68")
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if _, err := c.WriteTo(req.ToBytes(), &net.UDPAddr{IP: net.IPv4bcast, Port: 67}); err != nil {
+		return err
+	}
+	if err := c.SetReadDeadline(time.Now().Add(machineLimit)); err != nil {
+		return err
+	}
+	for b := make([]byte, 1500); ; {
+		n, _, err := c.ReadFrom(b)
+		if err != nil {
+			return err
+		}
+		if offer, err := dhcpv4.FromBytes(b[:n]); err == nil && offer.TransactionID == req.TransactionID && offer.OpCode == dhcpv4.OpcodeBootReply {
+			return nil
+		}
+	}
 }
 
 func get(url string) error {

@@ -65,6 +65,16 @@ func TestReload(t *testing.T) {
 		h.run("systemctl start pixiecore")
 		h.mustBoot("one")
 
+		for _, field := range []string{"MAC=52:54:00:00:00:01", "RULE=all", "GENERATION=1"} {
+			if out := h.run("journalctl --no-pager --quiet --unit=pixiecore " + field); !strings.Contains(out, "52:54:00:00:00:01") {
+				t.Errorf("journalctl %s does not find the machine:\n%s", field, out)
+			}
+		}
+		const counts = "listeners 5, rules 1, machines 0"
+		if got, want := h.property("pixiecore.service", "StatusText"), "generation 1: "+counts; got != want {
+			t.Errorf("status: got %q, want %q", got, want)
+		}
+
 		h.configure("two")
 		began := time.Now()
 		h.run("systemctl reload pixiecore")
@@ -82,12 +92,53 @@ func TestReload(t *testing.T) {
 				t.Errorf("the journal does not say %q of it:\n%s", want, out)
 			}
 		}
-		if out := h.run("systemctl status --no-pager pixiecore"); !strings.Contains(out, "refused") && !strings.Contains(out, "kernle") {
-			t.Errorf("systemctl status does not say that the file was refused:\n%s", out)
+		said := h.property("pixiecore.service", "StatusText")
+		for _, want := range []string{"reload refused: /etc/pixiecore.hcl:10:3", "running: generation 2: " + counts} {
+			if !strings.Contains(said, want) {
+				t.Errorf("systemctl status does not say %q: %s", want, said)
+			}
 		}
 		h.mustBoot("two")
 		if h.property("pixiecore.service", "NRestarts") != "0" {
 			t.Error("the daemon was restarted")
+		}
+	})
+}
+
+// Where a DHCP server has the port, the start is refused with its unit's name and the
+// way out, and succeeds when it has gone. A .socket opens beside one that allows it:
+// that is said.
+func TestBesideAnotherDHCPServer(t *testing.T) {
+	// systemd-run's unit holds the port as a server does that sets SO_REUSEADDR.
+	const other = "systemd-run --quiet --unit=kea-dhcp4 systemd-socket-activate --datagram --listen=0.0.0.0:67 /bin/true"
+	onEach(t, func(t *testing.T, h *host) {
+		h.install()
+		start := func() {
+			h.run(other)
+			h.eventually("the other server", bootLimit, func() bool {
+				_, status := h.try("ss --no-header --listening --udp --numeric '( sport = :67 )' | grep -q .")
+				return status == 0
+			})
+		}
+		start()
+		if out, status := h.try("systemctl start pixiecore.service"); status == 0 {
+			t.Fatalf("the service has started on a port that is taken: %s", out)
+		}
+		out := h.run("journalctl --no-pager --unit=pixiecore")
+		for _, want := range []string{"kea-dhcp4.service", "`share = true`"} {
+			if !strings.Contains(out, want) {
+				t.Errorf("the journal does not say %q:\n%s", want, out)
+			}
+		}
+		h.run("systemctl stop kea-dhcp4.service")
+		h.eventually("a start when the port is free", bootLimit, func() bool { return h.property("pixiecore.service", "ActiveState") == "active" })
+		h.mustBoot("one")
+
+		h.run("systemctl stop pixiecore.service")
+		start()
+		h.run("systemctl start pixiecore-dhcp.socket pixiecore.service")
+		if out := h.run("journalctl --no-pager --unit=pixiecore"); !strings.Contains(out, "kea-dhcp4.service (user root) has port 67, too") {
+			t.Errorf("the journal does not say who else has the port:\n%s", out)
 		}
 	})
 }
