@@ -264,6 +264,9 @@ func TestRPM(t *testing.T) {
 			if got, want := query("--recommends"), "ipxe-bootimgs-x86\nipxe-bootimgs-aarch64\n"; got != want {
 				t.Errorf("recommends: got %q, want %q", got, want)
 			}
+			if log := query("--changelog"); !regexp.MustCompile(`(?m)^\* .* pixiecore maintainers <\S+@\S+> - \d\S*\n- \S`).MatchString(log) {
+				t.Errorf("the changelog has no entry of this version:\n%.300s", log)
+			}
 			for _, tag := range []string{"PREIN", "POSTIN", "PREUN", "POSTUN"} {
 				script := query("--queryformat", "%{"+tag+"}")
 				check(t, tag, script)

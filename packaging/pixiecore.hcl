@@ -18,6 +18,7 @@ listener "pxe" { address = "0.0.0.0:4011" } # much UEFI firmware asks here once 
 listener "tftp" { address = "[::]:69" }     # the loader; [::] serves IPv4 as well
 listener "http" { address = "[::]:80" }     # scripts, kernels and initrds
 listener "status" {}                        # health and what each machine did, for this host only
+# listener "dhcp6" {}                       # for machines that boot over IPv6; their addresses stay with the DHCPv6 server
 
 # Nothing is booted yet: a machine that no rule matches gets no answer. What
 # follows is an example. Take the "# " away and put your own in.
