@@ -55,37 +55,51 @@ func TestAStopSilences(t *testing.T) {
 	})
 }
 
-// Machines that load while the daemon is restarted see nothing of it.
-func TestARestartUnderLoadLosesNothing(t *testing.T) {
-	const restarts = 20
+// Machines that load while the daemon is restarted or reloaded see nothing of it: with
+// the sockets of units, and with the daemon's own, which systemd keeps.
+func TestUnderLoadNothingIsLost(t *testing.T) {
+	const times = 20
 	onEach(t, func(t *testing.T, h *host) {
 		h.install()
-		h.run("systemctl enable --now " + allSockets + " pixiecore.service")
-		h.mustBoot("one")
-
-		cmd := exec.Command("/proc/self/exe")
-		cmd.Env = append(os.Environ(), roleVariable+"=load")
-		stop, err := cmd.StdinPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		out := new(strings.Builder)
-		cmd.Stdout, cmd.Stderr = out, out
-		h.client.StartCmd(cmd)
-		for range restarts {
-			h.run("systemctl restart pixiecore.service")
-		}
-		stop.Close()
-		err = cmd.Wait()
-		var asked, lost int
-		if _, scanErr := fmt.Sscanf(lastLine(out.String()), "asked %d lost %d", &asked, &lost); scanErr != nil {
-			t.Fatalf("the load: %v, %v\n%s", err, scanErr, out)
-		}
-		t.Logf("%d restarts: %d of %d requests lost", restarts, lost, asked)
-		if lost != 0 || asked < restarts {
-			t.Errorf("%d of %d requests lost, want 0 of at least %d:\n%s", lost, asked, restarts, out)
+		for units, whose := range map[string]string{"pixiecore.service": "the daemon's own sockets", allSockets + " pixiecore.service": "the sockets of units"} {
+			h.run("systemctl enable --now " + units)
+			h.mustBoot("one")
+			for _, verb := range []string{"restart", "reload"} {
+				h.mustLoseNothing(fmt.Sprintf("%s, %d times %s", whose, times, verb), func() {
+					for range times {
+						h.run("systemctl " + verb + " pixiecore.service")
+					}
+				})
+			}
+			h.run("systemctl stop pixiecore.service")
 		}
 	})
+}
+
+// mustLoseNothing does something while machines load.
+func (h *host) mustLoseNothing(what string, do func()) {
+	h.t.Helper()
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = append(os.Environ(), roleVariable+"=load")
+	stop, err := cmd.StdinPipe()
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	out := new(strings.Builder)
+	cmd.Stdout, cmd.Stderr = out, out
+	h.client.StartCmd(cmd)
+	do()
+	stop.Close()
+	err = cmd.Wait()
+	var asked, lost int
+	if _, scanErr := fmt.Sscanf(lastLine(out.String()), "asked %d lost %d", &asked, &lost); scanErr != nil {
+		h.t.Fatalf("the load: %v, %v\n%s", err, scanErr, out)
+	}
+	h.t.Logf("%s: %d of %d requests lost", what, lost, asked)
+	const fewest = 20 // else it was no load
+	if lost != 0 || asked < fewest {
+		h.t.Errorf("%s: %d of %d requests lost, want 0 of at least %d:\n%s", what, lost, asked, fewest, out)
+	}
 }
 
 func lastLine(s string) string {

@@ -168,7 +168,8 @@ func TestABadFileAtStart(t *testing.T) {
 	})
 }
 
-// An upgrade restarts what runs and starts nothing else; what was edited stays.
+// An upgrade restarts what runs, without a lost request, and starts nothing else; what
+// was edited stays.
 func TestUpgrade(t *testing.T) {
 	const repack = `
 		dpkg-deb --raw-extract /dist/pixiecore_*_` + architecture + `.deb /root/next
@@ -180,7 +181,7 @@ func TestUpgrade(t *testing.T) {
 		h.run("systemctl enable --now pixiecore.service")
 		before := h.pid()
 		h.run(repack)
-		h.run("apt-get install --yes -o Dpkg::Options::=--force-confdef /root/next.deb")
+		h.mustLoseNothing("an upgrade", func() { h.run("apt-get install --yes -o Dpkg::Options::=--force-confdef /root/next.deb") })
 		if got := h.run("dpkg-query --show --showformat='${Version}' pixiecore"); got != "99.0.0-1~upstream" {
 			t.Fatalf("version: got %s", got)
 		}
