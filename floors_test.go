@@ -37,6 +37,8 @@ var floors = []floor{
 	{"protocols/*", []string{"booters/boot", "protocols/netio", "protocols/leases", "protocols/events", "protocols/drops", "protocols/boots", "protocols/bootfiles"}},
 	{"systemd", nil},
 	{"config", []string{"booters", "booters/boot"}},
+	// The original's command line may name a recipe.
+	{"config/importers", []string{"config", "config/recipes", "booters", "booters/boot"}},
 	{"config/*", []string{"config", "booters", "booters/boot"}},
 	{"daemon/store", []string{"booters/boot"}},
 	{"daemon/status", []string{"booters/...", "config/...", "protocols/...", "systemd"}},
@@ -48,7 +50,7 @@ var floors = []floor{
 	{"daemon/cli/docs", []string{"daemon/cli", "config"}},
 	// The status document holds machines of protocols/events, which status shows;
 	// snippet names the loaders as protocols/bootfiles does.
-	{"daemon/cli", []string{"daemon/...", "config", "config/recipes", "booters", "booters/boot", "protocols/events", "protocols/bootfiles", "protocols/pxeclient", "protocols/dhcp6", "."}},
+	{"daemon/cli", []string{"daemon/...", "config", "config/recipes", "config/importers", "booters", "booters/boot", "protocols/events", "protocols/bootfiles", "protocols/pxeclient", "protocols/dhcp6", "."}},
 	{"daemon", []string{"booters/...", "config/...", "protocols/...", "systemd", "daemon/status", "daemon/control", "daemon/ports", "daemon/store"}},
 	{"e2e", []string{"protocols/..."}},
 	{"examples/api-server", nil},
