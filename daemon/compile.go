@@ -65,6 +65,9 @@ func (c *Compiled) MissingNeeded() []loaders.Missing {
 // needed are the platforms of a PC, which every network has, and those that a
 // rule singles out. A rule for all of UEFI names some that nobody has.
 func (c *Compiled) needed() []boot.Firmware {
+	if len(c.Config.Listeners) == 1 && c.Config.Listeners[0].DHCP6.URL != nil {
+		return nil // who is told a URL loads nothing from here
+	}
 	needed := []boot.Firmware{boot.FirmwareX86PC, boot.FirmwareEFI64}
 	for _, r := range c.Config.Rules {
 		if r.Action.Do == boot.Ignore {
