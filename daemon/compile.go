@@ -22,9 +22,9 @@ type Compiled struct {
 	cache *cache.Cache // that its Sources use; may be nil
 }
 
-// Compile makes the rule table and reads the loaders and certificates. Its error is one for the
-// operator: a loader that the configuration names cannot be read, or a rule
-// cannot be prepared.
+// Compile makes the rule table and reads the loaders, and the certificates of the
+// fetch block. Its error is one for the operator: a file that the configuration names
+// cannot be read, or a rule cannot be prepared.
 func Compile(cfg *config.Config, seal *booters.Sealer, sources *booters.Sources) (*Compiled, error) {
 	if cfg.Fetch != (config.Fetch{}) {
 		conf, err := fetchTLS(cfg.Fetch)
