@@ -119,7 +119,7 @@ func (s *ServerV6) configuration() (*config.Config, error) {
 		if err := pool.Check(); err != nil {
 			return nil, fmt.Errorf("pixiecore: ServerV6.AddressPool: %w", err)
 		}
-		l.DHCP6.Pool = config.PoolV6{Start: pool.Start, Size: pool.Size, Lifetime: pool.Lifetime}
+		l.DHCP6.Pool = config.Pool{Start: pool.Start, Size: pool.Size, Lifetime: pool.Lifetime}
 	}
 	return &config.Config{
 		Listeners: []config.Listener{l}, Inventory: &booters.Inventory{},

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"slices"
 
 	"github.com/pixiecore/pixiecore/booters/boot"
@@ -15,6 +16,7 @@ type Entry struct {
 	MACs   []net.HardwareAddr
 	UUID   string // as boot.ParseUUID writes it; empty: known by its MACs only
 	Labels map[string]string
+	IP     netip.Addr // that DHCP leases to it; the zero Addr: any
 }
 
 // An Inventory finds the Entry of a machine. It is never modified after

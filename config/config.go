@@ -101,14 +101,25 @@ type Listener struct {
 	Relayed    bool           // DHCP only: relayed requests only (broadcast = false)
 	SinglePort bool           // TFTP only: transfers go over the listener's port, too
 	Cert, Key  string         // HTTP and Status: the absolute paths of PEM files for https; both or neither
+	DHCP4      ServerV4       // DHCP only
 	DHCP6      ServerV6       // DHCP6 only
 	LocalToo   bool           // HTTP only, and said by no file: this host is told the status there, too
 	Pos        string         // "pixiecore.hcl:3"
 }
 
+// ServerV4 is what a DHCP server of mode = "server" leases, and tells with it.
+type ServerV4 struct {
+	Server  bool // false: it is a ProxyDHCP server, and the rest is empty
+	Pool    Pool // without Size: machines with an IP are answered, and nobody else
+	Mask    int  // the length in bits, where no interface tells it; 0: not set
+	Routers []netip.Addr
+	DNS     []netip.Addr
+	Domain  string
+}
+
 // ServerV6 is what a DHCPv6 server tells beside where to boot from.
 type ServerV6 struct {
-	Pool       PoolV6       // without Size: none, so that the answers are a proxy's
+	Pool       Pool         // without Size: none, so that the answers are a proxy's
 	Preference *uint8       // RFC 8415 §21.8; nil: none is told
 	DNS        []netip.Addr // IPv6
 
@@ -119,8 +130,8 @@ type ServerV6 struct {
 	DUID      []byte                                       // the server's; empty: its own
 }
 
-// PoolV6 is the addresses that are leased.
-type PoolV6 struct {
+// Pool is the addresses that are leased.
+type Pool struct {
 	Start    netip.Addr
 	Size     int
 	Lifetime time.Duration

@@ -45,10 +45,11 @@ type decoder struct {
 	nears     int                             // how many suggestions of a name have been made
 	// first holds where each name (or listener's address) was used first, under
 	// its kind.
-	first   map[[2]string]use
-	tests   []testCase
-	entries []booters.Entry // the inventory
-	byUUID  bool            // whether it knows a machine by its UUID
+	first      map[[2]string]use
+	tests      []testCase
+	entries    []booters.Entry // the inventory
+	reservedAt *hcl.Range      // where a machine's address stands; nil: none has one
+	byUUID     bool            // whether it knows a machine by its UUID
 	// inventory has the entries by name.
 	inventory map[string]*booters.Entry
 	assetsBy  map[string]*asset
@@ -197,6 +198,7 @@ func (d *decoder) decode(names []string) {
 	each("test", d.test)
 	d.checkBoots()
 	d.checkListeners()
+	d.checkReservations()
 }
 
 // maxTokens bounds what hcl's lexer makes of a file, of which each takes a

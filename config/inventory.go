@@ -98,6 +98,24 @@ func (s *scope) entry(name text, attrs hclsyntax.Attributes, refused bool) (e bo
 			}
 		}
 	}
+	if a := attrs["ip"]; a != nil {
+		t, good := s.text(a, `an IPv4 address in quotes, like "192.0.2.10"`)
+		if ok = ok && good; good {
+			addr, err := netip.ParseAddr(t.s)
+			switch {
+			case err != nil || !addr.Is4() || !addr.IsGlobalUnicast():
+				ok = false
+				s.errorf(t.at, sumAddress, "%q is not the IPv4 address of one host. Write the one that the machine is to have, like \"192.0.2.10\".", t.s)
+			case len(e.MACs) == 0:
+				ok = false
+				s.errorf(t.at, sumNoIdentity, "Operating systems ask for their address without their UUID, so a machine that has an ip is known by its MAC addresses. Write mac = \"…\" beside it.")
+			default:
+				e.IP = addr
+				ok = s.once("address", addr.String(), t.at, e.Name) && ok
+				s.reservedAt = &t.at
+			}
+		}
+	}
 	if a := attrs["labels"]; a != nil {
 		labels, good := s.labels(a)
 		e.Labels, ok = labels, ok && good

@@ -37,7 +37,7 @@ var fileSchema = Block{
 var listenerSchema = Block{
 	Name: "listener", Label: "what it serves", Many: true,
 	Labels: []Word{
-		{string(DHCP), "ProxyDHCP: adds where to boot from to the answers of the network's own DHCP server"},
+		{string(DHCP), "ProxyDHCP: adds where to boot from to the answers of the network's own DHCP server; with `mode = \"server\"` it leases addresses too"},
 		{string(PXE), "the PXE boot server, which much UEFI firmware asks once more"},
 		{string(TFTP), "loaders"},
 		{string(HTTP), "scripts, kernels and initrds"},
@@ -64,6 +64,14 @@ var listenerSchema = Block{
 			Doc: "For `dhcp`: `false` answers relayed requests only, so that machines on this host's own links get nothing."},
 		{Name: "single_port", Type: TypeBool, Default: "`false`", Example: "true",
 			Doc: "For `tftp`: transfers go over the listener's port, too, for firewalls and NAT that let no other back."},
+		{Name: "mode", Type: TypeText, Default: "`proxy`", Words: []string{modeProxy, modeServer}, Example: `"server"`,
+			Doc: "For `dhcp`: `proxy` tells machines where to boot from, beside the network's own DHCP server. `server` leases addresses too: those of its `pool`, to every client, and to machines with an `ip` theirs; without a pool it answers these and nobody else, beside the network's own server. It cannot stand beside `share`."},
+		{Name: "router", Type: TypeTexts, Default: "none", Example: `"192.0.2.254"`,
+			Doc: "For `dhcp` with `mode = \"server\"`: the routers that clients are told of, each those of its own network."},
+		{Name: "mask", Type: TypeText, Default: "that of the receiving interface", Example: `"255.255.255.0"`,
+			Doc: "For `dhcp` with `mode = \"server\"`: the mask of networks behind relays, on which this host has no address. Without it their clients get none."},
+		{Name: "domain", Type: TypeText, Default: "none", Example: `"example.org"`,
+			Doc: "For `dhcp` with `mode = \"server\"`: the domain that clients are told of."},
 		{Name: "cert", Type: TypeText, Example: `"/etc/pixiecore/cert.pem"`,
 			Doc: "For `http` and `status`, with `key`: the path of a PEM file with a certificate, and behind it those that lead to its issuer. The listener speaks https. A renewed one is read and served at once."},
 		{Name: "key", Type: TypeText, Example: `"/etc/pixiecore/key.pem"`,
@@ -71,22 +79,24 @@ var listenerSchema = Block{
 		{Name: "preference", Type: TypeNumber, Default: "none, which counts as 0", Example: "255",
 			Doc: "For `dhcp6`: of several servers, clients take the one with the highest; with 255 they take this one at once."},
 		{Name: "dns", Type: TypeTexts, Default: "none", Example: `["2001:db8::53"]`,
-			Doc: "For `dhcp6`: the name servers that clients are told of."},
+			Doc: "For `dhcp6`, and for `dhcp` with `mode = \"server\"`: the name servers that clients are told of, eight at most. They are IPv6 for the one and IPv4 for the other."},
 	},
 	Blocks: []string{"pool"},
 }
 
 var poolSchema = Block{
 	Name: "pool",
-	Doc: "For `dhcp6`: addresses to lease, to every client on the link that asks, whether it boots or not. Without the block the listener tells machines where to boot from and nothing else, beside the network's own DHCPv6 server. " +
+	Doc: "For `dhcp6`, and for `dhcp` with `mode = \"server\"`: addresses to lease, to every client on the network that asks, whether it boots or not; one that a rule ignores gets an address and nothing to boot. The network has no other DHCP server then. Without the block `dhcp6` tells machines where to boot from and nothing else, beside the network's own DHCPv6 server, and `dhcp` leases reserved addresses only. " +
 		"A client keeps its address; the leases are in the state directory.",
 	Example: "listener \"dhcp6\" {\n  interfaces = \"eth0\"\n  pool {\n    start = \"2001:db8::100\"\n    size  = 50\n  }\n}\nlistener \"http\" {}\nlistener \"tftp\" {}\n",
 	Attributes: []Attribute{
 		{Name: "start", Type: TypeText, Example: `"2001:db8::100"`,
-			Doc: "The first address. Clients take it for one of their own link, so it is of the network that a router announces there."},
+			Doc: "The first address. Clients take it for one of their own link, so it is of the network that a router announces there. Over IPv4 it is of the network of the interface that they ask by, or of their relay."},
 		{Name: "size", Type: TypeNumber, Example: "50",
-			Doc: "How many addresses there are, up to 65536."},
-		{Name: "lifetime", Type: TypeDuration, Default: "`1850s`", Example: `"1850s"`,
+			Doc: "How many addresses there are, up to 65536. A pool has this or `end`. Addresses that are reserved by an `ip`, and those of routers and name servers, are left out."},
+		{Name: "end", Type: TypeText, Example: `"2001:db8::131"`,
+			Doc: "The last address, in place of `size`."},
+		{Name: "lifetime", Type: TypeDuration, Default: "`1850s` for `dhcp6`, `1h` for `dhcp`", Example: `"1850s"`,
 			Doc: "How long an address is valid. Clients renew it after about half of that."},
 	},
 }
@@ -176,6 +186,8 @@ var machineSchema = Block{
 			Doc: "What it is called: up to 253 letters, digits, `.`, `_` and `-`, beginning with a letter or a digit."},
 		{Name: "labels", Type: TypeMap, Example: `{ role = "db", rack = "a1" }`,
 			Doc: "Any names with texts, for rules and for `machine.labels`."},
+		{Name: "ip", Type: TypeText, Example: `"192.0.2.10"`,
+			Doc: "The IPv4 address that a listener `dhcp` with `mode = \"server\"` leases to it, whichever of its MAC addresses asks; so only one of its interfaces is to ask. It needs `mac`."},
 		forEach,
 	},
 }

@@ -254,6 +254,10 @@ boot "live" { kernel = "https://example.org/linux" }
 boot "base" { extends = boot.live }
 machine "db1" { mac = "02:00:00:00:00:01" }
 rule "servers" { boot = boot.base }
+listener "dhcp" {
+  address = "0.0.0.0:6767"
+  mode    = "server"
+}
 `
 	for _, b := range blocks {
 		src := b.Example
@@ -273,6 +277,12 @@ rule "servers" { boot = boot.base }
 			line, beside := fmt.Sprintf("%s = %s\n", a.Name, a.Example), ""
 			if b.Name == "boot" && slices.Contains(apiSettings, a.Name) && a.Name != "api" {
 				beside = "api = \"http://inventory.lan\"\n"
+			}
+			switch a.Name {
+			case "router", "mask", "domain":
+				beside = "mode = \"server\"\n"
+			case "ip":
+				beside = "mac = \"02:00:00:00:00:02\"\n"
 			}
 			taken := slices.ContainsFunc(within(b, beside+line), func(src string) bool {
 				src = around + src

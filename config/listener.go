@@ -52,7 +52,7 @@ func (d *decoder) listener(b *hclsyntax.Block) {
 	if a := body.Attributes["single_port"]; a != nil && d.takes(a, kind, TFTP) {
 		l.SinglePort, _ = s.flag(a)
 	}
-	l.DHCP6 = s.dhcp6(body, kind)
+	s.addresses(b, body, kind, &l)
 	cert, key := body.Attributes["cert"], body.Attributes["key"]
 	if cert != nil && d.takes(cert, kind, HTTP, Status) {
 		l.Cert = s.pem(cert, "certificate", plainHTTP)
@@ -252,6 +252,7 @@ func (d *decoder) warnListeners() {
 		d.warn(d.listeners[i], sumHTTPS, "Machines are told of the first http listener, and this one has a certificate: the iPXE that they load must trust who issued it, for the address that they are told, or it stops with \"Permission denied\". "+way)
 	}
 	d.warnOverIPv6()
+	d.warnAddresses()
 	i := slices.IndexFunc(d.cfg.Listeners, func(l Listener) bool { return l.Kind == DHCP })
 	if i < 0 {
 		return

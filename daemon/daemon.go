@@ -31,6 +31,7 @@ import (
 	"github.com/pixiecore/pixiecore/protocols/boots"
 	"github.com/pixiecore/pixiecore/protocols/dhcp4"
 	"github.com/pixiecore/pixiecore/protocols/events"
+	"github.com/pixiecore/pixiecore/protocols/leases"
 	"github.com/pixiecore/pixiecore/protocols/netio"
 	"github.com/pixiecore/pixiecore/systemd"
 )
@@ -91,8 +92,9 @@ type Daemon struct {
 	tokens  boot.TokenKey
 	sources *booters.Sources // what every generation's are made of
 	caches  caches
-	kept    state      // under reloading
-	dhcp6   dhcp6State // likewise
+	kept    state          // under reloading
+	dhcp4   *leases.Leases // of DHCP servers, once there is one; likewise
+	dhcp6   dhcp6State     // likewise
 	swap    *booters.Swapper
 	events  *events.Log
 	started time.Time
@@ -660,7 +662,8 @@ type next struct {
 	placed    []placed    // likewise
 	opened    []*listener // those of them that are new
 	gone      []*listener
-	certs     []*tls.Config // of https, in the order of the configuration; nil for the others
+	certs     []*tls.Config      // of https, in the order of the configuration; nil for the others
+	addresses []*dhcp4.Addresses // likewise, of DHCP servers; nil: of the others
 }
 
 // drop gives up what will not be committed.
@@ -687,6 +690,7 @@ func (d *Daemon) prepare(c *Compiled) (*next, error) {
 			failed = append(failed, err)
 		}
 		n.certs = append(n.certs, cert)
+		n.addresses = append(n.addresses, d.addresses(l.DHCP4, cfg.Inventory))
 	}
 	for _, s := range steps {
 		if s.do == shut {
@@ -731,7 +735,7 @@ func (d *Daemon) commit(n *next) (gen uint64) {
 	if c.cache != nil {
 		c.cache.SetMax(c.Config.Cache.MaxSize)
 	}
-	tell(n.listeners, n.placed, n.certs)
+	tell(n.listeners, n.placed, n.certs, n.addresses)
 	gen = d.swap.Publish(boot.Snapshot{Booter: c.booter(), Loaders: c.Loaders.Bytes()})
 	d.mu.Lock()
 	if d.current != nil {

@@ -55,6 +55,8 @@ type settings struct {
 	plain bootfiles.Web // and firmware of that for loaders, if it is another; else the zero Web
 	tftp  netip.Addr    // and of the TFTP server; the zero Addr: the address at which they reached us
 	tls   *tls.Config   // of https; nil: plain http
+
+	addresses *dhcp4.Addresses // that a DHCP server leases; nil: it is a ProxyDHCP server
 }
 
 // open binds a listener. It is not served yet, and has no settings.
@@ -196,7 +198,7 @@ func (l *listener) stop() {
 // dhcp is what a DHCP server does with a request by the current settings.
 func (l *listener) dhcp() dhcp4.Settings {
 	s := l.settings.Load()
-	d := dhcp4.Settings{Only: s.Interfaces, Advertise: s.Advertise, TFTP: s.tftp, Web: s.web, Plain: s.plain, Relays: s.Relays, Relayed: s.Relayed}
+	d := dhcp4.Settings{Only: s.Interfaces, Advertise: s.Advertise, TFTP: s.tftp, Web: s.web, Plain: s.plain, Relays: s.Relays, Relayed: s.Relayed, Addresses: s.addresses}
 	if a := s.Address.Addr(); s.Kind == config.DHCP && !a.IsUnspecified() {
 		d.Address = a
 	}
@@ -214,7 +216,7 @@ func (l *listener) elsewhere() (bootfiles.Web, bool) {
 // are, in its order. Machines are told of the first HTTP and of the first TFTP
 // server; if that HTTP server has a certificate, firmware is told of the first
 // without, if there is one.
-func tell(listeners []*listener, conf []placed, certs []*tls.Config) {
+func tell(listeners []*listener, conf []placed, certs []*tls.Config, addresses []*dhcp4.Addresses) {
 	var web, plain bootfiles.Web
 	var tftp netip.Addr
 	for i, c := range slices.Backward(conf) {
@@ -232,7 +234,7 @@ func tell(listeners []*listener, conf []placed, certs []*tls.Config) {
 		plain = bootfiles.Web{}
 	}
 	for i, c := range conf {
-		listeners[i].settings.Store(&settings{Listener: c.Listener, web: web, plain: plain, tftp: tftp, tls: certs[i]})
+		listeners[i].settings.Store(&settings{Listener: c.Listener, web: web, plain: plain, tftp: tftp, tls: certs[i], addresses: addresses[i]})
 	}
 }
 

@@ -52,7 +52,11 @@ func identify(l placed) identity {
 func sameSettings(a, b config.Listener) bool {
 	return a.Address == b.Address && a.Advertise == b.Advertise && slices.Equal(a.Interfaces, b.Interfaces) &&
 		slices.Equal(a.Relays, b.Relays) && a.Relayed == b.Relayed &&
-		a.SinglePort == b.SinglePort && sameServerV6(a.DHCP6, b.DHCP6) && a.Cert == b.Cert && a.Key == b.Key
+		a.SinglePort == b.SinglePort && sameServerV4(a.DHCP4, b.DHCP4) && sameServerV6(a.DHCP6, b.DHCP6) && a.Cert == b.Cert && a.Key == b.Key
+}
+
+func sameServerV4(a, b config.ServerV4) bool {
+	return a.Server == b.Server && a.Pool == b.Pool && a.Mask == b.Mask && slices.Equal(a.Routers, b.Routers) && slices.Equal(a.DNS, b.DNS) && a.Domain == b.Domain
 }
 
 func sameServerV6(a, b config.ServerV6) bool {

@@ -32,6 +32,7 @@ type lab struct {
 	t        testing.TB
 	server   *netlab.Host
 	machines *netlab.Host
+	other    func(address string) *netlab.Host // makes one more
 	config   string
 	log      *syncBuffer
 	cmd      *exec.Cmd
@@ -52,6 +53,7 @@ func newLab(t testing.TB, config string) *lab {
 	t.Helper()
 	lan := netlab.New(t)
 	l := &lab{t: t, server: lan.Host("server", "192.0.2.1/24"), machines: lan.Host("machines", "192.0.2.50/24"), log: &syncBuffer{}}
+	l.other = func(address string) *netlab.Host { return lan.Host("other", address) }
 	dir := t.TempDir()
 	l.kernel = bytes.Repeat([]byte("kernel"), 100_000)
 	for name, data := range map[string][]byte{

@@ -22,6 +22,14 @@ func TestEverySettingOfAListenerIsCompared(t *testing.T) {
 		"Cert":       {func(l *config.Listener) { l.Cert = "/a" }},
 		"Key":        {func(l *config.Listener) { l.Key = "/a" }},
 		"LocalToo":   {func(l *config.Listener) { l.LocalToo = true }},
+		"DHCP4": {
+			func(l *config.Listener) { l.DHCP4.Server = true },
+			func(l *config.Listener) { l.DHCP4.Pool.Size = 1 },
+			func(l *config.Listener) { l.DHCP4.Mask = 24 },
+			func(l *config.Listener) { l.DHCP4.Routers = []netip.Addr{netip.MustParseAddr("192.0.2.1")} },
+			func(l *config.Listener) { l.DHCP4.DNS = []netip.Addr{netip.MustParseAddr("192.0.2.1")} },
+			func(l *config.Listener) { l.DHCP4.Domain = "lab" },
+		},
 		"DHCP6": {
 			func(l *config.Listener) { l.DHCP6.Pool.Size = 1 },
 			func(l *config.Listener) { l.DHCP6.Preference = &preference },

@@ -532,6 +532,22 @@ func TestMachinesRememberedAreBounded(t *testing.T) {
 	}
 }
 
+// addressIn is the address in the answer to any bytes.
+func addressIn(t *testing.T, s *Server, packet []byte) (net.IP, answer, error) {
+	a, err := s.handle(t.Context(), netio.Datagram{Data: packet, Interface: loopback(t), Peer: netip.MustParseAddrPort("127.0.0.1:68")})
+	if err == nil && a.later != nil {
+		a, err = a.later(t.Context())
+	}
+	if err != nil || a.datagram.Data == nil {
+		return net.IPv4zero, a, err
+	}
+	resp, err := dhcpv4.FromBytes(a.datagram.Data)
+	if err != nil {
+		t.Fatalf("answer does not parse: %v", err)
+	}
+	return resp.YourIPAddr, a, nil
+}
+
 func FuzzAnswer(f *testing.F) {
 	for _, p := range pxeclient.Profiles() {
 		f.Add(p.Discover(mac, xid, uuid).ToBytes(), false)
@@ -541,8 +557,18 @@ func FuzzAnswer(f *testing.F) {
 	f.Add(discover(f, "efi-x64", giaddr("127.9.0.1"), option(82, []byte("\x01\x03a\x1bb\x02\x02\x00\x06\x05\x04\x7f\x09\x00\x00")), option(77, []byte("\x02a\x07\x01b"))).ToBytes(), false)
 	lo := loopback(f)
 	all := booter{"*": {Action: boot.Boot, Spec: &boot.Spec{Kernel: "k"}}}
+	for _, kind := range []byte{1, 3, 4, 7, 8} {
+		f.Add(from(f, named, dhcpv4.MessageType(kind), asking(reserved), to(here)).ToBytes(), false)
+		f.Add(from(f, stranger, dhcpv4.MessageType(kind), ciaddr(poolAt.String()), option(61, []byte("\xffx"))).ToBytes(), false)
+	}
 	servers := map[bool]*Server{false: server(f, ProxyDHCP, all), true: server(f, BootServer, all)}
+	leasing := leaser(f, addresses(f, 50), all)
 	f.Fuzz(func(t *testing.T, packet []byte, bootServer bool) {
+		if resp, a, err := addressIn(t, leasing, packet); err != nil {
+			leasing.logUnanswered(netio.Datagram{}, a, err)
+		} else if addr, _ := netip.AddrFromSlice(resp.To4()); !addr.IsUnspecified() && addr != reserved && !leasing.Settings().Addresses.Pool.Contains(addr) {
+			t.Errorf("leased %v, which is not there to be leased", addr)
+		}
 		s := servers[bootServer]
 		d := netio.Datagram{Data: packet, Interface: lo, Peer: netip.MustParseAddrPort("127.0.0.1:68"), Local: netip.MustParseAddr("127.0.0.1")}
 		a, err := s.handle(t.Context(), d)

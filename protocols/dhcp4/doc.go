@@ -1,6 +1,6 @@
 // Package dhcp4 answers machines that look for a network boot over IPv4: as a
-// ProxyDHCP server beside the network's own DHCP server, and as the PXE boot
-// server on port 4011.
+// ProxyDHCP server beside the network's own DHCP server, or as one that leases
+// addresses itself (Addresses), and as the PXE boot server on port 4011.
 //
 //	datagram ─▶ gate ─▶ Classify ─▶ Client ─┐
 //	                                        ├─▶ Strategy ─▶ Offering ─▶ Offer | Ack ─▶ destination ─▶ datagram
@@ -47,6 +47,26 @@
 // (boot.Verdict.Ask: an API), the rest of the request goes on beside it, for a
 // part of iPXE's two seconds and for maxAsking requests at most. Who is answered
 // too late asks again: a client repeats its request by itself.
+//
+// With Addresses, what a machine boots goes into the same OFFER and ACK, by the same
+// rules and in the same forms: EDK2 takes an offer with both before any other's, and
+// GRUB finds its server in the ACK alone. The rules say what somebody boots, and not
+// whether he gets an address. Where the verdict fails (an API that is down, no loader)
+// a machine that asks to boot gets no answer, so that it asks again; one that is
+// ignored is told its address and nothing else.
+//
+// A client is refused an address (NAK) by a server with a pool, which is its network's
+// only one, if the address is of another network or another's; one that it knows
+// nothing of may be from elsewhere, and is passed over (RFC 2131 §4.3.2). Without a
+// pool, it refuses what it was asked for itself and cannot give, and nothing else.
+//
+// A reservation is known by the MAC address and held under the machine's name: the
+// firmware, iPXE and the system send three client identifiers and are to have one
+// address. In a pool it is the identifier that counts (§4.2), unless it is the MAC.
+//
+// An address that was nobody's, or another's, is looked for beside the loop that reads
+// (Addresses.InUse) while it is held for the client, whose repeated request waits
+// for that.
 //
 // The file name stands in the BOOTP field, because U-Boot and old ROMs read
 // nothing else, and some read option 67 without its length. Only what is longer

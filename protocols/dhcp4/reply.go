@@ -66,30 +66,11 @@ func reply(t dhcpv4.MessageType, req *dhcpv4.DHCPv4, c Client, o Offering, e End
 	if !next.IsValid() {
 		next = e.Addr
 	}
-	server, siaddr := e.Addr.As4(), next.As4()
-	r := &dhcpv4.DHCPv4{
-		OpCode:        dhcpv4.OpcodeBootReply,
-		HWType:        req.HWType,
-		TransactionID: req.TransactionID,
-		Flags:         req.Flags,
-		ClientIPAddr:  req.ClientIPAddr, // RFC 2131 table 3: ciaddr as in a DHCPREQUEST, 0 as in a DISCOVER
-		YourIPAddr:    net.IPv4zero,
-		ServerIPAddr:  siaddr[:], // iPXE does not take a proxy's reply without it
-		GatewayIPAddr: req.GatewayIPAddr,
-		ClientHWAddr:  req.ClientHWAddr,
-		Options:       dhcpv4.Options{},
-	}
-	r.UpdateOption(dhcpv4.OptMessageType(t))
-	r.UpdateOption(dhcpv4.OptServerIdentifier(server[:]))
+	siaddr := next.As4()
+	r := respond(t, req, e.Addr)
+	r.ServerIPAddr = siaddr[:] // iPXE does not take a proxy's reply without it
 	if c.UUID != nil {
 		r.UpdateOption(dhcpv4.OptGeneric(optionUUID, c.UUID))
-	}
-	// RFC 3046 §2.2: the relay's information goes back unchanged. RFC 6842 §3:
-	// so does the client identifier.
-	for _, code := range []dhcpv4.OptionCode{dhcpv4.OptionRelayAgentInformation, dhcpv4.OptionClientIdentifier} {
-		if v := req.Options.Get(code); v != nil {
-			r.UpdateOption(dhcpv4.OptGeneric(code, bytes.Clone(v)))
-		}
 	}
 
 	class := "PXEClient"
@@ -113,6 +94,32 @@ func reply(t dhcpv4.MessageType, req *dhcpv4.DHCPv4, c Client, o Offering, e End
 		}
 	}
 	r.UpdateOption(dhcpv4.OptClassIdentifier(class))
+	return r
+}
+
+// respond is what all replies have.
+func respond(t dhcpv4.MessageType, req *dhcpv4.DHCPv4, server netip.Addr) *dhcpv4.DHCPv4 {
+	r := &dhcpv4.DHCPv4{
+		OpCode:        dhcpv4.OpcodeBootReply,
+		HWType:        req.HWType,
+		TransactionID: req.TransactionID,
+		Flags:         req.Flags,
+		ClientIPAddr:  req.ClientIPAddr, // RFC 2131 table 3: ciaddr as in a DHCPREQUEST, 0 as in a DISCOVER
+		YourIPAddr:    net.IPv4zero,
+		ServerIPAddr:  net.IPv4zero,
+		GatewayIPAddr: req.GatewayIPAddr,
+		ClientHWAddr:  req.ClientHWAddr,
+		Options:       dhcpv4.Options{},
+	}
+	r.UpdateOption(dhcpv4.OptMessageType(t))
+	r.UpdateOption(dhcpv4.OptServerIdentifier(server.AsSlice()))
+	// RFC 3046 §2.2: the relay's information goes back unchanged. RFC 6842 §3:
+	// so does the client identifier.
+	for _, code := range []dhcpv4.OptionCode{dhcpv4.OptionRelayAgentInformation, dhcpv4.OptionClientIdentifier} {
+		if v := req.Options.Get(code); v != nil {
+			r.UpdateOption(dhcpv4.OptGeneric(code, bytes.Clone(v)))
+		}
+	}
 	return r
 }
 

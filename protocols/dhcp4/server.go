@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"sync"
@@ -65,6 +66,7 @@ type Settings struct {
 	Relayed   bool           // a ProxyDHCP server answers relayed requests only, none of its own links
 	Web       bootfiles.Web  // where machines find scripts
 	Plain     bootfiles.Web  // where firmware finds its loader, for which https may be too much; the zero Web: there, too
+	Addresses *Addresses     // that port 67 leases; nil: none, so that it is a ProxyDHCP server
 }
 
 // A Server answers one port.
@@ -79,6 +81,8 @@ type Server struct {
 	Events     *events.Log
 	Drops      *drops.Counts // nil: nothing is counted
 	Log        *zap.Logger
+
+	probes probes
 }
 
 // String names the server in errors and status.
@@ -100,12 +104,16 @@ func (s *Server) Run(ctx context.Context) error {
 			switch {
 			case err != nil:
 				s.logUnanswered(d, a, err)
+			case a.lease != nil && a.datagram.Data == nil: // it wants no answer
 			case a.later == nil:
 				out, sent = append(out, a.datagram), append(sent, a)
 			default:
 				select {
 				case asking <- struct{}{}:
 				default:
+					if a.forget != nil {
+						a.forget()
+					}
 					s.logUnanswered(d, a, errOperator{errBusy})
 					continue
 				}
@@ -126,8 +134,9 @@ func (s *Server) Run(ctx context.Context) error {
 	})
 }
 
-// send writes the datagrams of the answers, and says what became of them.
+// send stores what was leased, writes the datagrams of the answers, and says what became of them.
 func (s *Server) send(out []netio.Datagram, sent []answer) {
+	s.store()
 	for len(out) > 0 {
 		n, err := s.Conn.WriteBatch(out)
 		for _, a := range sent[:n] {
@@ -148,7 +157,11 @@ type answer struct {
 	// block, so it is called beside the loop that reads; until then there is no
 	// datagram.
 	later func(context.Context) (answer, error)
+	// forget is for who does not call later; nil: there is nothing to forget.
+	forget func()
 
+	hw       [6]byte // of a client that asks for an address
+	lease    *lease  // its address; nil: none is told
 	datagram netio.Datagram
 	client   Client
 	offering Offering
@@ -158,7 +171,17 @@ type answer struct {
 }
 
 func (a answer) fields() []zap.Field {
-	f := []zap.Field{
+	var ip []zap.Field
+	if a.lease != nil && a.lease.addr.IsValid() {
+		ip = []zap.Field{zap.Stringer("ip", a.lease.addr)}
+	}
+	if a.client.Machine.MAC == nil { // it does not boot
+		if a.hw != [6]byte{} {
+			ip = append(ip, zap.Stringer("mac", net.HardwareAddr(a.hw[:])))
+		}
+		return append(ip, zap.String("iface", a.iface))
+	}
+	f := append(ip,
 		zap.Stringer("mac", a.client.Machine.MAC),
 		zap.String("arch", a.client.Machine.Arch.Name()),
 		zap.Stringer("firmware", a.client.Machine.Firmware),
@@ -166,7 +189,7 @@ func (a answer) fields() []zap.Field {
 		zap.String("rule", a.decision.Rule),
 		zap.Uint64("gen", a.decision.Gen()),
 		zap.String("iface", a.iface),
-	}
+	)
 	if a.file != "" {
 		f = append(f, zap.String("file", a.file))
 	}
@@ -203,6 +226,8 @@ type request struct {
 	from  netio.Datagram
 	iface netio.Interface
 	set   Settings
+
+	server netip.Addr // this server, as a client knows it that is leased an address
 }
 
 // handle decides one request, without waiting for anybody: see answer.later. With
@@ -225,7 +250,7 @@ func (s *Server) handle(ctx context.Context, d netio.Datagram) (answer, error) {
 	}
 	t := req.MessageType()
 	switch {
-	case s.Role == ProxyDHCP && t == dhcpv4.MessageTypeDiscover:
+	case s.Role == ProxyDHCP && (t == dhcpv4.MessageTypeDiscover || set.Addresses != nil):
 	case s.Role == BootServer && (t == dhcpv4.MessageTypeRequest || t == dhcpv4.MessageTypeInform):
 	default:
 		return a, errType
@@ -235,21 +260,28 @@ func (s *Server) handle(ctx context.Context, d netio.Datagram) (answer, error) {
 			return a, err
 		}
 	}
+	r := request{DHCPv4: req, from: d, iface: iface, set: set}
+	if s.Role == ProxyDHCP && set.Addresses != nil {
+		return s.lease(ctx, r, a)
+	}
 	if a.client, err = Classify(req); err != nil {
 		return a, err
 	}
+	return s.boot(ctx, r, a)
+}
 
+// boot answers a machine that boots, without waiting for anybody.
+func (s *Server) boot(ctx context.Context, r request, a answer) (_ answer, err error) {
 	m := &a.client.Machine
-	arrived(m.Facts, s.Role, s.listener(set), iface, d.Peer.Addr())
+	arrived(m.Facts, s.Role, s.listener(r.set), r.iface, r.from.Peer.Addr())
 	now := time.Now()
 	m.Facts = s.Boots.Heard(boots.Request{
-		MAC: [6]byte(m.MAC), Transaction: req.TransactionID, Program: a.client.program(), Discover: s.Role == ProxyDHCP, Facts: m.Facts,
+		MAC: [6]byte(m.MAC), Transaction: r.TransactionID, Program: a.client.program(), Discover: r.MessageType() == dhcpv4.MessageTypeDiscover, Facts: m.Facts,
 	}, now)
 	s.Events.SetFacts([6]byte(m.MAC), events.Facts{Arch: m.Arch.Name(), Firmware: m.Firmware.String(), UUID: m.Facts.UUID})
 	if a.decision, err = s.Boots.DecideNow(ctx, *m, now); err != nil {
 		return a, errOperator{err}
 	}
-	r := request{req, d, iface, set}
 	if a.decision.Ask != nil {
 		return s.ask(r, a), nil
 	}
@@ -286,14 +318,18 @@ func (s *Server) reply(r request, a answer) (answer, error) {
 		if len(a.decision.Snapshot.Loaders[m.Firmware]) == 0 {
 			return a, errOperator{fmt.Errorf("no loader for %s: `pixiecore check` says where it was looked for and what mends it", m.Firmware)}
 		}
-		if a.client.Stage == StageIPXEWithoutHTTP && !s.Chains.Allow([6]byte(m.MAC), time.Now()) {
+		// The REQUEST for an address goes on with what its DISCOVER was allowed.
+		if a.client.Stage == StageIPXEWithoutHTTP && (a.lease == nil || a.lease.message == dhcpv4.MessageTypeOffer) && !s.Chains.Allow([6]byte(m.MAC), time.Now()) {
 			return a, errOperator{fmt.Errorf("the machine's iPXE cannot load by HTTP, and the loader given to it less than %s ago came back the same: use another loader for %s", ChainEvery, m.Firmware)}
 		}
 	}
 
-	addr, err := s.address(set, req, r.from, r.iface)
-	if err != nil {
-		return a, errOperator{err}
+	addr := r.server
+	if a.lease == nil {
+		var err error
+		if addr, err = s.address(set, req, r.from, r.iface); err != nil {
+			return a, errOperator{err}
+		}
 	}
 	token := s.Tokens.Seal(boot.Token{MAC: [6]byte(m.MAC), Type: a.client.Type, Time: time.Now()})
 	switch base := set.Web.Base(addr); a.offering {
@@ -313,21 +349,35 @@ func (s *Server) reply(r request, a answer) (answer, error) {
 	}
 
 	e := Endpoint{Addr: addr, TFTP: set.TFTP, File: a.file}
+	switch {
+	case s.Role == BootServer:
+		return s.seal(r, a, Ack(req, a.client, a.offering, e), addr)
+	case a.lease != nil:
+		resp := reply(a.lease.message, req, a.client, a.offering, e)
+		a.lease.tell(resp, set.Addresses)
+		return s.seal(r, a, resp, addr)
+	}
+	return s.seal(r, a, Offer(req, a.client, a.offering, e), addr)
+}
+
+// seal makes the datagram of an answer, which is sent from addr.
+func (s *Server) seal(r request, a answer, resp *dhcpv4.DHCPv4, addr netip.Addr) (answer, error) {
 	a.datagram = netio.Datagram{Local: addr, Interface: r.from.Interface}
-	var resp *dhcpv4.DHCPv4
 	if s.Role == BootServer {
 		// PXE 2.1 §2.2.4: unicast, to the port that the client asked from.
-		resp = Ack(req, a.client, a.offering, e)
 		a.datagram.Peer = r.from.Peer
 	} else {
-		resp = Offer(req, a.client, a.offering, e)
-		a.datagram.Peer, a.datagram.Interface = destination(req, r.from)
+		to := r.DHCPv4
+		if resp.MessageType() == dhcpv4.MessageTypeNak {
+			to = resp // RFC 2131 §4.1: by broadcast, also to a client that has an address
+		}
+		a.datagram.Peer, a.datagram.Interface = destination(to, r.from)
 	}
-	if set.Advertise.IsValid() {
+	if r.set.Advertise.IsValid() {
 		a.datagram.Local = netip.Addr{} // it need not be an address of this host
 	}
 	a.datagram.Data = resp.ToBytes()
-	if limit := replyLimit(req); len(a.datagram.Data) > limit {
+	if limit := replyLimit(r.DHCPv4); len(a.datagram.Data) > limit {
 		// What is echoed makes it so: option 82, or a client identifier.
 		return a, errOperator{fmt.Errorf("%w: %d bytes of %d", errTooLarge, len(a.datagram.Data), limit)}
 	}
@@ -340,6 +390,9 @@ func (s Settings) admit(req *dhcpv4.DHCPv4) error {
 	relay, relayed := relayOf(req)
 	switch {
 	case !relayed && s.Relayed:
+		if _, has := clientAddr(req); has && s.Addresses != nil {
+			return nil // a renewal, which does not come by the relay
+		}
 		return errUnrelayed
 	case relayed && len(s.Relays) > 0 && !slices.ContainsFunc(s.Relays, func(p netip.Prefix) bool { return p.Contains(relay) }):
 		return fmt.Errorf("%w: %s", errRelay, relay)
@@ -398,6 +451,10 @@ func (s Settings) tftp(addr netip.Addr) netip.Addr {
 
 // record says that an answer has gone out.
 func (s *Server) record(a answer) {
+	if l := a.lease; l != nil && (a.client.Machine.MAC == nil || l.message != dhcpv4.MessageTypeOffer) {
+		s.Log.Info("address "+l.what(), a.fields()...)
+		return
+	}
 	kind, phrase := events.Offered, "offer sent"
 	if s.Role == BootServer {
 		kind, phrase = events.BootServer, "boot server answer sent"
@@ -422,6 +479,8 @@ func reasonOf(a answer, err error) drops.Reason {
 		{errGate, drops.Malformed}, {errNotRequest, drops.Malformed}, {errType, drops.OtherMessage}, {errNotPXE, drops.NoNetBoot},
 		{errUnknownType, drops.UnknownArch}, {errInterface, drops.Interface}, {errRelay, drops.Relay}, {errUnrelayed, drops.NotRelayed},
 		{errIgnored, drops.Ignored}, {errBusy, drops.Busy},
+		{errStranger, drops.OtherMessage}, {errElsewhere, drops.OtherMessage}, {errOtherServer, drops.OtherMessage},
+		{errNotLeased, drops.OtherMessage}, {errProbing, drops.Busy}, {errNoAddress, drops.Malformed},
 	} {
 		if errors.Is(err, of.error) {
 			return of.Reason
@@ -437,11 +496,14 @@ func (s *Server) logUnanswered(d netio.Datagram, a answer, err error) {
 	var operator errOperator
 	if errors.As(err, &operator) {
 		s.Log.Warn("request not answered", append(a.fields(), zap.Error(err))...)
+		if a.client.Machine.MAC == nil {
+			return
+		}
 		s.Events.Add([6]byte(a.client.Machine.MAC), events.Event{Kind: events.Failed, Rule: a.decision.Rule, Gen: a.decision.Gen(), Detail: err.Error()})
 		return
 	}
 	if a.client.Machine.MAC == nil {
-		s.Log.Debug("request not answered", zap.Stringer("peer", d.Peer), zap.String("iface", a.iface), zap.Error(err))
+		s.Log.Debug("request not answered", append(a.fields(), zap.Stringer("peer", d.Peer), zap.Error(err))...)
 		return
 	}
 	s.Log.Debug("request not answered", append(a.fields(), zap.Error(err), zap.String("reason", a.decision.Reason))...)

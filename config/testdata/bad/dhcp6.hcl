@@ -52,4 +52,5 @@ listener "dhcp" {
 # want: 25:16 error: unusable duration | Write a number with a unit
 # want: 27:3 error: block written twice | Make it larger, or leave one of the two
 # want: 33:3 error: setting has no effect here | It belongs to dhcp6; leave it out
-# want: 34:3 error: setting has no effect here | It belongs to dhcp6; leave it out
+# want: 34:3 error: setting has no effect here | Write mode = "server" into the listener
+# want: 35:13 error: unusable address | Write the first address of the pool, like
