@@ -263,11 +263,13 @@ func FuzzScript(f *testing.F) {
 // for a machine at which nobody sits.
 func TestExampleScripts(t *testing.T) {
 	bios := boot.Machine{MAC: testMAC, Arch: boot.ArchX64, Firmware: boot.FirmwareX86PC, Probed: true}
-	windows := map[string]string{
-		"http://192.0.2.10/windows/wimboot": "WIMB", "http://192.0.2.10/windows/bcd": "BCD", "http://192.0.2.10/windows/boot.sdi": "SDI",
-		"http://192.0.2.10/windows/boot.wim": "WIM",
+	// The addresses of booters.Preview: pixiecore fetches for the machine.
+	const server = "http://SERVER/"
+	windows := map[string]string{server + "file.winpeshl": "INI", server + "file.install": "BAT"}
+	for _, name := range []string{"wimboot", "bcd", "boot.sdi", "boot.wim"} {
+		windows[server+"http://192.0.2.10/windows/"+name] = name
 	}
-	const debian = "http://deb.debian.org/debian/dists/trixie/main/installer-amd64/current/images/netboot/debian-installer/amd64/"
+	const debian = server + "https://deb.debian.org/debian/dists/trixie/main/installer-amd64/current/images/netboot/debian-installer/amd64/"
 	trixie := map[string]string{debian + "linux": "KERN", debian + "initrd.gz": "INIT"}
 	type end struct {
 		Action  Action
@@ -292,7 +294,7 @@ func TestExampleScripts(t *testing.T) {
 		{"an item whose mirror is away", "menu.hcl", "menu", "pcbios", "bookworm", nil, disk},
 		{"the menu's shell", "menu.hcl", "menu", "efi", "shell", nil, end{Action: ActionShell}},
 		{"Windows", "windows.hcl", "winpe", "efi", "", windows,
-			end{Action: ActionBoot, Kernel: "wimboot", Initrds: []string{"bcd", "boot.sdi", "boot.wim"}}},
+			end{Action: ActionBoot, Kernel: "wimboot", Initrds: []string{"bcd", "boot.sdi", "winpeshl.ini", "install.bat", "boot.wim"}}},
 		{"Windows whose files are away, BIOS", "windows.hcl", "winpe", "pcbios", "", nil, disk},
 		{"Windows whose files are away, UEFI", "windows.hcl", "winpe", "efi", "", nil, firmware},
 		{"a stranger among the nodes", "diskless-cluster.hcl", "stranger", "efi", "", nil, firmware},
