@@ -7,7 +7,8 @@
 //	   └── SIGHUP, a change of a file (debounced), Reload
 //
 // Everything that starts a server goes through New: the command `serve` with a
-// file, the command `boot` with a configuration made in memory.
+// file; the commands `boot`, `api` and `quick`, and the library, with a configuration
+// made in memory.
 //
 // # Decisions
 //

@@ -140,7 +140,11 @@ func (s *Server) join(ctx context.Context) {
 			joined[i.Index] = err == nil
 			if err != nil && !failed[i.Index] {
 				failed[i.Index] = true
-				s.Log.Debug("multicasts of an interface cannot be heard", zap.String("iface", i.Name), zap.Error(err))
+				level := zap.DebugLevel // of a tunnel, for example, on which nobody boots
+				if len(only) > 0 {
+					level = zap.WarnLevel // the operator has named it
+				}
+				s.Log.Log(level, "requests by an interface cannot be heard", zap.String("iface", i.Name), zap.Error(err))
 			}
 		}
 		for index := range joined {
