@@ -433,6 +433,7 @@ func (d *decoder) ipxe(b *hclsyntax.Block) {
 	}
 	firmwares := map[string]boot.Firmware{
 		"bios":        boot.FirmwareX86PC,
+		"bios_ipxe":   boot.FirmwareX86Ipxe,
 		"efi32":       boot.FirmwareEFI32,
 		"efi64":       boot.FirmwareEFI64,
 		"arm32":       boot.FirmwareEFIARM32,

@@ -300,6 +300,7 @@ var ipxeSchema = Block{
 	Example: "ipxe {\n  bios  = \"/srv/ipxe/undionly.kpxe\"\n  efi64 = \"/srv/ipxe/snponly.efi\"\n}\n",
 	Attributes: []Attribute{
 		{Name: "bios", Type: TypeText, Example: `"/srv/ipxe/undionly.kpxe"`, Doc: "For x86 with a BIOS."},
+		{Name: "bios_ipxe", Type: TypeText, Example: `"/srv/ipxe/ipxe.pxe"`, Doc: "For a BIOS whose network card has an iPXE in it that cannot load by HTTP. Without it, that of `bios`."},
 		{Name: "efi32", Type: TypeText, Example: `"/srv/ipxe/snponly-i386.efi"`, Doc: "For x86 with UEFI of 32 bits."},
 		{Name: "efi64", Type: TypeText, Example: `"/srv/ipxe/snponly.efi"`, Doc: "For x86 with UEFI of 64 bits."},
 		{Name: "arm32", Type: TypeText, Example: `"/srv/ipxe/snponly-arm32.efi"`, Doc: "For ARM of 32 bits with UEFI."},

@@ -80,8 +80,8 @@ const (
 	FirmwareEFI32                          // 32-bit x86 processor running EFI
 	FirmwareEFI64                          // 64-bit x86 processor running EFI
 	FirmwareEFIBC                          // 64-bit x86 processor running EFI, announced as EFI byte code
-	FirmwareX86Ipxe                        // "Classic" x86 BIOS running iPXE (no UNDI support); only in Server.Ipxe of the original
-	FirmwarePixiecoreIpxe                  // Pixiecore's iPXE, which has replaced the underlying firmware; likewise
+	FirmwareX86Ipxe                        // "Classic" x86 BIOS running iPXE (no UNDI support); names a loader only, see Snapshot.Loader
+	FirmwarePixiecoreIpxe                  // Pixiecore's iPXE, which has replaced the underlying firmware; only in Server.Ipxe of the original
 	FirmwareEFIARM32                       // 32-bit ARM processor running EFI
 	FirmwareEFIARM64                       // 64-bit ARM processor running EFI
 	FirmwareEFIRISCV64                     // 64-bit RISC-V processor running EFI

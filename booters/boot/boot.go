@@ -285,6 +285,16 @@ type Snapshot struct {
 	Loaders map[Firmware][]byte // the network boot program for each platform
 }
 
+// Loader is the network boot program for a machine; empty where there is none. A
+// BIOS that came as an iPXE of its network card has no use for the card's UNDI, and
+// may have one of its own.
+func (s *Snapshot) Loader(m Machine) []byte {
+	if own := s.Loaders[FirmwareX86Ipxe]; m.Firmware == FirmwareX86PC && m.Facts.Knows(FactIPXE) && m.Facts.IPXE && len(own) > 0 {
+		return own
+	}
+	return s.Loaders[m.Firmware]
+}
+
 // A Source yields the current snapshot. Servers load it once per request, so
 // that one request sees one generation.
 type Source interface{ Current() *Snapshot }

@@ -81,3 +81,26 @@ func TestABooterThatTakesAContextIsGivenIt(t *testing.T) {
 		f.Close()
 	}
 }
+
+func TestTheLoaderOfABIOSThatIsAnIPXE(t *testing.T) {
+	card := &Facts{Known: FactIPXE, IPXE: true}
+	snap := &Snapshot{Loaders: map[Firmware][]byte{FirmwareX86PC: []byte("undionly"), FirmwareX86Ipxe: []byte("ipxe.pxe"), FirmwareEFI64: []byte("snponly")}}
+	for _, tc := range []struct {
+		name string
+		m    Machine
+		want string
+	}{
+		{"a ROM's PXE", Machine{Facts: &Facts{Known: FactIPXE}}, "undionly"},
+		{"of which nothing is known", Machine{}, "undionly"},
+		{"an iPXE in the card", Machine{Facts: card}, "ipxe.pxe"},
+		{"an iPXE in a card, under UEFI", Machine{Firmware: FirmwareEFI64, Facts: card}, "snponly"},
+	} {
+		if got := string(snap.Loader(tc.m)); got != tc.want {
+			t.Errorf("%s: got %q, want %q", tc.name, got, tc.want)
+		}
+	}
+	delete(snap.Loaders, FirmwareX86Ipxe)
+	if got := string(snap.Loader(Machine{Facts: card})); got != "undionly" {
+		t.Errorf("without one of its own: got %q", got)
+	}
+}

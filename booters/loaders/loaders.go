@@ -46,6 +46,10 @@ func (m Missing) Error() string {
 	return fmt.Sprintf("loader for %s: not found in %s; %s", m.Firmware, strings.Join(m.Looked, ", "), m.mend)
 }
 
+// firmwares are all that can have a loader: the platforms, and the BIOS that came as
+// an iPXE.
+func firmwares() []boot.Firmware { return append(boot.Platforms(), boot.FirmwareX86Ipxe) }
+
 // A Set holds the loaders of one generation. The zero Set has none.
 type Set struct{ loaders map[boot.Firmware]Loader }
 
@@ -58,7 +62,7 @@ func (s *Set) Get(f boot.Firmware) (l Loader, ok bool) {
 // All returns the loaders in the order of boot.Platforms.
 func (s *Set) All() []Loader {
 	var all []Loader
-	for _, f := range boot.Platforms() {
+	for _, f := range firmwares() {
 		if l, ok := s.loaders[f]; ok {
 			all = append(all, l)
 		}
@@ -95,7 +99,7 @@ func load(configured map[boot.Firmware]string, binary fs.FS, dirs []string) (*Se
 	set := &Set{loaders: make(map[boot.Firmware]Loader)}
 	var missing []Missing
 	var errs []error
-	for _, f := range boot.Platforms() {
+	for _, f := range firmwares() {
 		k, known := kindOf(f)
 		if p, by, ok := l.path(k); ok {
 			got := l.read(p)
@@ -126,12 +130,12 @@ func load(configured map[boot.Firmware]string, binary fs.FS, dirs []string) (*Se
 
 // Given is the Set of the loaders that a program brings along, whatever bytes they
 // are: nothing else is looked for. A firmware that has none takes that of the one it
-// is like (EFIBC that of EFI64); a BIOS takes the original's for a BIOS that already
-// runs iPXE, which here is given the same. The bytes must not be modified.
+// is like (EFIBC that of EFI64); a BIOS takes that for a BIOS that already runs iPXE.
+// The bytes must not be modified.
 func Given(data map[boot.Firmware][]byte) (*Set, []Missing) {
 	set := &Set{loaders: make(map[boot.Firmware]Loader)}
 	var missing []Missing
-	for _, f := range boot.Platforms() {
+	for _, f := range firmwares() {
 		k, known := kindOf(f)
 		from := []boot.Firmware{f, k.like}
 		if f == boot.FirmwareX86PC {

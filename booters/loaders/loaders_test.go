@@ -173,6 +173,23 @@ func TestLoadOfAConfiguredFirmwareWithoutNames(t *testing.T) {
 	}
 }
 
+func TestALoaderForABIOSThatIsAnIPXE(t *testing.T) {
+	own := filepath.Join(dir(t, map[string][]byte{"ipxe.pxe": bios()}), "ipxe.pxe")
+	set, missing, err := load(map[boot.Firmware]string{boot.FirmwareX86Ipxe: own}, fstest.MapFS{}, nil)
+	if l, ok := set.Get(boot.FirmwareX86Ipxe); err != nil || !ok || l.Path != own {
+		t.Errorf("configured: %+v, %v", l, err)
+	}
+	for _, m := range missing {
+		if m.Firmware == boot.FirmwareX86Ipxe {
+			t.Errorf("it need not be there: %v", m)
+		}
+	}
+	given, _ := Given(map[boot.Firmware][]byte{boot.FirmwareX86PC: []byte("undionly"), boot.FirmwareX86Ipxe: []byte("ipxe.pxe")})
+	if b := given.Bytes(); string(b[boot.FirmwareX86PC]) != "undionly" || string(b[boot.FirmwareX86Ipxe]) != "ipxe.pxe" {
+		t.Errorf("given: %q", b)
+	}
+}
+
 func TestLoadReportsEveryUnreadableConfiguredPath(t *testing.T) {
 	d := dir(t, map[string][]byte{"empty": nil, "large": nil, "snponly.efi": efi(peX64)})
 	if err := os.Truncate(filepath.Join(d, "large"), maxSize+1); err != nil {

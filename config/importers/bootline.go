@@ -293,11 +293,8 @@ func (d *draft) serving(s server) error {
 	if s.status != 0 {
 		d.leave("--status-port %d: the original served nothing there; the status is on 127.0.0.1:8067.", s.status)
 	}
-	if s.rom != "" {
-		d.leave("--ipxe-ipxe: an iPXE in a network card gets its script at once, or the loader for a BIOS.")
-	}
 	var loaders strings.Builder
-	for _, l := range []struct{ name, path string }{{"bios", s.bios}, {"efi32", s.efi32}, {"efi64", s.efi64}} {
+	for _, l := range []struct{ name, path string }{{"bios", s.bios}, {"bios_ipxe", s.rom}, {"efi32", s.efi32}, {"efi64", s.efi64}} {
 		if l.path != "" && unusable(l.path) == "" && !strings.Contains(l.path, "://") {
 			fmt.Fprintf(&loaders, "%s = %s\n", l.name, quote(l.path))
 		}

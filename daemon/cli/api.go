@@ -37,17 +37,22 @@ rule; docs/configuration.md says what an API may answer.`,
 	cmd.Flags().BoolVar(&facts, "send-facts", false, "tell the API what is known of the machine, by a query that the original did not send")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		o := &booters.APIOptions{URL: args[0], Limit: limit, Facts: facts}
-		shown := args[0]
-		if u, err := url.Parse(args[0]); err == nil {
-			shown = u.Redacted()
-		}
 		if limit <= 0 {
 			return exitError{exitUsage, errors.New("--api-request-timeout: no API answers in no time")}
 		}
 		if err := o.Check(); err != nil {
 			return exitError{exitUsage, err}
 		}
-		return e.run(cmd, booters.Action{Do: boot.Boot, Boot: "api", API: o}, "what "+shown+" says")
+		return e.run(cmd, booters.Action{Do: boot.Boot, Boot: "api", API: o}, "what "+redacted(args[0])+" says")
 	}
 	return cmd
+}
+
+// redacted is a URL without its password.
+func redacted(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return "a URL that cannot be read"
+	}
+	return u.Redacted()
 }

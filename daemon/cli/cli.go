@@ -23,6 +23,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"os"
 	"os/signal"
 	"syscall"
@@ -65,11 +66,12 @@ func failed(err error) error {
 func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if now, was, err := v1(args); was {
+	if now, mode, err := v1(args); mode != "" {
 		if err != nil {
 			fmt.Fprintln(stderr, "pixiecore:", err)
 			return exitUsage
 		}
+		log.New(stderr, "", log.LstdFlags).Print("Starting Pixiecore in " + mode)
 		args = now
 	}
 	root := Command()
@@ -109,7 +111,7 @@ func Command() *cobra.Command {
 	}
 	root.AddCommand(
 		serveCommand(), reloadCommand(), statusCommand(), seenCommand(), explainCommand(), planCommand(), holdCommand(), resumeCommand(),
-		checkCommand(), testCommand(), fmtCommand(), doctorCommand(), snippetCommand(), schemaCommand(), bootCommand(), apiCommand(), bootIPv6Command(), ipv6APICommand(), quickCommand(), importCommand(), versionCommand(),
+		checkCommand(), testCommand(), fmtCommand(), doctorCommand(), snippetCommand(), schemaCommand(), bootCommand(), apiCommand(), bootIPv6Command(), ipv6APICommand(), quickCommand(), importCommand(), debugCommand(), versionCommand(),
 	)
 	return root
 }

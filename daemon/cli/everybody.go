@@ -30,7 +30,7 @@ type everybody struct {
 	debug, timestamp bool
 	format           string
 	loaders          map[boot.Firmware]*string
-	ipxeROM, ui      string
+	ui               string
 }
 
 // everybodyFlags adds the flags to cmd.
@@ -53,11 +53,11 @@ func everybodyFlags(cmd *cobra.Command) *everybody {
 		flag     string
 		of       string
 	}{
-		{boot.FirmwareX86PC, "ipxe-bios", "a BIOS"}, {boot.FirmwareEFI32, "ipxe-efi32", "an ia32 UEFI"}, {boot.FirmwareEFI64, "ipxe-efi64", "an x64 UEFI"},
+		{boot.FirmwareX86PC, "ipxe-bios", "a BIOS"}, {boot.FirmwareX86Ipxe, "ipxe-ipxe", "a BIOS whose network card has an iPXE that cannot load by HTTP"},
+		{boot.FirmwareEFI32, "ipxe-efi32", "an ia32 UEFI"}, {boot.FirmwareEFI64, "ipxe-efi64", "an x64 UEFI"},
 	} {
 		e.loaders[l.firmware] = f.String(l.flag, "", "the `path` of an iPXE for machines with "+l.of+", in place of the usual one")
 	}
-	f.StringVar(&e.ipxeROM, "ipxe-ipxe", "", "takes no effect: an iPXE in a network card gets its script, or the iPXE for a BIOS")
 	f.StringVar(&e.ui, "ui-assets-dir", "", "takes no effect: there are no such files any more")
 	f.MarkHidden("ui-assets-dir") // its only error is a flag that there is not
 	return e
@@ -90,9 +90,6 @@ func (e *everybody) configuration(cmd *cobra.Command, rules []booters.Rule) (*co
 		listeners[len(listeners)-1].LocalToo = true // HTTP is the last one
 	} else {
 		listeners = append(listeners, config.LocalStatus(uint16(e.status)))
-	}
-	if e.ipxeROM != "" {
-		fmt.Fprintln(cmd.ErrOrStderr(), "--ipxe-ipxe takes no effect: an iPXE in a network card gets its script at once, or else the loader of --ipxe-bios.")
 	}
 	if e.ui != "" {
 		fmt.Fprintln(cmd.ErrOrStderr(), "--ui-assets-dir takes no effect: there are no such files any more.")

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -86,5 +87,32 @@ func TestTheUnitOfNixOSAndItsLines(t *testing.T) {
 
 func TestVersion1Boots(t *testing.T) {
 	l := original(t, []string{"PIXIECORE_IPXE_EFI64=DIR/efi64"}, "70", "-kernel", "DIR/kernel", "-initrd", "DIR/initrd", "-cmdline", "quiet")
-	l.bootsWith(" [DHCP] Offering to boot 52:54:00:00:00:01\n")
+	l.bootsWith(" Starting Pixiecore in static mode\n", " [DHCP] Offering to boot 52:54:00:00:00:01\n")
+}
+
+// An iPXE in a network card that cannot load by HTTP boots one that can, for which
+// the original's --ipxe-ipxe names a file.
+func TestAnIPXEWithoutHTTPHasALoaderOfItsOwn(t *testing.T) {
+	size := func(name string) int64 { return int64(len(name) * 9000) }
+	loaded := func(l *lab, profile, mac string) (sizes []int64) {
+		b := l.boot(profile, mac)
+		for _, s := range b.Find(pxeclient.StepFetch) {
+			if strings.HasSuffix(s.URL, ".kpxe") {
+				sizes = append(sizes, s.Size)
+			}
+		}
+		if b.Err != "" || b.Outcome.Action != pxeclient.ActionBoot {
+			t.Errorf("%s: %+v %s", profile, b.Outcome, b.Err)
+		}
+		return sizes
+	}
+	for flag, want := range map[string]int64{"--debug": size("initrd"), "--ipxe-ipxe=DIR/efi64": size("efi64")} {
+		l := original(t, nil, "80", "boot", "DIR/kernel", "--ipxe-bios=DIR/initrd", flag)
+		if got := loaded(l, "ipxe-no-http", "52:54:00:00:00:01"); !slices.Equal(got, []int64{want}) {
+			t.Errorf("%s: an iPXE loads %d bytes, want %d", flag, got, want)
+		}
+		if got := loaded(l, "bios", "52:54:00:00:00:02"); !slices.Equal(got, []int64{size("initrd")}) {
+			t.Errorf("%s: a BIOS loads %d bytes", flag, got)
+		}
+	}
 }

@@ -10,13 +10,14 @@ import (
 )
 
 // v1 translates a command line of the original's first version, which had no
-// commands, into one of today. was is false for any other.
+// commands, into one of today. mode is what the original said of it, and empty for
+// any other.
 //
 //	pixiecore -kernel K -initrd A,B -cmdline C      pixiecore boot K A B --cmdline C
 //	pixiecore -api URL                              pixiecore api URL
 //
 // HTTP is on port 70 there, and the log has times.
-func v1(args []string) (now []string, was bool, err error) {
+func v1(args []string) (now []string, mode string, err error) {
 	f := flag.NewFlagSet("pixiecore", flag.ContinueOnError)
 	f.SetOutput(io.Discard)
 	var (
@@ -33,7 +34,7 @@ func v1(args []string) (now []string, was bool, err error) {
 		debug   = f.Bool("debug", false, "")
 	)
 	if f.Parse(args) != nil || f.NArg() > 0 || *kernel == "" && *api == "" {
-		return nil, false, nil
+		return nil, "", nil
 	}
 	now = []string{
 		"boot", "--log-format=" + classicFormat, "--log-timestamps", "--debug=" + strconv.FormatBool(*debug),
@@ -47,7 +48,7 @@ func v1(args []string) (now []string, was bool, err error) {
 		if *initrd != "" {
 			now = append(now, strings.Split(*initrd, ",")...)
 		}
-		return now, true, nil
+		return now, "static mode", nil
 	}
 	for name, value := range map[string]string{"kernel": *kernel, "initrd": *initrd, "cmdline": *cmdline} {
 		if value != "" {
@@ -55,5 +56,5 @@ func v1(args []string) (now []string, was bool, err error) {
 		}
 	}
 	now[0] = "api"
-	return append(now, "--api-request-timeout="+limit.String(), "--", *api), true, err
+	return append(now, "--api-request-timeout="+limit.String(), "--", *api), "API mode, with server " + redacted(*api), err
 }

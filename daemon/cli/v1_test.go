@@ -16,17 +16,17 @@ func TestCommandLinesOfVersion1(t *testing.T) {
 			"--api-request-timeout=2s -- http://api",
 		"-api http://api -kernel k": "cannot provide -kernel with -api",
 	} {
-		now, was, err := v1(strings.Fields(line))
+		now, mode, err := v1(strings.Fields(line))
 		got := strings.Join(now, " ")
 		if err != nil {
 			got = err.Error()
 		}
-		if diff := cmp.Diff(want, got); diff != "" || !was {
-			t.Errorf("%s: (-want +got)\n%s", line, diff)
+		if diff := cmp.Diff(want, got); diff != "" || mode == "" {
+			t.Errorf("%s: %q (-want +got)\n%s", line, mode, diff)
 		}
 	}
 	for _, line := range []string{"", "boot k", "-debug", "serve --config x", "-kernel k serve", "--help", "boot --cmdline -kernel"} {
-		if now, was, _ := v1(strings.Fields(line)); was {
+		if now, mode, _ := v1(strings.Fields(line)); mode != "" {
 			t.Errorf("%q is taken for version 1: %q", line, now)
 		}
 	}

@@ -206,7 +206,7 @@ func (t Tree) Open(ctx context.Context, name, base string) (File, error) {
 		f.Kind, f.Data = KindAutoexec, []byte(Autoexec(base, dir))
 		return f, nil
 	}
-	f.Data = d.Snapshot.Loaders[m.Firmware]
+	f.Data = d.Snapshot.Loader(m)
 	return f, missing(f.Data, m.Firmware)
 }
 

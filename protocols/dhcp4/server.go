@@ -315,7 +315,7 @@ func (s *Server) reply(r request, a answer) (answer, error) {
 	case OfferNothing:
 		return a, errIgnored
 	case OfferLoader, OfferLoaderByHTTP:
-		if len(a.decision.Snapshot.Loaders[m.Firmware]) == 0 {
+		if len(a.decision.Snapshot.Loader(*m)) == 0 {
 			return a, errOperator{fmt.Errorf("no loader for %s: `pixiecore check` says where it was looked for and what mends it", m.Firmware)}
 		}
 		// The REQUEST for an address goes on with what its DISCOVER was allowed.

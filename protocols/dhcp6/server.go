@@ -321,7 +321,7 @@ func (s *Server) boot(w way, a reply) (reply, error) {
 			return a, errLocal
 		}
 		return s.respond(w, a)
-	case a.client.Stage != StageIPXE && len(a.decision.Snapshot.Loaders[m.Firmware]) == 0:
+	case a.client.Stage != StageIPXE && len(a.decision.Snapshot.Loader(m)) == 0:
 		return a, errOperator{fmt.Errorf("no loader for %s: `pixiecore check` says where it was looked for and what mends it", m.Firmware)}
 	}
 	addr, err := s.address(w)

@@ -14,7 +14,8 @@ listener "http" {}
 listener "status" {} # this host only
 
 ipxe {
-  bios = "/srv/undionly.kpxe"
+  bios      = "/srv/undionly.kpxe"
+  bios_ipxe = "/srv/ipxe.pxe"
 }
 
 log { level = "debug" }

@@ -60,6 +60,7 @@ state { dir = "../srv/state" }
 url_key { file = "../srv/vmlinuz" } # any file will do, until it is read
 ipxe {
   bios        = "../srv/vmlinuz"
+  bios_ipxe   = "../srv/snponly.efi"
   efi32       = "../srv/snponly.efi"
   efi64       = "../srv/snponly.efi"
   arm32       = "../srv/snponly.efi"
