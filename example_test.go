@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/pixiecore/pixiecore"
+	"github.com/pixiecore/pixiecore/protocols/dhcp6"
 )
 
 // everybody is a Booter, and has what its interface asks for.
@@ -65,4 +67,50 @@ func Example() {
 	// <nil>
 	// <nil>
 	// 02:00:00:00:00:01 is an X64 <nil>
+}
+
+// onePerClient is an AddressPool of a program.
+type onePerClient struct{ prefix net.IP }
+
+func (p onePerClient) ReserveAddresses(clientID []byte, interfaceIDs [][]byte) (all []*dhcp6.IdentityAssociation, err error) {
+	for _, id := range interfaceIDs {
+		addr := slices.Clone(p.prefix)
+		addr[15] = clientID[len(clientID)-1]
+		all = append(all, &dhcp6.IdentityAssociation{IPAddress: addr, ClientID: clientID, InterfaceID: id, CreatedAt: time.Now()})
+	}
+	return all, nil
+}
+
+func (onePerClient) ReleaseAddresses(clientID []byte, interfaceIDs [][]byte) {}
+
+// Everything that it has for IPv6.
+func ExampleServerV6() {
+	dns := []net.IP{net.ParseIP("2001:db8::53")}
+	static := pixiecore.MakeStaticBootConfiguration("http://[2001:db8::1]/ipxe.efi", "tftp://[2001:db8::1]/ipxe.efi", 255, true, dns)
+	fmt.Printf("%s %s %v %t %v\n", static.HTTPBootURL, static.IPxeBootURL, static.Preference, static.UsePreference, static.RecursiveDNS)
+	api := pixiecore.MakeAPIBootConfiguration("http://[2001:db8::1]:4242", 5*time.Second, 0, false, nil)
+	fmt.Println(api.Client.Timeout, api.URLPrefix, api.Preference, api.UsePreference, api.RecursiveDNS)
+	var boots []dhcp6.BootConfiguration = []dhcp6.BootConfiguration{static, api}
+	url, err := boots[0].GetBootURL([]byte{2, 0, 0, 0, 0, 1}, 16)
+	fmt.Printf("%s %v %v %v\n", url, err, boots[0].GetPreference(), boots[0].GetRecursiveDNS())
+
+	for _, pool := range []dhcp6.AddressPool{nil, dhcp6.NewRandomAddressPool(net.ParseIP("2001:db8::100"), 50, 1850), onePerClient{net.ParseIP("2001:db8::")}} {
+		s := pixiecore.NewServerV6()
+		fmt.Println(s.Port)
+		s.Address, s.Port, s.Duid = "", "5470", []byte("\x00\x03\x00\x01\x02\x00\x00\x00\x00\x02")
+		s.BootConfig, s.AddressPool, s.PacketBuilder = boots[0], pool, dhcp6.MakePacketBuilder(1795, 1850)
+		s.Log, s.Debug = func(subsystem, msg string) {}, func(subsystem, msg string) {}
+		s.Shutdown()
+		fmt.Println(s.Serve())
+	}
+	// Output:
+	// http://[2001:db8::1]/ipxe.efi tftp://[2001:db8::1]/ipxe.efi [255] true [2001:db8::53]
+	// 5s http://[2001:db8::1]:4242/v1 [] false []
+	// http://[2001:db8::1]/ipxe.efi <nil> [255] [2001:db8::53]
+	// 547
+	// <nil>
+	// 547
+	// <nil>
+	// 547
+	// <nil>
 }

@@ -48,7 +48,8 @@ type ServerV6 struct {
 
 	// BootConfig says what machines boot.
 	BootConfig dhcp6.BootConfiguration
-	// PacketBuilder has the lifetimes of addresses. Nil: those of AddressPool.
+	// PacketBuilder has the lifetimes of addresses. Nil: those of AddressPool, or of the
+	// original where it is not this module's.
 	PacketBuilder *dhcp6.PacketBuilder
 	// AddressPool is what is leased. Nil: machines have their addresses from another
 	// server.
@@ -110,16 +111,22 @@ func (s *ServerV6) configuration() (*config.Config, error) {
 		}
 		l.DHCP6.DNS = append(l.DHCP6.DNS, addr)
 	}
-	if s.AddressPool != nil {
-		pool := *s.AddressPool
-		if b := s.PacketBuilder; b != nil {
-			pool.Lifetime = time.Duration(b.ValidLifetime) * time.Second
-			l.DHCP6.Preferred = time.Duration(b.PreferredLifetime) * time.Second
-		}
+	if b := s.PacketBuilder; b != nil {
+		l.DHCP6.Pool.Lifetime = time.Duration(b.ValidLifetime) * time.Second
+		l.DHCP6.Preferred = time.Duration(b.PreferredLifetime) * time.Second
+	}
+	switch p := s.AddressPool.(type) {
+	case nil:
+	case *dhcp6.RandomAddressPool:
+		pool := p.Pool
+		pool.Lifetime = cmp.Or(l.DHCP6.Pool.Lifetime, pool.Lifetime)
 		if err := pool.Check(); err != nil {
 			return nil, fmt.Errorf("pixiecore: ServerV6.AddressPool: %w", err)
 		}
 		l.DHCP6.Pool = config.Pool{Start: pool.Start, Size: pool.Size, Lifetime: pool.Lifetime}
+	default:
+		l.DHCP6.Reserve = func(client []byte, iaid [4]byte) (netip.Addr, error) { return reserve(p, client, iaid) }
+		l.DHCP6.Release = func(client []byte, iaid [4]byte) { p.ReleaseAddresses(client, [][]byte{iaid[:]}) }
 	}
 	return &config.Config{
 		Listeners: []config.Listener{l}, Inventory: &booters.Inventory{},
@@ -149,4 +156,20 @@ func interfaceOf(address string) (string, error) {
 		}
 	}
 	return "", fmt.Errorf("IP %s not found on any local interface", want)
+}
+
+// reserve asks a program's own pool for one address.
+func reserve(p dhcp6.AddressPool, client []byte, iaid [4]byte) (netip.Addr, error) {
+	all, err := p.ReserveAddresses(client, [][]byte{iaid[:]})
+	if err != nil {
+		return netip.Addr{}, err
+	}
+	if len(all) != 1 || all[0] == nil {
+		return netip.Addr{}, errors.New("the pool has no address for this interface")
+	}
+	addr, ok := netip.AddrFromSlice(all[0].IPAddress.To16())
+	if !ok || addr.Is4In6() {
+		return netip.Addr{}, fmt.Errorf("the pool gives out %v, which is not an IPv6 address", all[0].IPAddress)
+	}
+	return addr, nil
 }

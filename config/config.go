@@ -125,9 +125,11 @@ type ServerV6 struct {
 
 	// What follows is of a program that has the server in it; no file says it.
 
-	URL       func(id []byte, arch uint16) (string, error) // decides the boot file in place of Rules; nil: they do
-	Preferred time.Duration                                // of an address's lifetime; 0: all but 3 % of it
-	DUID      []byte                                       // the server's; empty: its own
+	URL       func(id []byte, arch uint16) (string, error)          // decides the boot file in place of Rules; nil: they do
+	Reserve   func(client []byte, iaid [4]byte) (netip.Addr, error) // gives out addresses in place of Pool, of which Lifetime counts; nil: none
+	Release   func(client []byte, iaid [4]byte)                     // comes with Reserve
+	Preferred time.Duration                                         // of an address's lifetime; 0: all but 3 % of it
+	DUID      []byte                                                // the server's; empty: its own
 }
 
 // Pool is the addresses that are leased.

@@ -70,5 +70,6 @@ func (l *listener) dhcp6() dhcp6.Settings {
 		Only: s.Interfaces, Advertise: s.Advertise, TFTP: s.tftp, Web: s.web, Plain: s.plain,
 		Pool:       leases.Pool{Start: v.Pool.Start, Size: v.Pool.Size, Lifetime: v.Pool.Lifetime},
 		Preference: v.Preference, DNS: v.DNS, Preferred: v.Preferred, URL: v.URL,
+		Reserver: dhcp6.Reserver{Reserve: v.Reserve, Release: v.Release},
 	}
 }

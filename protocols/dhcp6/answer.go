@@ -1,6 +1,7 @@
 package dhcp6
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -10,19 +11,22 @@ import (
 
 	"github.com/insomniacslk/dhcp/dhcpv6"
 	"github.com/insomniacslk/dhcp/iana"
-
-	"github.com/pixiecore/pixiecore/protocols/leases"
 )
 
 // An Offer is what there is to tell a client beside its addresses.
 type Offer struct {
-	DUID       []byte // the server's
-	URL        string // of the boot file (option 59, RFC 5970 §3.1); empty: none is told
-	Class      string // the vendor class that the firmware wants to see (option 16); empty: none
-	Preferred  time.Duration
-	Preference *uint8 // option 7; nil: none is told, which counts as 0
+	DUID       []byte        // the server's
+	URL        string        // of the boot file (option 59, RFC 5970 §3.1); empty: none is told
+	Class      string        // the vendor class that the firmware wants to see (option 16); empty: none
+	Valid      time.Duration // of an address
+	Preferred  time.Duration // of that; 0: all but 3 % of it
+	Preference *uint8        // option 7; nil: none is told, which counts as 0
 	DNS        []netip.Addr
 }
+
+// errNoPool is told to a client that takes a proxy's advertisement for an offer of
+// addresses.
+var errNoPool = errors.New("this server has no addresses")
 
 // Reasons for no answer.
 var (
@@ -31,16 +35,17 @@ var (
 	errNoClient = errors.New("without a client identifier")
 	errNotOurs  = errors.New("asks about addresses that are not of this server's pool")
 	errNoBoot   = errors.New("asks for an address, and this server has none: it tells machines what to boot only")
+	errConfirm  = errors.New("asks whether its address is of this link, which only a pool of this server's own can tell")
 )
 
-// respond makes the answer to a request. Everything that is not in the request, the
-// offer or the pool is in the leases. An address that must be the client's on its
-// own link is one of the pool: the pool is the link.
-func respond(r request, c Client, o Offer, p leases.Pool, l *leases.Leases, now time.Time) (*dhcpv6.Message, error) {
+// respond makes the answer to a request. Everything that is not in the request or
+// the offer is with the lessor; nil: there are no addresses. An address that must be
+// the client's on its own link is one of the pool: the pool is the link.
+func respond(r request, c Client, o Offer, from lessor) (*dhcpv6.Message, error) {
 	if err := admit(r, c, o.DUID); err != nil {
 		return nil, err
 	}
-	a := answer{request: r, owner: c.DUID, pool: p, preferred: o.Preferred, leases: l, now: now}
+	a := answer{request: r, from: from, valid: o.Valid, preferred: o.Preferred}
 	a.reply = &dhcpv6.Message{MessageType: dhcpv6.MessageTypeReply, TransactionID: r.TransactionID}
 	server, err := dhcpv6.DUIDFromBytes(o.DUID)
 	if err != nil {
@@ -64,15 +69,12 @@ func respond(r request, c Client, o Offer, p leases.Pool, l *leases.Leases, now 
 		}
 		a.associations(a.renew)
 	case dhcpv6.MessageTypeConfirm:
-		if p.Size == 0 {
-			return nil, errNoBoot
-		}
 		return a.confirm()
 	case dhcpv6.MessageTypeRelease:
-		a.giveBack(l.Release)
+		a.giveBack(lessor.release)
 		return a.reply, nil
 	case dhcpv6.MessageTypeDecline:
-		a.giveBack(l.Decline)
+		a.giveBack(lessor.decline)
 		return a.reply, nil
 	}
 	a.tell(o)
@@ -112,40 +114,34 @@ func admit(r request, c Client, duid []byte) error {
 // DefaultLifetime is how long an address is valid, as in the original.
 const DefaultLifetime = 1850 * time.Second
 
-// leaser is who leases an address: an identity association of a client (RFC 8415
-// §4.2).
-func leaser(duid string, iaid [4]byte) leases.Owner { return leases.Owner(string(iaid[:]) + duid) }
-
 // An answer is one that is being made.
 type answer struct {
 	request
-	owner     string // the client's DUID
-	pool      leases.Pool
+	from      lessor // nil: there is none
+	valid     time.Duration
 	preferred time.Duration
-	leases    *leases.Leases
-	now       time.Time
 	reply     *dhcpv6.Message
 }
 
 func (a *answer) solicit(o Offer) (*dhcpv6.Message, error) {
 	a.reply.MessageType = dhcpv6.MessageTypeAdvertise
-	give := a.leases.Find
-	if a.GetOneOption(dhcpv6.OptionRapidCommit) != nil && a.pool.Size > 0 {
+	give := lessor.find
+	if a.GetOneOption(dhcpv6.OptionRapidCommit) != nil && a.from != nil {
 		// RFC 8415 §18.3.1: the exchange of two messages.
 		a.reply.MessageType = dhcpv6.MessageTypeReply
 		a.reply.AddOption(&dhcpv6.OptionGeneric{OptionCode: dhcpv6.OptionRapidCommit})
-		give = a.leases.Take
+		give = lessor.take
 	}
-	short := 0
-	a.associations(func(ia *dhcpv6.OptIANA, owner leases.Owner) {
-		addr, ok := give(a.pool, owner, wish(ia), a.now)
-		if !ok {
-			short++
+	var short []error
+	a.associations(func(ia *dhcpv6.OptIANA) {
+		addr, err := give(a.from, ia.IaId, wish(ia))
+		if err != nil {
+			short = append(short, err)
 		}
-		a.assign(ia, addr, ok)
+		a.assign(ia, addr, err)
 	})
-	if short > 0 && short == len(a.reply.Options.IANA()) && a.reply.MessageType == dhcpv6.MessageTypeAdvertise {
-		a.status(&a.reply.Options.Options, iana.StatusNoAddrsAvail, "the pool is used up")
+	if n := len(short); n > 0 && n == len(a.reply.Options.IANA()) && a.reply.MessageType == dhcpv6.MessageTypeAdvertise {
+		a.status(&a.reply.Options.Options, iana.StatusNoAddrsAvail, short[0].Error())
 	}
 	a.tell(o)
 	return a.reply, nil
@@ -153,11 +149,14 @@ func (a *answer) solicit(o Offer) (*dhcpv6.Message, error) {
 
 // confirm says whether the addresses of a client are of its link (RFC 8415 §18.3.3).
 func (a *answer) confirm() (*dhcpv6.Message, error) {
+	if _, ok := a.from.(pooled); !ok {
+		return nil, errConfirm
+	}
 	asked, strange := 0, 0
 	for _, ia := range a.Options.IANA() {
 		for _, addr := range ia.Options.Addresses() {
 			asked++
-			if ip, ok := netip.AddrFromSlice(addr.IPv6Addr); !ok || !a.pool.Contains(ip) {
+			if ip, ok := netip.AddrFromSlice(addr.IPv6Addr); !ok || !a.from.ours(ia.IaId, ip) {
 				strange++
 			}
 		}
@@ -173,38 +172,40 @@ func (a *answer) confirm() (*dhcpv6.Message, error) {
 	return a.reply, nil
 }
 
-// known reports whether any of the addresses that are asked about is of the pool.
-// If not, another server may have leased them, and it is not for us to say no.
+// known reports whether any of the addresses that are asked about is for this server
+// to speak of. If not, another server may have leased them, and it is not for us to say no.
 func (a *answer) known() bool {
-	return slices.ContainsFunc(a.Options.IANA(), func(ia *dhcpv6.OptIANA) bool {
+	return a.from != nil && slices.ContainsFunc(a.Options.IANA(), func(ia *dhcpv6.OptIANA) bool {
 		return slices.ContainsFunc(ia.Options.Addresses(), func(addr *dhcpv6.OptIAAddress) bool {
 			ip, ok := netip.AddrFromSlice(addr.IPv6Addr)
-			return ok && a.pool.Contains(ip)
+			return ok && a.from.ours(ia.IaId, ip)
 		})
 	})
 }
 
-// associations answers each IA_NA of the request, where there is a pool to answer
+// associations answers each IA_NA of the request, where there is a lessor to answer
 // from. Of other kinds (IA_TA, IA_PD) there is never anything, which is said by
 // leaving them out.
-func (a *answer) associations(each func(*dhcpv6.OptIANA, leases.Owner)) {
-	if a.pool.Size == 0 && a.MessageType == dhcpv6.MessageTypeSolicit {
-		return // without any IA_NA the advertisement is a proxy's
-	}
+func (a *answer) associations(each func(*dhcpv6.OptIANA)) {
 	all := a.Options.IANA()
 	for _, ia := range all[:min(len(all), maxIAs)] {
-		each(ia, leaser(a.owner, ia.IaId))
+		switch {
+		case a.from != nil:
+			each(ia)
+		case a.MessageType != dhcpv6.MessageTypeSolicit: // without any IA_NA the advertisement is a proxy's
+			a.assign(ia, netip.Addr{}, errNoPool)
+		}
 	}
 }
 
-func (a *answer) take(ia *dhcpv6.OptIANA, owner leases.Owner) {
-	addr, ok := a.leases.Take(a.pool, owner, wish(ia), a.now)
-	a.assign(ia, addr, ok)
+func (a *answer) take(ia *dhcpv6.OptIANA) {
+	addr, err := a.from.take(ia.IaId, wish(ia))
+	a.assign(ia, addr, err)
 }
 
 // renew makes the lease of each address longer; one that is another's by now, or of
 // another link, is taken away by lifetimes of 0 (RFC 8415 §18.3.4).
-func (a *answer) renew(ia *dhcpv6.OptIANA, owner leases.Owner) {
+func (a *answer) renew(ia *dhcpv6.OptIANA) {
 	out := &dhcpv6.OptIANA{IaId: ia.IaId}
 	kept := false
 	for _, asked := range ia.Options.Addresses() {
@@ -212,7 +213,7 @@ func (a *answer) renew(ia *dhcpv6.OptIANA, owner leases.Owner) {
 		if !ok {
 			continue
 		}
-		if !kept && a.leases.Extend(a.pool, owner, ip, a.now) {
+		if !kept && a.from.extend(ia.IaId, ip) {
 			kept = true
 			a.add(out, ip)
 			continue
@@ -227,10 +228,10 @@ func (a *answer) renew(ia *dhcpv6.OptIANA, owner leases.Owner) {
 
 // giveBack ends the leases that a RELEASE or DECLINE names (RFC 8415 §18.3.7 and
 // §18.3.8).
-func (a *answer) giveBack(end func(leases.Owner, netip.Addr, time.Time) bool) {
-	a.associations(func(ia *dhcpv6.OptIANA, owner leases.Owner) {
+func (a *answer) giveBack(end func(lessor, [4]byte, netip.Addr) bool) {
+	a.associations(func(ia *dhcpv6.OptIANA) {
 		for _, asked := range ia.Options.Addresses() {
-			if ip, ok := netip.AddrFromSlice(asked.IPv6Addr); !ok || !end(owner, ip, a.now) {
+			if ip, ok := netip.AddrFromSlice(asked.IPv6Addr); !ok || !end(a.from, ia.IaId, ip) {
 				out := &dhcpv6.OptIANA{IaId: ia.IaId}
 				a.status(&out.Options.Options, iana.StatusNoBinding, "this address is not leased to this interface")
 				a.reply.AddOption(out)
@@ -242,12 +243,12 @@ func (a *answer) giveBack(end func(leases.Owner, netip.Addr, time.Time) bool) {
 }
 
 // assign answers an association with an address, or says that there is none.
-func (a *answer) assign(ia *dhcpv6.OptIANA, addr netip.Addr, ok bool) {
+func (a *answer) assign(ia *dhcpv6.OptIANA, addr netip.Addr, err error) {
 	out := &dhcpv6.OptIANA{IaId: ia.IaId}
-	if ok {
+	if err == nil {
 		a.add(out, addr)
 	} else {
-		a.status(&out.Options.Options, iana.StatusNoAddrsAvail, "the pool is used up")
+		a.status(&out.Options.Options, iana.StatusNoAddrsAvail, err.Error())
 	}
 	a.reply.AddOption(out)
 }
@@ -255,7 +256,7 @@ func (a *answer) assign(ia *dhcpv6.OptIANA, addr netip.Addr, ok bool) {
 // add gives an address with the times of the original: it is preferred for all but
 // 3 % of its life, and renewed and rebound at 1/2 and 4/5 of that.
 func (a *answer) add(out *dhcpv6.OptIANA, addr netip.Addr) {
-	valid := a.pool.Lifetime
+	valid := cmp.Or(a.valid, DefaultLifetime)
 	preferred := valid - valid*3/100
 	if a.preferred > 0 {
 		preferred = min(a.preferred, valid)

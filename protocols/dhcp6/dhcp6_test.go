@@ -192,7 +192,12 @@ func ask(t *testing.T, l *leases.Leases, p leases.Pool, m *dhcpv6.Message) (*dhc
 	}
 	preference := uint8(255)
 	o := Offer{DUID: serverID, URL: "http://[2001:db8::1]:80/x/ipxe.efi", Class: "HTTPClient", Preference: &preference, DNS: []netip.Addr{netip.MustParseAddr("2001:db8::53")}}
-	reply, err := respond(r, c, o, p, l, start)
+	o.Valid = p.Lifetime
+	var from lessor
+	if p.Size > 0 {
+		from = pooled{p, l, c.DUID, start}
+	}
+	reply, err := respond(r, c, o, from)
 	if err != nil {
 		return nil, err
 	}
@@ -338,7 +343,7 @@ func TestARelayGetsBackWhatIsItsOwn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := respond(r, Client{DUID: "x"}, Offer{DUID: serverID}, pool(1), noLeases(t), start)
+	m, err := respond(r, Client{DUID: "x"}, Offer{DUID: serverID}, pooled{pool(1), noLeases(t), "x", start})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -35,15 +35,67 @@ func MakePacketBuilder(preferredLifetime, validLifetime uint32) *PacketBuilder {
 	return &PacketBuilder{PreferredLifetime: preferredLifetime, ValidLifetime: validLifetime}
 }
 
-// An AddressPool is the addresses that are leased; nil: none are.
-type AddressPool = *leases.Pool
+// An AddressPool has the addresses that are leased; nil: there are none. Its methods
+// may block, and are called by several goroutines at once.
+type AddressPool interface {
+	// ReserveAddresses is an address for each interface (IAID) of a client, the same
+	// as long as it lasts. The error is told to the client.
+	ReserveAddresses(clientID []byte, interfaceIDs [][]byte) ([]*IdentityAssociation, error)
+	// ReleaseAddresses is told that the client does not need them any more.
+	ReleaseAddresses(clientID []byte, interfaceIDs [][]byte)
+}
+
+// An IdentityAssociation is an address that an interface of a client has.
+type IdentityAssociation struct {
+	IPAddress   net.IP
+	ClientID    []byte
+	InterfaceID []byte
+	CreatedAt   time.Time
+}
+
+// A RandomAddressPool is an AddressPool over a pool of leases. A server that is given
+// it as it is keeps the leases itself, which is more than an AddressPool can: what
+// it offers is not leased yet, an address that is somebody else's is left alone, and a
+// client may ask whether it is of this link.
+type RandomAddressPool struct {
+	leases.Pool
+	leased *leases.Leases
+}
 
 // NewRandomAddressPool is a pool of so many addresses, which are valid for so many
-// seconds.
-func NewRandomAddressPool(poolStartAddress net.IP, poolSize uint64, validLifetime uint32) AddressPool {
+// seconds. Pool.Check says what is wrong with it.
+func NewRandomAddressPool(poolStartAddress net.IP, poolSize uint64, validLifetime uint32) *RandomAddressPool {
 	start, _ := netip.AddrFromSlice(poolStartAddress)
 	size := int(min(poolSize, leases.MaxPool+1)) // one too many is refused by Pool.Check
-	return &leases.Pool{Start: start, Size: size, Lifetime: time.Duration(validLifetime) * time.Second}
+	leased, _ := leases.New(nil)                 // without a store there is no error
+	return &RandomAddressPool{leases.Pool{Start: start, Size: size, Lifetime: time.Duration(validLifetime) * time.Second}, leased}
+}
+
+// ReserveAddresses implements AddressPool.
+func (p *RandomAddressPool) ReserveAddresses(clientID []byte, interfaceIDs [][]byte) ([]*IdentityAssociation, error) {
+	if err := p.Check(); err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	var all []*IdentityAssociation
+	for _, id := range interfaceIDs {
+		addr, ok := p.leased.Take(p.Pool, leases.Owner(string(id)+string(clientID)), netip.Addr{}, now)
+		if !ok {
+			return all, errUsedUp
+		}
+		all = append(all, &IdentityAssociation{IPAddress: addr.AsSlice(), ClientID: clientID, InterfaceID: id, CreatedAt: now})
+	}
+	return all, nil
+}
+
+// ReleaseAddresses implements AddressPool.
+func (p *RandomAddressPool) ReleaseAddresses(clientID []byte, interfaceIDs [][]byte) {
+	for _, id := range interfaceIDs {
+		owner := leases.Owner(string(id) + string(clientID))
+		if addr, ok := p.leased.Find(p.Pool, owner, netip.Addr{}, time.Now()); ok {
+			p.leased.Release(owner, addr, time.Now()) // false where it has none
+		}
+	}
 }
 
 // Identifier is what the original calls a client by, in the requests of its API

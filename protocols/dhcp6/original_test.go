@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/insomniacslk/dhcp/dhcpv6"
 
 	"github.com/pixiecore/pixiecore/booters/boot"
@@ -74,12 +75,105 @@ func TestPoolsOfTheOriginal(t *testing.T) {
 	if err := NewRandomAddressPool(net.ParseIP("2001:db8:f00f:cafe:ffff::100"), 50, 1850).Check(); err != nil {
 		t.Error(err)
 	}
-	for _, p := range []AddressPool{NewRandomAddressPool(nil, 50, 1850), NewRandomAddressPool(net.ParseIP("2001:db8::1"), 1<<40, 1850)} {
+	for _, p := range []*RandomAddressPool{NewRandomAddressPool(nil, 50, 1850), NewRandomAddressPool(net.ParseIP("2001:db8::1"), 1<<40, 1850)} {
 		if err := p.Check(); err == nil {
 			t.Errorf("%+v is a pool", p)
 		}
+		if all, err := p.ReserveAddresses([]byte("client"), [][]byte{[]byte("eth0")}); err == nil {
+			t.Errorf("%+v has %v", p, all)
+		}
 	}
-	if b := MakePacketBuilder(1795, 1850); time.Duration(b.PreferredLifetime) != 1795 || b.ValidLifetime != 1850 {
+	if b := MakePacketBuilder(1795, 1850); b.PreferredLifetime != 1795 || b.ValidLifetime != 1850 {
 		t.Errorf("got %+v", b)
+	}
+}
+
+func TestARandomAddressPoolReservesAndReleases(t *testing.T) {
+	var p AddressPool = NewRandomAddressPool(net.ParseIP("2001:db8::1"), 2, 1850)
+	client, eth := []byte("client"), [][]byte{[]byte("eth0"), []byte("eth1")}
+	first, err := p.ReserveAddresses(client, eth)
+	if err != nil || len(first) != 2 || first[0].IPAddress.Equal(first[1].IPAddress) {
+		t.Fatalf("got %v, %v", first, err)
+	}
+	if a := first[1]; string(a.ClientID) != "client" || string(a.InterfaceID) != "eth1" || a.CreatedAt.IsZero() {
+		t.Errorf("got %+v", a)
+	}
+	if again, err := p.ReserveAddresses(client, eth[:1]); err != nil || !again[0].IPAddress.Equal(first[0].IPAddress) {
+		t.Errorf("again: %v, %v", again, err)
+	}
+	if all, err := p.ReserveAddresses([]byte("other"), eth[:1]); err == nil {
+		t.Errorf("a third one: %v", all)
+	}
+	p.ReleaseAddresses([]byte("other"), eth) // has none
+	p.ReleaseAddresses(client, eth[1:])
+	if all, err := p.ReserveAddresses([]byte("other"), eth[:1]); err != nil || !all[0].IPAddress.Equal(first[1].IPAddress) {
+		t.Errorf("after a release: %v, %v", all, err)
+	}
+}
+
+// A pool of a program's own leases by all the messages that can be answered from it.
+func TestAPoolOfAProgram(t *testing.T) {
+	own, other := netip.MustParseAddr("2001:db8::7"), netip.MustParseAddr("2001:db8::8")
+	var released []string
+	r := reserved{duid: "duid", from: Reserver{
+		Reserve: func(client []byte, iaid [4]byte) (netip.Addr, error) {
+			if iaid == [4]byte{9} {
+				return netip.Addr{}, errors.New("nothing for the ninth")
+			}
+			return own, nil
+		},
+		Release: func(client []byte, iaid [4]byte) { released = append(released, fmt.Sprintf("%s %d", client, iaid[0])) },
+	}}
+	answered := func(kind dhcpv6.MessageType, o ...dhcpv6.Option) (*dhcpv6.Message, error) {
+		t.Helper()
+		q, err := open(message(kind, o...).ToBytes())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return respond(q, Client{DUID: "duid"}, Offer{DUID: serverID, Valid: 100 * time.Second, Preferred: 90 * time.Second}, r)
+	}
+	association := func(iaid byte, addrs ...netip.Addr) dhcpv6.Option {
+		o := &dhcpv6.OptIANA{IaId: [4]byte{iaid}}
+		for _, a := range addrs {
+			o.Options.Add(&dhcpv6.OptIAAddress{IPv6Addr: a.AsSlice()})
+		}
+		return o
+	}
+	for _, tc := range []struct {
+		name string
+		kind dhcpv6.MessageType
+		o    []dhcpv6.Option
+		want string // the address with its lifetimes, or the status of the association
+		err  error
+	}{
+		{"offer", dhcpv6.MessageTypeSolicit, []dhcpv6.Option{association(1)}, "2001:db8::7 1m30s 1m40s", nil},
+		{"lease", dhcpv6.MessageTypeRequest, []dhcpv6.Option{toUs(), association(1, own)}, "2001:db8::7 1m30s 1m40s", nil},
+		{"none", dhcpv6.MessageTypeRequest, []dhcpv6.Option{toUs(), association(9)}, "NoAddrsAvail nothing for the ninth", nil},
+		{"renewal", dhcpv6.MessageTypeRenew, []dhcpv6.Option{toUs(), association(1, own)}, "2001:db8::7 1m30s 1m40s", nil},
+		{"renewal of another's", dhcpv6.MessageTypeRenew, []dhcpv6.Option{toUs(), association(1, other)}, "2001:db8::8 0s 0s", nil},
+		{"rebinding", dhcpv6.MessageTypeRebind, []dhcpv6.Option{association(1, own)}, "2001:db8::7 1m30s 1m40s", nil},
+		{"rebinding of another server's", dhcpv6.MessageTypeRebind, []dhcpv6.Option{association(1, other)}, "", errNotOurs},
+		{"confirmation", dhcpv6.MessageTypeConfirm, []dhcpv6.Option{association(1, own)}, "", errConfirm},
+		{"release", dhcpv6.MessageTypeRelease, []dhcpv6.Option{toUs(), association(1, own)}, "", nil},
+		{"one in use", dhcpv6.MessageTypeDecline, []dhcpv6.Option{toUs(), association(2, own)}, "", nil},
+	} {
+		m, err := answered(tc.kind, tc.o...)
+		got := ""
+		if m != nil {
+			for _, ia := range m.Options.IANA() {
+				if s := ia.Options.Status(); s != nil {
+					got += fmt.Sprintf("%s %s", s.StatusCode, s.StatusMessage)
+				}
+				for _, a := range ia.Options.Addresses() {
+					got += fmt.Sprintf("%s %s %s", a.IPv6Addr, a.PreferredLifetime, a.ValidLifetime)
+				}
+			}
+		}
+		if got != tc.want || !errors.Is(err, tc.err) {
+			t.Errorf("%s: got %q, %v, want %q, %v", tc.name, got, err, tc.want, tc.err)
+		}
+	}
+	if diff := cmp.Diff([]string{"duid 1", "duid 2"}, released); diff != "" {
+		t.Errorf("released (-want +got):\n%s", diff)
 	}
 }

@@ -49,7 +49,8 @@ type Settings struct {
 	TFTP       netip.Addr    // where machines find the loader; the zero Addr: the same address
 	Web        bootfiles.Web // where machines find scripts
 	Plain      bootfiles.Web // where firmware finds its loader, for which https may be too much; the zero Web: there, too
-	Pool       leases.Pool   // the zero Pool: boot information only, beside another DHCPv6 server
+	Pool       leases.Pool   // of no Size: boot information only, beside another DHCPv6 server
+	Reserver   Reserver      // in place of Pool, of which the Lifetime counts all the same; the zero Reserver: none
 	Preferred  time.Duration // of the addresses' lifetime; 0: all but 3 % of it
 	Preference *uint8        // nil: none is told
 	DNS        []netip.Addr
@@ -256,7 +257,7 @@ func (s *Server) handle(ctx context.Context, d netio.Datagram) (reply, error) {
 	case dhcpv6.MessageTypeSolicit, dhcpv6.MessageTypeRequest, dhcpv6.MessageTypeInformationRequest:
 	default:
 		// It is about addresses alone.
-		if set.Pool.Size == 0 {
+		if !set.leases() {
 			return a, errNoBoot
 		}
 		return s.respond(way, a)
@@ -265,7 +266,7 @@ func (s *Server) handle(ctx context.Context, d netio.Datagram) (reply, error) {
 		return s.askURL(way, a)
 	}
 	if a.client.Stage == StageOther {
-		if set.Pool.Size == 0 {
+		if !set.leases() {
 			return a, errOther
 		}
 		return s.respond(way, a)
@@ -317,7 +318,7 @@ func (s *Server) boot(w way, a reply) (reply, error) {
 	case v.Action == boot.Ignore:
 		return a, errIgnored
 	case v.Action == boot.Local && a.client.Stage != StageIPXE:
-		if w.set.Pool.Size == 0 {
+		if !w.set.leases() {
 			return a, errLocal
 		}
 		return s.respond(w, a)
@@ -404,8 +405,11 @@ func class(s Stage) string {
 
 // respond makes the datagram.
 func (s *Server) respond(w way, a reply) (reply, error) {
-	offer := Offer{DUID: s.DUID, URL: a.url, Class: class(a.client.Stage), Preference: w.set.Preference, DNS: w.set.DNS, Preferred: w.set.Preferred}
-	m, err := respond(w.request, a.client, offer, w.set.Pool, s.Leases, time.Now())
+	offer := Offer{
+		DUID: s.DUID, URL: a.url, Class: class(a.client.Stage), Preference: w.set.Preference, DNS: w.set.DNS,
+		Valid: w.set.Pool.Lifetime, Preferred: w.set.Preferred,
+	}
+	m, err := respond(w.request, a.client, offer, s.lessor(w.set, a.client.DUID))
 	if err != nil {
 		return a, err
 	}
@@ -415,6 +419,20 @@ func (s *Server) respond(w way, a reply) (reply, error) {
 		a.datagram.Local = local
 	}
 	return a, nil
+}
+
+// leases reports whether there are addresses.
+func (s Settings) leases() bool { return s.Pool.Size > 0 || s.Reserver.Reserve != nil }
+
+// lessor is who has the addresses of the client of a DUID; nil: nobody.
+func (s *Server) lessor(set Settings, duid string) lessor {
+	switch {
+	case set.Reserver.Reserve != nil:
+		return reserved{set.Reserver, duid}
+	case set.Pool.Size > 0:
+		return pooled{set.Pool, s.Leases, duid, time.Now()}
+	}
+	return nil
 }
 
 // destination is where the answer goes: see the package's decisions.
@@ -451,7 +469,7 @@ func reasonOf(a reply, err error) drops.Reason {
 		drops.Reason
 	}{
 		{errMalformed, drops.Malformed}, {errHops, drops.Malformed}, {errNoClient, drops.Malformed},
-		{errType, drops.OtherMessage}, {errServer, drops.OtherMessage}, {errNotOurs, drops.OtherMessage}, {errNoBoot, drops.OtherMessage},
+		{errType, drops.OtherMessage}, {errServer, drops.OtherMessage}, {errNotOurs, drops.OtherMessage}, {errConfirm, drops.OtherMessage}, {errNoBoot, drops.OtherMessage},
 		{errOther, drops.NoNetBoot}, {errNotAsked, drops.NoNetBoot}, {errUnknownType, drops.UnknownArch}, {errInterface, drops.Interface},
 		{errIgnored, drops.Ignored}, {errLocal, drops.Ignored}, {errBusy, drops.Busy},
 	} {
