@@ -9,7 +9,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/pixiecore/pixiecore/daemon/control"
-	"github.com/pixiecore/pixiecore/protocols/events"
 )
 
 const (
@@ -79,7 +78,7 @@ func affected(changes []control.Change) []string {
 func (d *Daemon) seen(now time.Time, within time.Duration) []control.Question {
 	var all []control.Question
 	for _, m := range slices.Backward(d.events.Machines()) { // asking for facts makes them the last ones
-		if now.Sub(last(m)) > within {
+		if now.Sub(m.Latest()) > within {
 			continue
 		}
 		q := control.Ask(m)
@@ -90,17 +89,4 @@ func (d *Daemon) seen(now time.Time, within time.Duration) []control.Question {
 	}
 	slices.Reverse(all)
 	return all
-}
-
-// last is when a machine was last heard of.
-func last(m events.Machine) time.Time {
-	var at time.Time
-	for _, e := range m.Events {
-		for _, t := range []time.Time{e.Time, e.Last} {
-			if t.After(at) {
-				at = t
-			}
-		}
-	}
-	return at
 }

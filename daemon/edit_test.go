@@ -245,7 +245,7 @@ func TestAnEditIsJudgedByMachinesOfBefore(t *testing.T) {
 	now := time.Now()
 	for i, age := range []time.Duration{time.Hour, 40 * 24 * time.Hour} {
 		mac := events.MAC{2, 0, 0, 0, 0, byte(i)}
-		d.boots.Heard(boots.Request{MAC: mac, Discover: true, Facts: heardOn("r7")}, now)
+		d.boots.Heard(boots.Request{MAC: mac, Discover: true, Facts: heardOn("r7")}, now.Add(-age))
 		d.events.SetFacts(mac, events.Facts{Arch: "x64", Firmware: "efi64", UUID: "4c4c4544-0042-3510-8053-b4c04f463433"})
 		d.events.Add(mac, events.Event{Kind: events.Local, Rule: "rack", Gen: 1, Time: now.Add(-age)})
 	}
@@ -259,10 +259,11 @@ func TestAnEditIsJudgedByMachinesOfBefore(t *testing.T) {
 	d, err = New(o)
 	must(t, err)
 	defer d.Close()
-	want[0].Machine.Events[0].Gen = 0 // of another process
+	want[0].Machine.Boots[0].Gen, want[0].Machine.Boots[0].Steps[0].Gen = 0, 0 // of another process
 	got := control.Recognise(operator{d}.Running(), d.events.Machines(), operator{d}.Heard)
 	for _, all := range [][]control.Seen{got, want} {
-		all[0].Machine.Events[0].Time = all[0].Machine.Events[0].Time.Round(0).UTC()
+		b := &all[0].Machine.Boots[0]
+		b.Began, b.Steps[0].Time = b.Began.Round(0).UTC(), b.Steps[0].Time.Round(0).UTC()
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got\n%s", diff)

@@ -213,7 +213,7 @@ func TestAMachineIsToldOfAFileWithAnotherDigest(t *testing.T) {
 				return
 			}
 			for _, m := range d.events.Machines() {
-				for _, e := range m.Events {
+				for _, e := range m.Events() {
 					if e.Kind == events.Failed && strings.Contains(e.Detail, sum[:12]) {
 						return
 					}

@@ -32,8 +32,8 @@ const (
 	recordEvery = time.Minute
 )
 
-// A recorded is a machine in the file: its facts, the last event, and what it
-// said in DHCP by the words of the language.
+// A recorded is a machine in the file: its facts, its boots, and what it said in
+// DHCP by the words of the language.
 type recorded struct {
 	Machine events.Machine    `json:"machine"`
 	Heard   map[string]string `json:"heard,omitempty"`
@@ -67,7 +67,7 @@ func loadRecord(stateDir string, now time.Time) (r *record, all []recorded, err 
 	if err := json.NewDecoder(io.LimitReader(f, maxSeenFile)).Decode(&all); err != nil {
 		return r, nil, fmt.Errorf("%s: %w", r.path, err)
 	}
-	all = slices.DeleteFunc(all, func(m recorded) bool { return now.Sub(last(m.Machine)) > recordFor })
+	all = slices.DeleteFunc(all, func(m recorded) bool { return now.Sub(m.Machine.Latest()) > recordFor })
 	return r, all, nil
 }
 
@@ -118,12 +118,8 @@ func (d *Daemon) writeRecord(now time.Time) {
 	}
 	all := []recorded{}
 	for _, m := range slices.Backward(d.events.Machines()) { // asking for facts makes them the last ones
-		if now.Sub(last(m)) > recordFor {
+		if now.Sub(m.Latest()) > recordFor {
 			continue
-		}
-		if n := len(m.Events); n > 0 {
-			m.Events = m.Events[n-1:]
-			m.Events[0].Gen = 0 // generations are counted from each start
 		}
 		all = append(all, recorded{m, control.Question{}.With(d.heard(m.MAC[:])).Facts})
 	}

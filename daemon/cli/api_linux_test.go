@@ -115,12 +115,12 @@ rule "everything-else" { boot = boot.linux }
 			if m.MAC[5] != mac {
 				continue
 			}
-			for _, e := range m.Events {
+			for _, e := range m.Events() {
 				if e.Kind.String() == kind && strings.Contains(e.Detail, detail) && e.Rule == "api" {
 					return
 				}
 			}
-			t.Errorf("no event %s %q among %+v", kind, detail, m.Events)
+			t.Errorf("no event %s %q among %+v", kind, detail, m.Events())
 		}
 	}
 	api.say(func(*http.Request) (int, string) { return 404, "" })

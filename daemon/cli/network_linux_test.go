@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -23,6 +24,7 @@ import (
 	"github.com/insomniacslk/dhcp/dhcpv4"
 
 	"github.com/pixiecore/pixiecore/daemon/status"
+	"github.com/pixiecore/pixiecore/protocols/events"
 	"github.com/pixiecore/pixiecore/protocols/netio/netlab"
 	"github.com/pixiecore/pixiecore/protocols/pxeclient"
 )
@@ -246,7 +248,7 @@ func TestEveryFirmwareBoots(t *testing.T) {
 		t.Errorf("status: %d machines, generation %d, %d rules", len(r.Machines), r.Generation, len(r.Rules))
 	}
 	for _, m := range r.Machines {
-		if last := m.Events[len(m.Events)-1]; last.Kind.String() != "booting" || m.Facts.Serial != "S/N 1" {
+		if last, _ := m.Last(); last.Kind.String() != "booting" || m.Facts.Serial != "S/N 1" {
 			t.Errorf("%x: the last event is %v, facts %+v", m.MAC, last, m.Facts)
 		}
 	}
@@ -705,9 +707,10 @@ rule "VERSION" {
 	}
 	generations := map[uint64]bool{}
 	for _, m := range r.Machines {
-		of := m.Events[0]
+		all := slices.DeleteFunc(m.Events(), func(e events.Event) bool { return e.Kind == events.Asked || e.Kind == events.IPXE }) // before anything is decided
+		of := all[0]
 		generations[of.Gen] = true
-		for _, e := range m.Events {
+		for _, e := range all {
 			if e.Gen != of.Gen || e.Rule != of.Rule {
 				t.Errorf("%x: began by %s of %d, and has %s by %s of %d", m.MAC, of.Rule, of.Gen, e.Kind, e.Rule, e.Gen)
 			}

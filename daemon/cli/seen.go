@@ -63,12 +63,8 @@ func (p *printer) seen(all []control.Seen, now time.Time) {
 	var rows [][]string
 	for _, s := range all {
 		f, last := s.Machine.Facts, "-"
-		if n := len(s.Machine.Events); n > 0 {
-			e := s.Machine.Events[n-1]
-			last = ago(e.Time, now)
-			if !e.Last.IsZero() {
-				last = ago(e.Last, now)
-			}
+		if at := s.Machine.Latest(); !at.IsZero() {
+			last = ago(at, now)
 		}
 		rows = append(rows, []string{
 			net.HardwareAddr(s.Machine.MAC[:]).String(), or(s.Name), or(f.Arch), or(f.Firmware), last,

@@ -157,12 +157,8 @@ func (p *printer) status(r status.Report, now time.Time) {
 	rows = nil
 	for _, m := range r.Machines {
 		row := []string{net.HardwareAddr(m.MAC[:]).String(), or(m.Facts.Arch), or(m.Facts.Firmware), "-", "-", "-"}
-		if n := len(m.Events); n > 0 {
-			last := m.Events[n-1]
-			if !last.Last.IsZero() {
-				last.Time = last.Last
-			}
-			row[3], row[4], row[5] = or(last.Rule), ago(last.Time, now), strings.TrimSpace(last.Kind.String()+" "+last.Detail)
+		if last, ok := m.Last(); ok {
+			row[3], row[4], row[5] = or(last.Rule), ago(last.Latest(), now), strings.TrimSpace(last.Kind.String()+" "+last.Detail)
 		}
 		rows = append(rows, row)
 	}
@@ -187,7 +183,7 @@ func (p *printer) machine(m events.Machine, now time.Time) {
 	}
 	p.printf("\n")
 	var rows [][]string
-	for _, e := range m.Events {
+	for _, e := range m.Events() {
 		kind := e.Kind.String()
 		if e.Count > 1 {
 			kind += " ×" + strconv.Itoa(e.Count)

@@ -72,7 +72,8 @@ type Memory struct {
 	// the machine's screen; empty: it is not on hold. The name is empty where no
 	// rule decides. Nil: nothing is on hold, ever.
 	Held func(rule string) string
-	// Events are told of a boot that cannot go on as it began; nil: nobody is.
+	// Events are told when a boot begins, and of one that cannot go on as it began; nil:
+	// nobody is.
 	Events *events.Log
 
 	mu          sync.Mutex
@@ -111,6 +112,10 @@ func (m *Memory) Heard(r Request, now time.Time) *boot.Facts {
 	const whole = boot.DHCPFacts &^ boot.FactUUID
 	b := m.of(r.MAC, now)
 	if b == nil || !b.continues(r, now) {
+		// One whose beginning this process has not seen may go on after a restart.
+		if b != nil || r.Program == Firmware && r.Discover || now.Sub(m.Events.Began(r.MAC)) >= SameBoot {
+			m.Events.Begin(r.MAC, now)
+		}
 		b = m.begin(r.MAC, now)
 		b.first, b.started = r.Program, now
 	}
@@ -147,6 +152,10 @@ func (m *Memory) Script(mac net.HardwareAddr, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if b := m.of(MAC(mac), now); b == nil || b.facts == nil {
+		// It may ask again and again, from a screen that waits.
+		if now.Sub(m.Events.Began(MAC(mac))) >= SameBoot {
+			m.Events.Begin(MAC(mac), now)
+		}
 		b = m.begin(MAC(mac), now)
 		b.first, b.started = IPXE, now
 	}

@@ -354,13 +354,18 @@ func TestOldGenerationsAreLetGo(t *testing.T) {
 	if got, want := rule(t, m, of(0), 0), fmt.Sprintf("all of %d", src.gen); got != want {
 		t.Errorf("the oldest: got %s, want %s", got, want)
 	}
+	told := 0
 	for _, x := range log.Machines() {
-		if x.MAC != MAC(of(0).MAC) || len(x.Events) != 1 || x.Events[0].Kind != events.Moved || !strings.Contains(x.Events[0].Detail, "generation 1,") {
+		if len(x.Events()) == 0 {
+			continue // it began a boot, and nothing else is known
+		}
+		told++
+		if x.MAC != MAC(of(0).MAC) || len(x.Events()) != 1 || x.Events()[0].Kind != events.Moved || !strings.Contains(x.Events()[0].Detail, "generation 1,") {
 			t.Errorf("got %+v", x)
 		}
 	}
-	if len(m.generations) > MaxGenerations || len(log.Machines()) != 1 {
-		t.Errorf("%d generations are kept, %d machines told", len(m.generations), len(log.Machines()))
+	if len(m.generations) > MaxGenerations || told != 1 {
+		t.Errorf("%d generations are kept, %d machines told", len(m.generations), told)
 	}
 	// Boots that are over hold nothing, though their machines never come back.
 	last := of(100)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/pixiecore/pixiecore/booters/boot"
 	"github.com/pixiecore/pixiecore/protocols/boots"
+	"github.com/pixiecore/pixiecore/protocols/events"
 )
 
 // A Stage is which program on the machine is asking.
@@ -127,6 +128,14 @@ func (c Client) program() boots.Program {
 	default:
 		return boots.Firmware
 	}
+}
+
+// asks is what a DISCOVER of the client is as a step of its boot.
+func (c Client) asks() events.Kind {
+	if c.program() == boots.Firmware {
+		return events.Asked
+	}
+	return events.IPXE
 }
 
 // hasUserClass looks for a user class in option 77, which iPXE sends as plain

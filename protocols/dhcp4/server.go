@@ -252,6 +252,9 @@ func (s *Server) handle(ctx context.Context, d netio.Datagram) (answer, error) {
 	switch {
 	case s.Role == ProxyDHCP && (t == dhcpv4.MessageTypeDiscover || set.Addresses != nil):
 	case s.Role == BootServer && (t == dhcpv4.MessageTypeRequest || t == dhcpv4.MessageTypeInform):
+	case s.Role == ProxyDHCP && t == dhcpv4.MessageTypeRequest:
+		s.overhear(req)
+		return a, errType
 	default:
 		return a, errType
 	}
@@ -270,6 +273,15 @@ func (s *Server) handle(ctx context.Context, d netio.Datagram) (answer, error) {
 	return s.boot(ctx, r, a)
 }
 
+// overhear notes which DHCP server a machine that boots takes its address from: a
+// client says so to all of them (RFC 2131 §3.1, step 3), and it is the only thing that
+// a ProxyDHCP server ever sees of another.
+func (s *Server) overhear(req *dhcpv4.DHCPv4) {
+	if server, ok := optionAddr(req, dhcpv4.OptionServerIdentifier); ok && len(req.ClientHWAddr) == 6 {
+		s.Events.Chose([6]byte(req.ClientHWAddr), server, time.Now())
+	}
+}
+
 // boot answers a machine that boots, without waiting for anybody.
 func (s *Server) boot(ctx context.Context, r request, a answer) (_ answer, err error) {
 	m := &a.client.Machine
@@ -279,6 +291,9 @@ func (s *Server) boot(ctx context.Context, r request, a answer) (_ answer, err e
 		MAC: [6]byte(m.MAC), Transaction: r.TransactionID, Program: a.client.program(), Discover: r.MessageType() == dhcpv4.MessageTypeDiscover, Facts: m.Facts,
 	}, now)
 	s.Events.SetFacts([6]byte(m.MAC), events.Facts{Arch: m.Arch.Name(), Firmware: m.Firmware.String(), UUID: m.Facts.UUID})
+	if r.MessageType() == dhcpv4.MessageTypeDiscover {
+		s.Events.Add([6]byte(m.MAC), events.Event{Time: now, Kind: a.client.asks(), Via: s.Role.String(), Detail: a.client.Stage.String()})
+	}
 	if a.decision, err = s.Boots.DecideNow(ctx, *m, now); err != nil {
 		return a, errOperator{err}
 	}
@@ -455,15 +470,18 @@ func (s *Server) record(a answer) {
 		s.Log.Info("address "+l.what(), a.fields()...)
 		return
 	}
-	kind, phrase := events.Offered, "offer sent"
+	kind, phrase, via := events.Offered, "offer sent", s.Role.String()
 	if s.Role == BootServer {
 		kind, phrase = events.BootServer, "boot server answer sent"
 	}
+	if a.offering == OfferLocalMenu {
+		kind = events.Local
+	}
 	s.Log.Info(phrase, append(a.fields(), zap.Stringer("offering", a.offering))...)
-	s.Events.Add([6]byte(a.client.Machine.MAC), events.Event{Kind: kind, Rule: a.decision.Rule, Gen: a.decision.Gen(), Detail: a.offering.String()})
+	s.Events.Add([6]byte(a.client.Machine.MAC), events.Event{Kind: kind, Rule: a.decision.Rule, Boot: a.decision.Boot, Gen: a.decision.Gen(), Via: via, Detail: a.offering.String()})
 	if n := a.decision.Notice; n != "" {
 		s.Log.Warn("machine boots all the same", append(a.fields(), zap.String("notice", n))...)
-		s.Events.Add([6]byte(a.client.Machine.MAC), events.Event{Kind: events.Failed, Rule: a.decision.Rule, Gen: a.decision.Gen(), Detail: n})
+		s.Events.Add([6]byte(a.client.Machine.MAC), events.Event{Kind: events.Noticed, Rule: a.decision.Rule, Gen: a.decision.Gen(), Detail: n})
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"github.com/pixiecore/pixiecore/booters/boot"
 	"github.com/pixiecore/pixiecore/protocols/boots"
+	"github.com/pixiecore/pixiecore/protocols/events"
 	"github.com/pixiecore/pixiecore/protocols/netio"
 )
 
@@ -182,6 +183,26 @@ func (c Client) program() boots.Program {
 		return boots.IPXE
 	default:
 		return boots.Firmware
+	}
+}
+
+// asks is what a SOLICIT of the client is as a step of its boot.
+func (c Client) asks() events.Kind {
+	if c.program() == boots.Firmware {
+		return events.Asked
+	}
+	return events.IPXE
+}
+
+// offered says what the client is told to load, as the step of an IPv4 boot says it.
+func (c Client) offered() string {
+	switch c.Stage {
+	case StageIPXE:
+		return "script"
+	case StageHTTPBoot:
+		return "loader by HTTP"
+	default:
+		return "loader"
 	}
 }
 

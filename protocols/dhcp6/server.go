@@ -280,6 +280,9 @@ func (s *Server) handle(ctx context.Context, d netio.Datagram) (reply, error) {
 			Program: a.client.program(), Discover: r.MessageType == dhcpv6.MessageTypeSolicit, Facts: m.Facts,
 		}, now)
 		s.Events.SetFacts([6]byte(m.MAC), events.Facts{Arch: m.Arch.Name(), Firmware: m.Firmware.String(), UUID: m.Facts.UUID})
+		if r.MessageType == dhcpv6.MessageTypeSolicit {
+			s.Events.Add([6]byte(m.MAC), events.Event{Time: now, Kind: a.client.asks(), Via: "dhcp6", Detail: a.client.Stage.String()})
+		}
 	}
 	if a.decision, err = s.Boots.DecideNow(ctx, *m, now); err != nil {
 		return a, errOperator{err}
@@ -456,7 +459,7 @@ func (s *Server) record(a reply) {
 	if a.url == "" || len(a.client.Machine.MAC) != 6 {
 		return
 	}
-	s.Events.Add([6]byte(a.client.Machine.MAC), events.Event{Kind: events.Offered, Rule: a.decision.Rule, Gen: a.decision.Gen(), Detail: a.kind + " " + a.url})
+	s.Events.Add([6]byte(a.client.Machine.MAC), events.Event{Kind: events.Offered, Rule: a.decision.Rule, Boot: a.decision.Boot, Gen: a.decision.Gen(), Via: "dhcp6", Detail: a.client.offered()})
 }
 
 // reasonOf is what a request that got no answer is counted by.

@@ -1,28 +1,47 @@
-// Package events remembers what each machine did, so that the operator can be
-// shown how far a boot went and what it waits for.
+// Package events remembers the boots of each machine, step by step, so that the
+// operator can be shown how far one went and what it waits for.
 //
-// The servers add to one Log, the status listener reads it:
+// The servers add steps to one Log; everything that shows them reads it:
 //
-//	dhcp4 ─┐                       ┌ 52:54:00:12:34:56  facts, [offered ×3, loader, script, …]
-//	tftp  ─┼─▶ Log.Add, SetFacts ─▶┤ 52:54:00:12:34:57  facts, [ignored ×40]
-//	http  ─┘                       └ …                  ─▶ Log.Machines ─▶ JSON
+//	boots ── Begin ──────┐   ┌ 52:54:00:12:34:56  facts  boot 11:02 booted   [asked ×2, offered ×2, …, booting]
+//	dhcp4 ── Add ────────┤   │                           boot 14:30 running  [asked, offered, boot-server,
+//	tftp  ── Add, Start ─┼─▶ │                                               loader, script, kernel 40 %]
+//	httpboot ── likewise ┘   └ 52:54:00:12:34:57  facts  boot 09:12 ignored  [asked ×40, ignored ×40]
+//	                                │
+//	stalls ── Stall ────────────────┤
+//	                                ├─▶ Machines, Machine, Servers ─▶ JSON, CLI, page
+//	                                ├─▶ Subscribe ─▶ live views, which may lose something and are told
+//	                                └─▶ Observe ─▶ metrics, which lose nothing
 //
 // # Decisions
 //
-// Nothing here is written to disk and no boot is decided by it: a Log that is
-// lost costs a history. The daemon keeps the last event of each machine, and
-// gives it back by Restore after a restart. A nil *Log takes everything and remembers
-// nothing, so that a server needs no test for it.
+// What a boot is, package boots says: it calls Begin. A machine that begins again
+// without having got further than DHCP within RetryWithin makes no new Boot here,
+// but one more of its Attempts: one that fails sends DISCOVER for hours, and would
+// else wash out how it began.
 //
-// Everything is bounded, for a MAC address costs its sender nothing:
-// MaxMachines machines, of which the one that was silent longest is forgotten
-// first, and MaxEvents events of each. A stranger who floods the network with
-// invented addresses can push real machines out of the Log; a Log that would
-// refuse new machines instead could be closed for good by the same flood.
+// A step that repeats one of the last few of its boot within FoldWithin is counted
+// there instead of stored, for the same reason. A transfer is a step of its own
+// each time.
 //
-// An event that repeats the machine's latest one within FoldWithin is counted
-// there instead of stored. A machine that sends DISCOVER for hours, which is
-// what a failing one does, would else wash out how it began.
+// Who sends a file is not asked to report how far it is: Start takes a function
+// that tells, and it is called when somebody looks (Machines, Tick). The way of a
+// packet has one Add under one lock, which allocates when a step is stored, and
+// nothing when it is a repetition.
+//
+// No boot is decided by what is here: a Log that is lost costs a history. The
+// daemon stores it, by Changed, and gives it back by Restore. A nil *Log takes
+// everything and remembers nothing, so that a server needs no test for it.
+//
+// Everything is bounded, for a MAC address costs its sender nothing: MaxMachines
+// machines and MaxAll steps, of which those of the machine that was silent longest
+// are forgotten first; MaxBoots boots of each and MaxSteps steps of a boot. A
+// stranger who floods the network with invented addresses can push real machines
+// out of the Log; a Log that would refuse new machines instead could be closed for
+// good by the same flood.
+//
+// A boot with more steps than MaxSteps loses files from its middle: how it began
+// and how it stands is what is asked for.
 //
 // What clients say (names, serial numbers) is cut to MaxText bytes and stripped
 // of everything that does not print, direction overrides included, because it

@@ -1,93 +1,173 @@
 package events
 
 import (
-	"container/list"
-	"encoding/json"
 	"fmt"
-	"net"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 	"unicode"
 	"unicode/utf8"
 )
 
-// The bounds of a Log.
-const (
-	MaxMachines = 4096             // machines remembered
-	MaxEvents   = 16               // events of one machine
-	MaxText     = 160              // bytes of one text that a client may have written
-	FoldWithin  = 30 * time.Second // since its last repetition, an event counts as the same one
-)
+// MAC is a machine's Ethernet address.
+type MAC = [6]byte
 
 // Kind is what happened.
 type Kind uint8
 
-// The kinds, in the order of a boot that goes well.
+// The kinds, in the order of a boot that goes well, up to Local. Those behind it
+// can come at any time.
 const (
-	Offered    Kind = iota // a DHCP offer was sent
+	Asked      Kind = iota // the firmware sent a DISCOVER or SOLICIT
+	Offered                // an offer or advertisement was sent
+	Address                // the machine takes an address from a DHCP server: Detail names it
 	BootServer             // the machine asked port 4011 and was answered
-	Loader                 // the network boot program was sent
-	Script                 // an iPXE script was sent
-	Kernel                 // a kernel was sent, to its last byte
-	Initrd                 // an initial RAM disk was sent, likewise
-	File                   // another file was sent, likewise
+	Loader                 // the network boot program is sent
+	IPXE                   // iPXE runs, and sent a DISCOVER or SOLICIT of its own
+	Autoexec               // iPXE runs, and was sent autoexec.ipxe
+	Reporting              // iPXE reached the HTTP server, which asked it for its facts
+	Script                 // an iPXE script, or another loader's configuration, was sent
+	Kernel                 // a kernel is sent
+	Initrd                 // an initial RAM disk is sent
+	File                   // another file is sent
 	Booting                // the machine has all it needs and starts the kernel
+	PhonedHome             // the system that was started says that it has done its work
 	Local                  // the machine was told to boot its own disk
 	Ignored                // the machine is not to boot from here
-	Failed                 // something went wrong: the detail says what
+	Failed                 // something went wrong: Fault and Detail say what
 	Moved                  // the boot goes on with another generation than it began with
 	Written                // the machine has written to the address of a file
+	Noticed                // the machine boots all the same: Detail says what the operator should act on
 )
 
 var kindWords = [...]string{
-	"offered", "boot-server", "loader", "script", "kernel", "initrd", "file", "booting", "local", "ignored", "failed", "moved", "written",
+	"asked", "offered", "address", "boot-server", "loader", "ipxe", "autoexec", "reporting", "script", "kernel", "initrd", "file",
+	"booting", "phoned-home", "local", "ignored", "failed", "moved", "written", "noticed",
+}
+
+// Kinds lists every kind, in order.
+func Kinds() []Kind {
+	all := make([]Kind, len(kindWords))
+	for i := range all {
+		all[i] = Kind(i)
+	}
+	return all
 }
 
 // String is the fixed word that logs and JSON use.
-func (k Kind) String() string {
-	if int(k) < len(kindWords) {
-		return kindWords[k]
-	}
-	return fmt.Sprintf("kind %d", uint8(k))
-}
+func (k Kind) String() string { return word(kindWords[:], uint8(k), "kind") }
 
 // MarshalText writes the word of String.
 func (k Kind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
 // UnmarshalText reads the word of String.
 func (k *Kind) UnmarshalText(text []byte) error {
-	i := slices.Index(kindWords[:], string(text))
-	if i < 0 {
-		return fmt.Errorf("event kind %q: not one of %v", text, kindWords)
-	}
-	*k = Kind(i)
-	return nil
+	return read((*uint8)(k), kindWords[:], text, "event kind")
 }
 
-// An Event is one thing that a machine did or was given.
+// Step reports whether k is one of the steps by which a boot goes on.
+func (k Kind) Step() bool { return k <= Local }
+
+// Fault is what kind of thing went wrong, where the server that failed can tell.
+type Fault uint8
+
+// The faults.
+const (
+	FaultOther      Fault = iota // the detail is all that is known
+	FaultNoAnswer                // TFTP: the client has not acknowledged the options, nor a block
+	FaultFirstBlock              // TFTP: it acknowledged the options, and no block of BlockSize bytes
+	FaultCut                     // the transfer was broken off
+	FaultMissing                 // there is no such file
+	FaultDigest                  // the file has another digest than it must have
+	FaultAPI                     // who has the last word (an API) did not give it in time
+	FaultNoLoader                // there is no loader for the platform
+	FaultNoHTTP                  // the machine's iPXE cannot load by HTTP, and our loader is no better
+	FaultDenied                  // the configuration leaves out where the request came from
+	FaultScript                  // the script cannot be made
+)
+
+var faultWords = [...]string{
+	"other", "no-answer", "first-block", "cut", "missing", "digest", "api", "no-loader", "no-http", "denied", "script",
+}
+
+// String is the fixed word that logs and JSON use.
+func (f Fault) String() string { return word(faultWords[:], uint8(f), "fault") }
+
+// MarshalText writes the word of String.
+func (f Fault) MarshalText() ([]byte, error) { return []byte(f.String()), nil }
+
+// UnmarshalText reads the word of String.
+func (f *Fault) UnmarshalText(text []byte) error {
+	return read((*uint8)(f), faultWords[:], text, "fault")
+}
+
+// An Event is one thing that a machine did or was given: a step of its boot.
 type Event struct {
-	Time   time.Time `json:"time"`                 // when it happened (first); Add fills in a zero Time
-	Last   time.Time `json:"last,omitzero"`        // when it was last repeated; zero where it was not
-	Count  int       `json:"count"`                // how often; Add counts
-	Kind   Kind      `json:"kind"`                 //
-	Rule   string    `json:"rule,omitempty"`       // the rule that decided; empty where none did
-	Gen    uint64    `json:"generation,omitempty"` // the generation of the configuration
-	Detail string    `json:"detail,omitempty"`     // a file, an address, a reason; cut to MaxText bytes
+	Time  time.Time `json:"time"`                 // when it happened (first), or began; Add fills in a zero Time
+	Last  time.Time `json:"last,omitzero"`        // when it was last repeated; zero where it was not
+	End   time.Time `json:"end,omitzero"`         // when a transfer ended; zero for others and while it runs
+	Count int       `json:"count"`                // how often; Add counts
+	Kind  Kind      `json:"kind"`                 //
+	Rule  string    `json:"rule,omitempty"`       // the rule that decided; empty where none did
+	Boot  string    `json:"boot,omitempty"`       // the boot block, where one is known
+	Gen   uint64    `json:"generation,omitempty"` // of the configuration; 0: none, or one before a restart
+
+	Via       string `json:"via,omitempty"`        // "dhcp", "pxe", "dhcp6", "tftp", "http"; empty where it does not matter
+	File      string `json:"file,omitempty"`       // the name of what is sent; cut to MaxText bytes
+	Bytes     int64  `json:"bytes,omitempty"`      // sent, or acknowledged where the protocol tells
+	Size      int64  `json:"size,omitempty"`       // of the whole file in bytes; 0: not known
+	Active    bool   `json:"active,omitempty"`     // the transfer runs
+	BlockSize int    `json:"block_size,omitempty"` // of TFTP, in bytes
+	Fault     Fault  `json:"fault,omitempty"`      // of Failed
+	Final     bool   `json:"final,omitempty"`      // nothing that this server would see is due after it
+	Detail    string `json:"detail,omitempty"`     // a stage, an offer, a reason; cut to MaxText bytes
+}
+
+// Latest is when it was last repeated, or ended, or happened.
+func (e Event) Latest() time.Time {
+	at := e.Time
+	for _, t := range [...]time.Time{e.Last, e.End} {
+		if t.After(at) {
+			at = t
+		}
+	}
+	return at
+}
+
+// Took is how long a transfer took, or has been running at now; 0 for others.
+func (e Event) Took(now time.Time) time.Duration {
+	switch {
+	case e.Active:
+		return now.Sub(e.Time)
+	case e.End.IsZero():
+		return 0
+	}
+	return e.End.Sub(e.Time)
+}
+
+// Rate is a transfer's mean rate in bytes a second, up to now; 0 where it is not
+// known.
+func (e Event) Rate(now time.Time) float64 {
+	if took := e.Took(now); took > 0 {
+		return float64(e.Bytes) / took.Seconds()
+	}
+	return 0
+}
+
+// Percent is how much of the file was sent, from 0 to 100; -1 where it is not known.
+func (e Event) Percent() int {
+	if e.Size <= 0 {
+		return -1
+	}
+	return int(min(e.Bytes, e.Size) * 100 / e.Size)
 }
 
 // repeats reports whether e is the same event as the earlier one, once more.
-func (e Event) repeats(earlier Event) bool {
+func (e Event) repeats(earlier *Event) bool {
 	return e.Kind == earlier.Kind && e.Rule == earlier.Rule && e.Gen == earlier.Gen && e.Detail == earlier.Detail &&
-		e.Time.Sub(earlier.latest()) < FoldWithin
-}
-
-func (e Event) latest() time.Time {
-	if e.Last.IsZero() {
-		return e.Time
-	}
-	return e.Last
+		e.File == earlier.File && e.Boot == earlier.Boot && e.Via == earlier.Via && e.Fault == earlier.Fault && e.Final == earlier.Final &&
+		e.Bytes == earlier.Bytes && !earlier.Active && earlier.End.IsZero() &&
+		e.Time.Sub(earlier.Latest()) < FoldWithin
 }
 
 // Facts is what is known of a machine. Each text is as the machine reported it,
@@ -104,9 +184,9 @@ type Facts struct {
 	IP           string `json:"ip,omitempty"`
 }
 
-// merge takes over what more knows. A fact that more lacks stays: DHCP and
-// iPXE each report their own.
-func (f *Facts) merge(more Facts) {
+// merge takes over what more knows, and reports whether that changed anything. A
+// fact that more lacks stays: DHCP and iPXE each report their own.
+func (f *Facts) merge(more Facts) (changed bool) {
 	for _, p := range [...]struct {
 		to   *string
 		from string
@@ -117,161 +197,10 @@ func (f *Facts) merge(more Facts) {
 	} {
 		if s := clean(p.from); s != "" && s != *p.to {
 			*p.to = strings.Clone(s) // what s was cut from may be a whole packet
+			changed = true
 		}
 	}
-}
-
-// MAC is a machine's Ethernet address.
-type MAC = [6]byte
-
-// A Machine is what a Log knows of one machine.
-type Machine struct {
-	MAC    MAC
-	Facts  Facts
-	Events []Event // oldest first, at most MaxEvents
-}
-
-// machineJSON is a Machine with the address as people write it, with colons.
-type machineJSON struct {
-	MAC    string  `json:"mac"`
-	Facts  Facts   `json:"facts"`
-	Events []Event `json:"events"`
-}
-
-// MarshalJSON writes an object with mac, facts and events.
-func (m Machine) MarshalJSON() ([]byte, error) {
-	return json.Marshal(machineJSON{net.HardwareAddr(m.MAC[:]).String(), m.Facts, m.Events})
-}
-
-// UnmarshalJSON reads what MarshalJSON wrote.
-func (m *Machine) UnmarshalJSON(b []byte) error {
-	var j machineJSON
-	if err := json.Unmarshal(b, &j); err != nil {
-		return err
-	}
-	mac, err := net.ParseMAC(j.MAC)
-	if err != nil {
-		return err
-	}
-	if len(mac) != len(MAC{}) {
-		return fmt.Errorf("machine %q: not an Ethernet address", j.MAC)
-	}
-	*m = Machine{MAC(mac), j.Facts, j.Events}
-	return nil
-}
-
-// A Log is safe for concurrent use. Use New to make one; a nil *Log remembers
-// nothing.
-type Log struct {
-	mu       sync.Mutex
-	machines map[MAC]*list.Element // of *machine
-	recent   *list.List            // the machine that was heard of last is in front
-}
-
-// machine is a Machine whose events are a ring: once there are MaxEvents of
-// them, the oldest is at next.
-type machine struct {
-	mac    MAC
-	facts  Facts
-	events []Event
-	next   int
-}
-
-// New makes an empty Log.
-func New() *Log {
-	return &Log{machines: map[MAC]*list.Element{}, recent: list.New()}
-}
-
-// Add records that e happened to the machine.
-func (l *Log) Add(mac MAC, e Event) {
-	if l == nil {
-		return
-	}
-	if e.Time.IsZero() {
-		e.Time = time.Now()
-	}
-	e.Last, e.Count, e.Detail = time.Time{}, 1, clean(e.Detail)
-
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	m := l.machine(mac)
-	if len(m.events) > 0 {
-		if latest := &m.events[(m.next+len(m.events)-1)%len(m.events)]; e.repeats(*latest) {
-			latest.Last = e.Time
-			latest.Count++
-			return
-		}
-	}
-	e.Detail = strings.Clone(e.Detail) // what it was cut from may be a whole packet
-	if len(m.events) < MaxEvents {
-		m.events = append(m.events, e)
-		return
-	}
-	m.events[m.next] = e
-	m.next = (m.next + 1) % MaxEvents
-}
-
-// SetFacts records what is known of the machine. An empty fact leaves what was
-// known before.
-func (l *Log) SetFacts(mac MAC, f Facts) {
-	if l == nil {
-		return
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.machine(mac).facts.merge(f)
-}
-
-// Machines lists all machines, the one that was heard of last first. The
-// result is the caller's own.
-func (l *Log) Machines() []Machine {
-	if l == nil {
-		return nil
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	all := make([]Machine, 0, l.recent.Len())
-	for e := l.recent.Front(); e != nil; e = e.Next() {
-		m := e.Value.(*machine)
-		all = append(all, Machine{
-			MAC:    m.mac,
-			Facts:  m.facts,
-			Events: slices.Concat(m.events[m.next:], m.events[:m.next]),
-		})
-	}
-	return all
-}
-
-// Restore makes an empty Log know machines as Machines has listed them. What
-// they have too much is left out.
-func (l *Log) Restore(machines []Machine) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, known := range slices.Backward(machines[:min(len(machines), MaxMachines)]) {
-		m := l.machine(known.MAC)
-		m.facts.merge(known.Facts)
-		m.events = slices.Clone(known.Events[max(0, len(known.Events)-MaxEvents):])
-		for i := range m.events {
-			m.events[i].Detail = clean(m.events[i].Detail)
-		}
-	}
-}
-
-// machine finds or makes the machine and moves it to the front. The caller
-// holds l.mu.
-func (l *Log) machine(mac MAC) *machine {
-	if e, ok := l.machines[mac]; ok {
-		l.recent.MoveToFront(e)
-		return e.Value.(*machine)
-	}
-	if l.recent.Len() >= MaxMachines {
-		oldest := l.recent.Back()
-		delete(l.machines, oldest.Value.(*machine).mac)
-		l.recent.Remove(oldest)
-	}
-	m := &machine{mac: mac}
-	l.machines[mac] = l.recent.PushFront(m)
-	return m
+	return changed
 }
 
 // clean makes a client's text fit to be shown: printable, on one line, at most
@@ -286,4 +215,22 @@ func clean(s string) string {
 		return r
 	}, s[:min(len(s), MaxText)])
 	return strings.TrimSpace(s)
+}
+
+// word is the fixed word of a value.
+func word(words []string, v uint8, what string) string {
+	if int(v) < len(words) {
+		return words[v]
+	}
+	return fmt.Sprintf("%s %d", what, v)
+}
+
+// read is the value of a fixed word.
+func read(v *uint8, words []string, text []byte, what string) error {
+	i := slices.Index(words, string(text))
+	if i < 0 {
+		return fmt.Errorf("%s %q: not one of %v", what, text, words)
+	}
+	*v = uint8(i)
+	return nil
 }

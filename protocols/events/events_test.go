@@ -38,12 +38,12 @@ func TestTheMachineHeardOfLastComesFirst(t *testing.T) {
 
 func TestTheOldestEventsAreForgotten(t *testing.T) {
 	l := New()
-	for i := range MaxEvents + 5 {
+	for i := range MaxSteps + 5 {
 		l.Add(one, Event{Time: noon, Kind: File, Detail: fmt.Sprint(i)})
 	}
-	events := l.Machines()[0].Events
-	if len(events) != MaxEvents {
-		t.Fatalf("got %d events, want %d", len(events), MaxEvents)
+	events := l.Machines()[0].Events()
+	if len(events) != MaxSteps {
+		t.Fatalf("got %d events, want %d", len(events), MaxSteps)
 	}
 	for i, e := range events {
 		if want := fmt.Sprint(i + 5); e.Detail != want {
@@ -97,20 +97,20 @@ func TestRepeatedEventsAreCounted(t *testing.T) {
 		{
 			"in a full ring too",
 			func(l *Log) {
-				for i := range MaxEvents {
+				for i := range MaxSteps {
 					add(l, 0, Event{Kind: File, Detail: fmt.Sprint(i)})
 				}
 				add(l, 0, offered)
 				add(l, 1, offered)
 			},
-			append(files(1, MaxEvents), Event{Time: noon, Last: noon.Add(1), Count: 2, Kind: Offered, Rule: "nodes", Gen: 3}),
+			append(files(1, MaxSteps), Event{Time: noon, Last: noon.Add(1), Count: 2, Kind: Offered, Rule: "nodes", Gen: 3}),
 		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			l := New()
 			tt.add(l)
-			if diff := cmp.Diff(tt.want, l.Machines()[0].Events); diff != "" {
+			if diff := cmp.Diff(tt.want, l.Machines()[0].Events()); diff != "" {
 				t.Errorf("events (-want +got):\n%s", diff)
 			}
 		})
@@ -130,7 +130,7 @@ func TestAFloodOfDiscoversDoesNotWashOutTheHistory(t *testing.T) {
 	for i := range 100_000 {
 		l.Add(one, Event{Time: noon.Add(time.Duration(i) * time.Second), Kind: Offered})
 	}
-	events := l.Machines()[0].Events
+	events := l.Machines()[0].Events()
 	if len(events) != 2 || events[0].Kind != Failed || events[1].Count != 100_000 {
 		t.Errorf("got %+v, want the failure and one event of count 100000", events)
 	}
@@ -162,8 +162,8 @@ func TestTextsOfClientsAreMadeFitToShow(t *testing.T) {
 		l.SetFacts(one, Facts{Product: in})
 		l.Add(one, Event{Kind: Failed, Detail: in})
 		m := l.Machines()[0]
-		if m.Facts.Product != want || m.Events[0].Detail != want {
-			t.Errorf("%q: got fact %q and detail %q, want %q", in, m.Facts.Product, m.Events[0].Detail, want)
+		if m.Facts.Product != want || m.Boots[0].Steps[0].Detail != want {
+			t.Errorf("%q: got fact %q and detail %q, want %q", in, m.Facts.Product, m.Boots[0].Steps[0].Detail, want)
 		}
 	}
 }
@@ -189,7 +189,7 @@ func TestJSON(t *testing.T) {
 	l.SetFacts(one, Facts{Arch: "x64", Firmware: "efi64"})
 	l.Add(one, Event{Time: noon, Kind: Offered, Rule: "nodes", Gen: 7})
 	l.Add(one, Event{Time: noon.Add(time.Second), Kind: Offered, Rule: "nodes", Gen: 7})
-	l.Add(one, Event{Time: noon.Add(2 * time.Second), Kind: Loader, Detail: "ipxe.efi"})
+	l.Add(one, Event{Time: noon.Add(2 * time.Second), Kind: Loader, File: "ipxe.efi"})
 	got, err := json.MarshalIndent(l.Machines(), "", "  ")
 	if err != nil {
 		t.Fatal(err)
@@ -201,20 +201,29 @@ func TestJSON(t *testing.T) {
       "arch": "x64",
       "firmware": "efi64"
     },
-    "events": [
+    "boots": [
       {
-        "time": "2026-03-01T12:00:00Z",
-        "last": "2026-03-01T12:00:01Z",
-        "count": 2,
-        "kind": "offered",
+        "began": "2026-03-01T12:00:00Z",
+        "attempts": 1,
+        "result": "running",
         "rule": "nodes",
-        "generation": 7
-      },
-      {
-        "time": "2026-03-01T12:00:02Z",
-        "count": 1,
-        "kind": "loader",
-        "detail": "ipxe.efi"
+        "generation": 7,
+        "steps": [
+          {
+            "time": "2026-03-01T12:00:00Z",
+            "last": "2026-03-01T12:00:01Z",
+            "count": 2,
+            "kind": "offered",
+            "rule": "nodes",
+            "generation": 7
+          },
+          {
+            "time": "2026-03-01T12:00:02Z",
+            "count": 1,
+            "kind": "loader",
+            "file": "ipxe.efi"
+          }
+        ]
       }
     ]
   }
@@ -238,7 +247,7 @@ func TestJSON(t *testing.T) {
 }
 
 func TestEveryKindHasAWordThatReadsBack(t *testing.T) {
-	for k := Offered; k <= Failed; k++ {
+	for _, k := range Kinds() {
 		text, _ := k.MarshalText()
 		var back Kind
 		if err := back.UnmarshalText(text); err != nil || back != k {
@@ -264,7 +273,7 @@ func TestANilLogIsUsable(t *testing.T) {
 
 // TestAMillionInventedMachines holds a Log to its bounds, in machines and in
 // memory: the worst that a flood of invented addresses can leave is every
-// machine with a full ring of long texts.
+// machine with all the long texts that there is room for.
 func TestAMillionInventedMachines(t *testing.T) {
 	l := New()
 	r := rand.New(rand.NewPCG(1, 2))
@@ -277,7 +286,7 @@ func TestAMillionInventedMachines(t *testing.T) {
 		binary.BigEndian.PutUint64(mac[:], r.Uint64())
 		l.Add(MAC(mac[:6]), Event{Time: noon, Kind: Ignored})
 		if i > 1_000_000-MaxMachines {
-			for n := range MaxEvents {
+			for n := range MaxSteps {
 				l.Add(MAC(mac[:6]), Event{Time: noon, Kind: Kind(n % 10), Detail: text})
 			}
 			l.SetFacts(MAC(mac[:6]), Facts{text, text, text, text, text, text, text, text, text})
@@ -285,8 +294,8 @@ func TestAMillionInventedMachines(t *testing.T) {
 	}
 	runtime.GC()
 	runtime.ReadMemStats(&after)
-	if got := len(l.Machines()); got != MaxMachines {
-		t.Errorf("got %d machines, want %d", got, MaxMachines)
+	if got, want := len(l.Machines()), MaxAll/MaxSteps; got != want {
+		t.Errorf("got %d machines, want %d, which have as many steps as there may be", got, want)
 	}
 	if len(l.machines) != l.recent.Len() {
 		t.Errorf("index has %d machines, list %d", len(l.machines), l.recent.Len())
@@ -329,30 +338,36 @@ func BenchmarkAdd(b *testing.B) {
 	}
 }
 
-// What a Log has listed makes another one list the same, within its bounds.
+// What a Log has listed makes another one list the same, within its bounds, but for
+// what was of the process.
 func TestRestore(t *testing.T) {
-	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	listed := []Machine{
-		{MAC: MAC{2, 0, 0, 0, 0, 2}, Facts: Facts{Arch: "x64", Serial: "S2"}, Events: []Event{{Time: at, Count: 3, Kind: Script, Rule: "r", Detail: "d"}}},
-		{MAC: MAC{2, 0, 0, 0, 0, 1}, Events: []Event{{Time: at, Count: 1, Kind: Offered}}},
+		{MAC: two, Facts: Facts{Arch: "x64", Serial: "S2"}, Boots: []Boot{
+			{Began: noon, Attempts: 2, Result: BootFailed, Rule: "r", Steps: []Event{{Time: noon, Count: 3, Kind: Failed, Rule: "r", Detail: "d"}}},
+			{Began: noon.Add(time.Hour), Attempts: 1, Rule: "r", Gen: 7, Steps: []Event{{Time: noon.Add(time.Hour), Count: 1, Kind: Kernel, Rule: "r", Gen: 7, Bytes: 10, Size: 40, Active: true}}},
+		}},
+		{MAC: one, Boots: []Boot{{Began: noon, Attempts: 1, Steps: []Event{{Time: noon, Count: 1, Kind: Offered}}}}},
 	}
 	l := New()
 	l.Restore(listed)
+	running := &listed[0].Boots[1]
+	running.Gen, running.Steps[0].Gen, running.Steps[0].Active, running.Steps[0].End = 0, 0, false, running.Began
 	if diff := cmp.Diff(listed, l.Machines()); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}
-	l.Add(MAC{2, 0, 0, 0, 0, 1}, Event{Kind: Ignored, Time: at.Add(time.Hour)})
-	if got := l.Machines()[0]; got.MAC != listed[1].MAC || len(got.Events) != 2 {
+	l.Add(one, Event{Kind: Ignored, Time: noon.Add(time.Hour)})
+	if got := l.Machines()[0]; got.MAC != one || len(got.Events()) != 2 || got.Current().Result != BootIgnored {
 		t.Errorf("after another event: %+v", got)
 	}
 
 	many := make([]Machine, MaxMachines+1)
 	for i := range many {
-		many[i] = Machine{MAC: MAC{2, 0, 0, 0, byte(i >> 8), byte(i)}, Events: make([]Event, MaxEvents+1)}
+		many[i] = Machine{MAC: MAC{2, 0, 0, 0, byte(i >> 8), byte(i)}, Boots: []Boot{{Steps: make([]Event, 4)}}}
 	}
+	many[0].Boots[0].Steps = make([]Event, MaxSteps+1)
 	l = New()
 	l.Restore(many)
-	if got := l.Machines(); len(got) != MaxMachines || len(got[0].Events) != MaxEvents || got[0].MAC != many[0].MAC {
-		t.Errorf("%d machines, the first %v with %d events", len(got), got[0].MAC, len(got[0].Events))
+	if got := l.Machines(); len(got) != MaxMachines || len(got[0].Events()) != MaxSteps || got[0].MAC != many[0].MAC {
+		t.Errorf("%d machines, the first %v with %d events", len(got), got[0].MAC, len(got[0].Events()))
 	}
 }

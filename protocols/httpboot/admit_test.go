@@ -80,7 +80,7 @@ func TestFilesOfAMachineThatIsSentAway(t *testing.T) {
 			if w.Code != tc.status || method == "GET" && w.Body.String() != tc.body {
 				t.Errorf("got %d, %q; want %d, %q", w.Code, w.Body, tc.status, tc.body)
 			}
-			last := s.Events.Machines()[0].Events
+			last := s.Events.Machines()[0].Events()
 			if got := last[len(last)-1]; (got.Kind == events.Ignored) != (tc.status == 403) {
 				t.Errorf("the last event: got %+v", got)
 			}

@@ -20,10 +20,11 @@ import (
 func lastEvent(t *testing.T, s *Server) events.Event {
 	t.Helper()
 	all := s.Events.Machines()
-	if len(all) != 1 || len(all[0].Events) == 0 {
+	if len(all) != 1 || len(all[0].Events()) == 0 {
 		t.Fatalf("machines: %+v, want one with an event", all)
 	}
-	return all[0].Events[len(all[0].Events)-1]
+	last, _ := all[0].Last()
+	return last
 }
 
 func TestAFileWithAnotherDigestIsRefusedWithBoth(t *testing.T) {

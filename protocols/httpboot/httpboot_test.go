@@ -161,7 +161,7 @@ func TestLocalAndIgnored(t *testing.T) {
 			t.Errorf("%v: got %s, want in it %s", tc.v.Action, w.Body, tc.want)
 		}
 		m := s.Events.Machines()
-		if len(m) != 1 || m[0].Facts.Serial != "X1" || m[0].Events[len(m[0].Events)-1].Kind != tc.kind {
+		if len(m) != 1 || m[0].Facts.Serial != "X1" || m[0].Events()[len(m[0].Events())-1].Kind != tc.kind {
 			t.Errorf("%v: events %+v", tc.v.Action, m)
 		}
 	}
@@ -244,7 +244,7 @@ func TestOnlyAWholeFileIsAnEvent(t *testing.T) {
 		t.Errorf("a probe and a part are events: %+v", got)
 	}
 	do("GET", "")
-	if got := s.Events.Machines(); len(got) != 1 || got[0].Events[0].Kind != events.Kernel {
+	if got := s.Events.Machines(); len(got) != 1 || got[0].Events()[0].Kind != events.Kernel {
 		t.Errorf("a whole file: got %+v", got)
 	}
 }

@@ -128,7 +128,7 @@ func TestAddressesOfTheConfiguration(t *testing.T) {
 			if w.Code != tc.status || w.Body.String() != tc.body {
 				t.Errorf("got %d, %q\nwant %d, %q", w.Code, w.Body, tc.status, tc.body)
 			}
-			list := s.Events.Machines()[0].Events
+			list := s.Events.Machines()[0].Events()
 			if last := list[len(list)-1]; fmt.Sprintf("%s %s", last.Kind, last.Detail) != tc.event {
 				t.Errorf("the last event is %s %s, want %s", last.Kind, last.Detail, tc.event)
 			}
@@ -153,7 +153,7 @@ func TestAPartOfAnAddressIsNoFileSent(t *testing.T) {
 		t.Errorf("got %d, %v", w.Code, w.Header())
 	}
 	for _, m := range s.Events.Machines() {
-		for _, e := range m.Events {
+		for _, e := range m.Events() {
 			if e.Kind == events.File {
 				t.Errorf("event %+v", e)
 			}

@@ -80,7 +80,7 @@ func TestWhatAMachineWritesGoesToTheBooter(t *testing.T) {
 			}
 			said := ""
 			for _, m := range s.Events.Machines() {
-				for _, e := range m.Events {
+				for _, e := range m.Events() {
 					said = fmt.Sprintf("%s: %s", e.Kind, e.Detail)
 				}
 			}

@@ -1,0 +1,97 @@
+package events
+
+import "time"
+
+// A Transfer is a file on its way to a machine. A nil *Transfer takes everything.
+type Transfer struct {
+	log *Log
+	mac MAC
+	at  func() int64
+	off int64 // where position was when it was last told
+}
+
+// Start records that a file is on its way: a step that is Active until End. at
+// tells how many bytes of it are sent; it is called by others, with a lock held,
+// from now until End has returned, so that it must be quick and safe for concurrent
+// use. Nil: nobody knows until the end.
+func (l *Log) Start(mac MAC, e Event, at func() int64) *Transfer {
+	if l == nil {
+		return nil
+	}
+	t := &Transfer{log: l, mac: mac, at: at}
+	e.Last, e.End, e.Count, e.Active = time.Time{}, time.Time{}, 1, true
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.active[t] = struct{}{}
+	l.add(mac, e, t)
+	return t
+}
+
+// End records that the transfer is over, having sent so many bytes of the file.
+// Where more than a word is to be said, it is the detail. How it ended is for an
+// event of its own to tell, if it failed.
+func (t *Transfer) End(bytes int64, detail string) {
+	if t == nil {
+		return
+	}
+	l := t.log
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.active, t)
+	t.at = nil
+	m, b, s := t.find()
+	if s == nil {
+		return // forgotten
+	}
+	s.Bytes, s.Active, s.End, s.transfer = bytes, false, time.Now(), nil
+	if detail != "" {
+		s.Detail = clean(detail)
+	}
+	l.touch(m)
+	l.tell(m, b, b.Result, s.Event, false)
+}
+
+// find is the step of the transfer. The caller holds l.mu.
+func (t *Transfer) find() (*machine, *run, *step) {
+	e, ok := t.log.machines[t.mac]
+	if !ok {
+		return nil, nil, nil
+	}
+	m := e.Value.(*machine)
+	for _, b := range m.boots {
+		for i := range b.steps {
+			if s := &b.steps[i]; s.transfer == t {
+				return m, b, s
+			}
+		}
+	}
+	return nil, nil, nil
+}
+
+func (t *Transfer) position() int64 {
+	if t.at == nil {
+		return 0
+	}
+	return t.at()
+}
+
+// Tick tells the readers of how far the transfers are that have got on since the last
+// call, and reports whether there are any that run.
+func (l *Log) Tick() (active bool) {
+	if l == nil {
+		return false
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for t := range l.active {
+		at := t.position()
+		if at == t.off {
+			continue
+		}
+		t.off = at
+		if m, b, s := t.find(); s != nil {
+			l.tell(m, b, b.Result, s.now(), false)
+		}
+	}
+	return len(l.active) > 0
+}
