@@ -48,7 +48,7 @@ const (
 	TFTP   Kind = "tftp"   // RFC 1350
 	HTTP   Kind = "http"   // scripts, kernels, initrds
 	DHCP6  Kind = "dhcp6"  // RFC 8415 and RFC 5970
-	Status Kind = "status" // health and a JSON document of what is served
+	Status Kind = "status" // health, and what is served, as pages and as JSON
 )
 
 // kinds are the words for the label of a listener.
@@ -103,6 +103,8 @@ type Listener struct {
 	Cert, Key  string         // HTTP and Status: the absolute paths of PEM files for https; both or neither
 	DHCP4      ServerV4       // DHCP only
 	DHCP6      ServerV6       // DHCP6 only
+	Token      string         // Status only: what a client shows to read it; empty: none will do
+	ClientCA   string         // Status only: the path of the authorities of clients' certificates; empty: none will do
 	LocalToo   bool           // HTTP only, and said by no file: this host is told the status there, too
 	Pos        string         // "pixiecore.hcl:3"
 }

@@ -187,6 +187,9 @@ func dump(t *testing.T, cfg *Config) string {
 		if l.Cert != "" {
 			fmt.Fprintf(&b, " with %s and %s", l.Cert, l.Key)
 		}
+		if l.Token != "" || l.ClientCA != "" {
+			fmt.Fprintf(&b, " for readers with %q or of %q", l.Token, l.ClientCA)
+		}
 		b.WriteByte('\n')
 	}
 	for _, f := range slices.Sorted(maps.Keys(cfg.Loaders)) {

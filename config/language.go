@@ -42,7 +42,7 @@ var listenerSchema = Block{
 		{string(TFTP), "loaders"},
 		{string(HTTP), "scripts, kernels and initrds"},
 		{string(DHCP6), "DHCPv6: where to boot from over IPv6, beside the network's own DHCPv6 server, or addresses too"},
-		{string(Status), "`/healthz`, and `/api/v1/status`: a JSON document of the rules, the machines and what each did"},
+		{string(Status), "the status page, the JSON API below `/api/v1`, `/healthz` and `/readyz`: the rules, the machines and what each did"},
 	},
 	Doc: "A socket to serve on. There may be several of one kind, with different addresses. A configuration without any listener is an error, " +
 		"and so is one with `dhcp`, `pxe`, `dhcp6` or `tftp` but without `http`, over which every machine fetches its script. " +
@@ -76,6 +76,10 @@ var listenerSchema = Block{
 			Doc: "For `http` and `status`, with `key`: the path of a PEM file with a certificate, and behind it those that lead to its issuer. The listener speaks https. A renewed one is read and served at once."},
 		{Name: "key", Type: TypeText, Example: `"/etc/pixiecore/key.pem"`,
 			Doc: "The path of a PEM file with the key of `cert`."},
+		{Name: "token", Type: TypeText, Example: `trimspace(file("status.token"))`,
+			Doc: "For `status`: what readers must show, as the password of any user or as `Authorization: Bearer`; `/healthz` and `/readyz` are told to anybody. It has 16 to 512 letters, digits and `-._~+/`. An address that others reach needs a token or `client_ca`, of which either will do where both stand; without any, only this host is answered."},
+		{Name: "client_ca", Type: TypeText, Example: `"/etc/pixiecore/readers.pem"`,
+			Doc: "For `status`, with `cert` and `key`: the path of a PEM file with the authorities whose certificates readers show."},
 		{Name: "preference", Type: TypeNumber, Default: "none, which counts as 0", Example: "255",
 			Doc: "For `dhcp6`: of several servers, clients take the one with the highest; with 255 they take this one at once."},
 		{Name: "dns", Type: TypeTexts, Default: "none", Example: `["2001:db8::53"]`,

@@ -281,6 +281,8 @@ listener "dhcp" {
 			switch a.Name {
 			case "router", "mask", "domain":
 				beside = "mode = \"server\"\n"
+			case "client_ca":
+				beside = "cert = \"cert.pem\"\nkey = \"key.pem\"\n"
 			case "ip":
 				beside = "mac = \"02:00:00:00:00:02\"\n"
 			}

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -61,6 +62,19 @@ func (d *decoder) listener(b *hclsyntax.Block) {
 		l.Key = s.pem(key, "certificate's key", plainHTTP)
 	}
 	s.pair(b, cert, key)
+	if a := body.Attributes["token"]; a != nil && d.takes(a, kind, Status) {
+		d.secrets = append(d.secrets, a.SrcRange)
+		l.Token = s.token(a)
+	}
+	if a := body.Attributes["client_ca"]; a != nil && d.takes(a, kind, Status) {
+		l.ClientCA = s.pem(a, "certificate of the authority", "leave client_ca out")
+		if cert == nil {
+			s.errorf(a.NameRange, sumHalfPair, "Clients show a certificate over https only. Write cert = \"…\" and key = \"…\" with the listener's own beside client_ca.")
+		}
+	}
+	if sound && kind == Status && !l.Address.Addr().IsLoopback() && body.Attributes["token"] == nil && body.Attributes["client_ca"] == nil {
+		s.errorf(addressAt, sumOpenStatus, "Whoever reaches %s would read what every machine boots. Write token = env(\"…\") for a secret that readers must show, or client_ca = \"…\" for their certificates; or listen on %q, and reach it by `ssh -L`.", l.Address, netip.AddrPortFrom(kind.defaultAddress().Addr(), l.Address.Port()))
+	}
 	d.cfg.Listeners = append(d.cfg.Listeners, l)
 	d.listeners = append(d.listeners, b.DefRange())
 }
@@ -200,6 +214,37 @@ func (s *scope) pem(a *hclsyntax.Attribute, what, without string) string {
 	return path
 }
 
+// minToken is how many characters a token has at least: of random letters and
+// digits, that many cannot be guessed over a network.
+const minToken = 16
+
+// tokenText is what can stand in an Authorization header without being encoded: RFC
+// 6750 §2.1, b64token.
+var tokenText = regexp.MustCompile(`^[A-Za-z0-9._~+/-]+=*$`)
+
+// token is the secret that readers of a listener show. Nothing of it is repeated.
+func (s *scope) token(a *hclsyntax.Attribute) string {
+	const want = `a text that nobody can guess, like the output of "openssl rand -hex 16"; env("NAME") keeps it out of the file`
+	t, ok := s.text(a, want)
+	switch {
+	case !ok:
+	case t.s == "":
+		s.errorf(t.at, sumEmpty, "token is empty, so that anybody could read the status. Write %s.", want)
+	case len(t.s) < minToken:
+		s.errorf(t.at, sumToken, "The token has %d characters, which can be guessed; %d are the least. Write %s.", len(t.s), minToken, want)
+	case len(t.s) > maxToken:
+		s.errorf(t.at, sumToken, "The token has %d characters, and %d are the most. Write %s.", len(t.s), maxToken, want)
+	case !tokenText.MatchString(t.s):
+		s.errorf(t.at, sumToken, "The token has characters that cannot stand in a header: it takes letters, digits and -._~+/, and = at the end. A new line at the end of a file is one; trimspace() takes it away.")
+	default:
+		return t.s
+	}
+	return ""
+}
+
+// maxToken bounds a token, in bytes.
+const maxToken = 512
+
 // relays are the addresses that may stand in giaddr. None of them is the same as
 // broadcast = false turned around, and more likely a mistake.
 func (s *scope) relays(a *hclsyntax.Attribute) (relays []netip.Prefix) {
@@ -250,6 +295,11 @@ func (d *decoder) warnListeners() {
 			way = "Firmware finds its loader at the listener without cert."
 		}
 		d.warn(d.listeners[i], sumHTTPS, "Machines are told of the first http listener, and this one has a certificate: the iPXE that they load must trust who issued it, for the address that they are told, or it stops with \"Permission denied\". "+way)
+	}
+	for i, l := range d.cfg.Listeners {
+		if l.Token != "" && l.Cert == "" && !l.Address.Addr().IsLoopback() {
+			d.warn(d.listeners[i], sumClearToken, "The token goes over the network in the clear with every request, and whoever reads one can read the status from then on. Write cert = \"…\" and key = \"…\", and the listener speaks https.")
+		}
 	}
 	d.warnOverIPv6()
 	d.warnAddresses()

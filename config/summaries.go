@@ -60,6 +60,9 @@ const (
 	sumNoTFTP       summary = "no tftp listener"
 	sumNoPXE        summary = "no pxe listener"
 	sumHalfPair     summary = "certificate and key go together"
+	sumOpenStatus   summary = "anybody could read the status"
+	sumToken        summary = "unusable token"
+	sumClearToken   summary = "token goes in the clear"
 	sumHTTPS        summary = "machines must trust the certificate"
 
 	// Boots.

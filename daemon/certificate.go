@@ -22,7 +22,7 @@ func credentials(cfg *config.Config) (paths []string) {
 		}
 	}
 	for _, l := range cfg.Listeners {
-		add(l.Cert, l.Key)
+		add(l.Cert, l.Key, l.ClientCA)
 	}
 	add(cfg.Fetch.CA, cfg.Fetch.Cert, cfg.Fetch.Key)
 	return paths
@@ -34,16 +34,30 @@ func loadCertificate(l config.Listener) (*tls.Config, error) {
 	if l.Cert == "" {
 		return nil, nil
 	}
+	at := ""
+	if l.Pos != "" {
+		at = l.Pos + ": "
+	}
 	pair, err := tls.LoadX509KeyPair(l.Cert, l.Key)
 	if err != nil {
-		at := ""
-		if l.Pos != "" {
-			at = l.Pos + ": "
-		}
 		return nil, fmt.Errorf("%slistener %q %s: certificate %s with key %s: %w; both are PEM files that the user of the daemon can read, the certificate with those that lead to its issuer behind it",
 			at, l.Kind, l.Address, l.Cert, l.Key, err)
 	}
-	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
+	conf := &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+	if l.ClientCA == "" {
+		return conf, nil
+	}
+	pem, err := os.ReadFile(l.ClientCA)
+	if err != nil {
+		return nil, fmt.Errorf("%slistener %q %s: client_ca: %w; the user of the daemon must be able to read it", at, l.Kind, l.Address, err)
+	}
+	if conf.ClientCAs = x509.NewCertPool(); !conf.ClientCAs.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%slistener %q %s: client_ca: %s holds no certificate; it is a PEM file with those of the authorities", at, l.Kind, l.Address, l.ClientCA)
+	}
+	// Who shows none is refused by the server behind, with a sentence, unless the
+	// token will do; and health is told to anybody.
+	conf.ClientAuth = tls.VerifyClientCertIfGiven
+	return conf, nil
 }
 
 // fetchTLS reads what the fetch block names. The error is one for the operator.

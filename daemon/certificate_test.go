@@ -212,3 +212,81 @@ func TestSinglePortIsASetting(t *testing.T) {
 		}
 	}
 }
+
+// A listener for others takes the token, or a certificate of an authority, and tells
+// health to anybody.
+func TestStatusForOthers(t *testing.T) {
+	dir := t.TempDir()
+	path, now := filepath.Join(dir, "pixiecore.hcl"), time.Now()
+	server := certify(t, filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem"), 1, now.Add(-time.Hour), now.Add(30*24*time.Hour))
+	certify(t, filepath.Join(dir, "reader.pem"), filepath.Join(dir, "reader-key.pem"), 2, now.Add(-time.Hour), now.Add(30*24*time.Hour))
+	certify(t, filepath.Join(dir, "stranger.pem"), filepath.Join(dir, "stranger-key.pem"), 3, now.Add(-time.Hour), now.Add(30*24*time.Hour))
+	at := free(t)
+	const pair = "cert = \"cert.pem\"\n  key = \"key.pem\"\n  "
+	write(t, path, listen("http", "127.0.0.1:0")+listen("status", at, pair+"client_ca = \"reader.pem\"\n  token = \"0123456789abcdef\"")+everyLocal)
+	run(t, options(t, path))
+
+	ask := func(certificate, token, path string) int {
+		t.Helper()
+		c := *server
+		tr := server.Transport.(*http.Transport).Clone()
+		if certificate != "" {
+			pair, err := tls.LoadX509KeyPair(filepath.Join(dir, certificate+".pem"), filepath.Join(dir, certificate+"-key.pem"))
+			must(t, err)
+			// Also one that the server has not asked for.
+			tr.TLSClientConfig.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pair, nil }
+		}
+		c.Transport = tr
+		req, err := http.NewRequest("GET", "https://"+at+path, nil)
+		must(t, err)
+		if token != "" {
+			req.SetBasicAuth("", token)
+		}
+		resp, err := c.Do(req)
+		if err != nil {
+			return 0
+		}
+		resp.Body.Close()
+		return resp.StatusCode
+	}
+	for _, tc := range []struct {
+		certificate, token, path string
+		want                     int
+	}{
+		{"reader", "", "/api/v1/status", 200},
+		{"", "0123456789abcdef", "/api/v1/status", 200},
+		{"", "", "/api/v1/status", 401},
+		{"", "fedcba9876543210", "/api/v1/status", 401},
+		{"stranger", "0123456789abcdef", "/api/v1/status", 0}, // the handshake fails
+		{"", "", "/healthz", 200},
+		{"", "", "/readyz", 200},
+	} {
+		if got := ask(tc.certificate, tc.token, tc.path); got != tc.want {
+			t.Errorf("%+v: got %d", tc, got)
+		}
+	}
+}
+
+// Who is ready answers machines.
+func TestReadiness(t *testing.T) {
+	path, at := filepath.Join(t.TempDir(), "pixiecore.hcl"), free(t)
+	write(t, path, listen("status", at)+listen("http", "127.0.0.1:0")+everyLocal)
+	o := options(t, path)
+	o.Path = ""
+	d, err := New(o)
+	must(t, err)
+	if err := (operator{d}).Ready(); err == nil || !strings.Contains(err.Error(), "starts") {
+		t.Errorf("before it runs: %v", err)
+	}
+	d.Close()
+
+	d = run(t, o)
+	if code, body := get(t, "http://"+at+"/readyz"); code != 200 {
+		t.Errorf("got %d %q", code, body)
+	}
+	write(t, path, listen("status", at)+everyLocal)
+	must(t, d.Reload())
+	if code, body := get(t, "http://"+at+"/readyz"); code != 503 || !strings.Contains(body, "no listener boots machines") {
+		t.Errorf("with a listener for the status alone: got %d %q", code, body)
+	}
+}

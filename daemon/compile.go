@@ -19,7 +19,8 @@ type Compiled struct {
 	Missing []loaders.Missing // platforms for which no loader was found
 	Sources *booters.Sources  // from which its files come, by the fetch block
 
-	cache *cache.Cache // that its Sources use; may be nil
+	cache    *cache.Cache     // that its Sources use; may be nil
+	problems []config.Problem // that its report has: warnings
 }
 
 // Compile makes the rule table and reads the loaders, and the certificates of the

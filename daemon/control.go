@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -48,6 +49,24 @@ func (o operator) Running() control.Configuration {
 
 // Heard implements control.Daemon.
 func (o operator) Heard(mac net.HardwareAddr) *boot.Facts { return o.d.heard(mac) }
+
+// Ready implements page.Daemon.
+func (o operator) Ready() error {
+	if !o.d.serving.Load() {
+		return errors.New("the daemon starts, or stops")
+	}
+	o.d.mu.Lock()
+	defer o.d.mu.Unlock()
+	for _, l := range o.d.listeners {
+		if l.kind != config.Status {
+			return nil
+		}
+	}
+	if o.d.standin != "" {
+		return errors.New(o.d.standin)
+	}
+	return errors.New("no listener boots machines: the configuration has none but status")
+}
 
 // Hold implements control.Daemon.
 func (o operator) Hold(rule, reason string) error {

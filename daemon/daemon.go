@@ -98,6 +98,7 @@ type Daemon struct {
 	swap    *booters.Swapper
 	events  *events.Log
 	started time.Time
+	serving atomic.Bool                  // from the first listener's start to the stop
 	output  atomic.Pointer[zapcore.Core] // of a log that is the daemon's own
 	journal zapcore.Core                 // takes it where standard error leads there; else nil
 	stderr  zapcore.WriteSyncer
@@ -264,7 +265,11 @@ func (d *Daemon) compile(cfg *config.Config, report *config.Report) (*Compiled, 
 	if err := d.useKey(cfg.URLKey); err != nil {
 		return nil, err
 	}
-	return d.make(cfg)
+	c, err := d.make(cfg)
+	if err == nil {
+		c.problems = report.Problems()
+	}
+	return c, err
 }
 
 // canStandIn reports whether there is something to do at the start with a file
@@ -474,6 +479,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 			return nil
 		})
 	}
+	d.serving.Store(true) // every socket is bound, and what comes waits for its server
 	for _, l := range d.listeners {
 		d.serve(l)
 	}
@@ -511,6 +517,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	d.ready(d.statusLine())
 	returnMemory()
 	<-ctx.Done()
+	d.serving.Store(false)
 	d.reloading.Lock()
 	d.serve, d.park = nil, nil // nothing is started any more: what runs is waited for
 	d.reloading.Unlock()

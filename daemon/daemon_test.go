@@ -21,6 +21,7 @@ import (
 	"github.com/pixiecore/pixiecore/booters"
 	"github.com/pixiecore/pixiecore/booters/boot"
 	"github.com/pixiecore/pixiecore/config"
+	"github.com/pixiecore/pixiecore/daemon/page"
 	"github.com/pixiecore/pixiecore/daemon/status"
 	"github.com/pixiecore/pixiecore/protocols/httpboot"
 	"github.com/pixiecore/pixiecore/protocols/pxeclient"
@@ -130,7 +131,7 @@ func TestServesWhatTheFileSays(t *testing.T) {
 	if err != nil || !strings.Contains(string(auto), web+"/boot.ipxe") {
 		t.Errorf("autoexec.ipxe by TFTP: %s, %v", auto, err)
 	}
-	stat := "http://" + service[*status.Server](t, d).Listener.Addr().String()
+	stat := "http://" + service[*page.Server](t, d).Listener.Addr().String()
 	if code, body := get(t, stat+"/healthz"); code != 200 || body != "ok\n" {
 		t.Errorf("healthz: %d %q", code, body)
 	}

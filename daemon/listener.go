@@ -17,8 +17,8 @@ import (
 	"syscall"
 
 	"github.com/pixiecore/pixiecore/config"
+	"github.com/pixiecore/pixiecore/daemon/page"
 	"github.com/pixiecore/pixiecore/daemon/ports"
-	"github.com/pixiecore/pixiecore/daemon/status"
 	"github.com/pixiecore/pixiecore/protocols/bootfiles"
 	"github.com/pixiecore/pixiecore/protocols/dhcp4"
 	"github.com/pixiecore/pixiecore/protocols/dhcp6"
@@ -87,13 +87,13 @@ func (d *Daemon) open(c placed) (*listener, error) {
 		watched := closeFunc{sock, l.close} // the server closes it, first of all when it stops
 		secure := func() *tls.Config { return l.settings.Load().tls }
 		if c.Kind == config.Status {
-			l.server = &status.Server{Listener: beatingListener{maybeTLS{watched, secure}, &l.beat}, Report: d.report, Log: d.log.Named("status")}
+			l.server = &page.Server{Listener: beatingListener{maybeTLS{page.Listener(watched), secure}, &l.beat}, Daemon: operator{d}, Access: l.access, Log: d.log.Named("status")}
 			break
 		}
 		tree := bootfiles.Tree{Boots: d.boots, Tokens: d.tokens}
 		var local *http.ServeMux
 		if c.LocalToo {
-			local = (&status.Server{Report: d.report, Log: d.log.Named("status")}).Handler()
+			local = (&page.Server{Daemon: operator{d}, Log: d.log.Named("status")}).Handler()
 		}
 		l.server = &httpboot.Server{
 			Listener: beatingListener{maybeTLS{httpboot.Listener(watched), secure}, &l.beat}, Elsewhere: l.elsewhere, Local: local,
@@ -203,6 +203,12 @@ func (l *listener) dhcp() dhcp4.Settings {
 		d.Address = a
 	}
 	return d
+}
+
+// access is who may read the status, by the current settings.
+func (l *listener) access() page.Access {
+	s := l.settings.Load()
+	return page.Access{Token: s.Token, Certificate: s.ClientCA != ""}
 }
 
 // elsewhere implements httpboot.Server.Elsewhere: a machine that came to a plain

@@ -15,6 +15,7 @@ func (d *Daemon) report() status.Report {
 		Version: d.opts.Version, Started: d.started, Generation: gen, Loaded: loaded,
 		Files: c.Config.Files, Standin: standin, HeldEdit: held, Holds: d.hold.list(), Machines: d.events.Machines(),
 	}
+	r.Problems = c.problems
 	if !last.Time.IsZero() {
 		r.LastReload = &last
 	}

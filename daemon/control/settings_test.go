@@ -21,6 +21,8 @@ func TestEverySettingOfAListenerIsCompared(t *testing.T) {
 		"SinglePort": {func(l *config.Listener) { l.SinglePort = true }},
 		"Cert":       {func(l *config.Listener) { l.Cert = "/a" }},
 		"Key":        {func(l *config.Listener) { l.Key = "/a" }},
+		"Token":      {func(l *config.Listener) { l.Token = "0123456789abcdef" }},
+		"ClientCA":   {func(l *config.Listener) { l.ClientCA = "/a" }},
 		"LocalToo":   {func(l *config.Listener) { l.LocalToo = true }},
 		"DHCP4": {
 			func(l *config.Listener) { l.DHCP4.Server = true },

@@ -1,34 +1,26 @@
-// Package status tells people and programs what the daemon does: over HTTP,
-// read-only, on a listener of its own that is on loopback unless the
-// configuration says otherwise.
+// Package status is the document of what the daemon does: a Report, which is told
+// over HTTP (package page), to the operator's commands (package control), and by
+// the commands to people.
 //
-//	/healthz         200 while the daemon serves, also when it refused an edit
-//	/api/v1/status   everything as one JSON document: a Report
+//	Daemon ─▶ Report ─┬▶ page:    /api/v1/status, and the pages made of it
+//	                  └▶ control: `pixiecore status`
 //
 // # Decisions
 //
 // A start on the last good configuration, or on none, stands in the document
 // too, as standin, until the file is mended.
 //
-// A refused reload does not make the daemon unhealthy: it goes on serving, and
-// a supervisor that killed it for that would turn a typing error into an
-// outage. The refusal stands in the document.
+// The document is values only, without a reference into what is served: whoever has
+// one can keep it, and write it as JSON.
 package status
 
 import (
-	"context"
-	"encoding/json"
 	"fmt"
-	"net"
-	"net/http"
 	"time"
-
-	"go.uber.org/zap"
 
 	"github.com/pixiecore/pixiecore/config"
 	"github.com/pixiecore/pixiecore/protocols/drops"
 	"github.com/pixiecore/pixiecore/protocols/events"
-	"github.com/pixiecore/pixiecore/protocols/netio"
 )
 
 // A Report is the document of /api/v1/status.
@@ -39,6 +31,7 @@ type Report struct {
 	Loaded         time.Time        `json:"loaded"` // when this generation was published
 	Files          []string         `json:"files"`
 	Standin        string           `json:"standin,omitempty"`     // why it is not what the file says since the start: one line
+	Problems       []config.Problem `json:"problems,omitempty"`    // what there is to say of what is served: warnings
 	LastReload     *Reload          `json:"last_reload,omitempty"` // absent before the first, and when HeldEdit tells instead
 	HeldEdit       *HeldEdit        `json:"held_edit,omitempty"`   // absent unless there is one
 	Listeners      []string         `json:"listeners"`
@@ -141,50 +134,4 @@ type Loader struct {
 	SHA256   string `json:"sha256"`
 	Version  string `json:"version,omitempty"`
 	Warning  string `json:"warning,omitempty"`
-}
-
-const (
-	readHeaderTimeout = 5 * time.Second
-	writeTimeout      = 30 * time.Second
-	idleTimeout       = time.Minute
-	maxHeaderBytes    = 16 << 10
-	drainTimeout      = 2 * time.Second
-)
-
-// A Server serves one listener.
-type Server struct {
-	Listener net.Listener
-	Report   func() Report
-	Log      *zap.Logger
-}
-
-// String names the server in errors and status.
-func (s *Server) String() string { return "status " + s.Listener.Addr().String() }
-
-// Run serves until ctx is done, and then returns nil.
-func (s *Server) Run(ctx context.Context) error {
-	srv := &http.Server{
-		Handler: s.Handler(), ReadHeaderTimeout: readHeaderTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
-		MaxHeaderBytes: maxHeaderBytes, ErrorLog: zap.NewStdLog(s.Log),
-	}
-	_, err := netio.ServeHTTP(ctx, srv, s.Listener, drainTimeout)
-	return err
-}
-
-// Handler serves the paths of the package, and matches no others.
-func (s *Server) Handler() *http.ServeMux {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/plain")
-		w.Write([]byte("ok\n"))
-	})
-	mux.HandleFunc("GET /api/v1/status", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		enc := json.NewEncoder(w)
-		enc.SetIndent("", "  ")
-		if err := enc.Encode(s.Report()); err != nil {
-			s.Log.Debug("status not sent", zap.Error(err))
-		}
-	})
-	return mux
 }

@@ -86,8 +86,8 @@ func warnings(to *zap.Logger) *log.Logger {
 // ServeHTTP dispatches on the path as it came.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.Local != nil && !strings.HasPrefix(r.URL.Path, "/_/") && ofThisHost(r) {
-		if h, pattern := s.Local.Handler(r); pattern != "" {
-			h.ServeHTTP(w, r)
+		if _, pattern := s.Local.Handler(r); pattern != "" {
+			s.Local.ServeHTTP(w, r) // for it is what reads the values in a path
 			return
 		}
 	}

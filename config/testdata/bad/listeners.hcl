@@ -10,7 +10,8 @@ listener "tftp" { address = "2001:db8::1:2:3:4:5:6:69" }
 listener "tftp" { address = "localhost:69" }
 listener "tftp" { address = "192.0.2.1:99999" }
 listener "http" { address = "192.0.2.1:80" }
-listener "status" { address = "192.0.2.1:80" }
+listener "status" { address = "127.0.0.1:8080" }
+listener "http" { address = "192.0.2.1:80" }
 listener "dhcp" { address = "192.0.2.1:67" }
 listener "dhcp" {
   address    = "192.0.2.1:67"
@@ -43,18 +44,18 @@ listener "tftp" {
 # want: 9:29 error: unusable address | An IPv6 address stands in brackets: "[2001:db8::1:2:3:4:5:6]:69"
 # want: 10:29 error: unusable address | a host name will not do
 # want: 11:29 error: unusable address | Write it like "[::]:69"
-# want: 13:31 error: address used twice | The first one stands at listeners.hcl:12
-# want: 16:16 error: address used twice | Only one listener can have UDP address 192.0.2.1:67
-# want: 17:16 error: empty value | leave the line out to serve all
-# want: 18:16 error: unusable address to advertise | means any address
-# want: 21:25 error: name used twice | Name it once
-# want: 21:33 error: unusable interface name | 1 to 15 characters
-# want: 21:37 error: unusable interface name | much-too-long-for-linux
-# want: 21:64 error: unusable interface name | "a/b"
-# want: 22:16 error: unusable address to advertise | without a port
-# want: 23:3 error: setting has no effect here | It belongs to dhcp
-# want: 26:3 error: setting has no effect here | It belongs to dhcp, pxe, tftp
-# want: 27:16 error: unusable address to advertise | has a zone
-# want: 29:21 error: setting has no effect here | It belongs to dhcp, pxe, tftp, http
-# want: 30:30 error: unusable address to advertise | is not IPv4
-# want: 33:15 error: unusable address to advertise | is not the address of one host
+# want: 14:29 error: address used twice | The first one stands at listeners.hcl:12
+# want: 17:16 error: address used twice | Only one listener can have UDP address 192.0.2.1:67
+# want: 18:16 error: empty value | leave the line out to serve all
+# want: 19:16 error: unusable address to advertise | means any address
+# want: 22:25 error: name used twice | Name it once
+# want: 22:33 error: unusable interface name | 1 to 15 characters
+# want: 22:37 error: unusable interface name | much-too-long-for-linux
+# want: 22:64 error: unusable interface name | "a/b"
+# want: 23:16 error: unusable address to advertise | without a port
+# want: 24:3 error: setting has no effect here | It belongs to dhcp
+# want: 27:3 error: setting has no effect here | It belongs to dhcp, pxe, tftp
+# want: 28:16 error: unusable address to advertise | has a zone
+# want: 30:21 error: setting has no effect here | It belongs to dhcp, pxe, tftp, http
+# want: 31:30 error: unusable address to advertise | is not IPv4
+# want: 34:15 error: unusable address to advertise | is not the address of one host

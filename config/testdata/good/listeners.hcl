@@ -47,9 +47,11 @@ listener "http" {
   key     = "../srv/vmlinuz"
 }
 listener "status" {
-  address = "192.0.2.4:8443"
-  cert    = "../srv/vmlinuz"
-  key     = "../srv/vmlinuz"
+  address   = "192.0.2.4:8443"
+  cert      = "../srv/vmlinuz"
+  key       = "../srv/vmlinuz"
+  client_ca = "../srv/vmlinuz"
+  token     = "-._~+/0123456789AZaz=="
 }
 
 log {
