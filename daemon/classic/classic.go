@@ -9,7 +9,9 @@
 // # Decisions
 //
 // The lines that a boot makes, which is what others look for, have the words of the
-// original. All others have ours, with their fields behind them as key=value. The
+// original: of its log, and where that was silent (port 4011, the end) those that its
+// list of machines had. A file is named by its kind, "initrd" where the original had
+// "initrd-0". All others have ours, with their fields behind them as key=value. The
 // original knew two levels, so a warning is a line like any other.
 package classic
 

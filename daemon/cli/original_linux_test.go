@@ -80,6 +80,9 @@ func TestTheUnitOfNixOSAndItsLines(t *testing.T) {
 	if n := strings.Count(l.log.String(), "--status-port is the port of the HTTP server"); n != 1 {
 		t.Errorf("%d warnings", n)
 	}
+	if body, err := l.ask(l.server, "80", "/api/v1/status"); err != nil || !strings.Contains(body, "52:54:00:00:00:01") {
+		t.Errorf("this host is told no status: %v %s", err, body)
+	}
 	if body, err := l.ask(l.machines, "80", "/api/v1/status"); err != nil || strings.Contains(body, "machines") {
 		t.Errorf("a machine is told the status: %v %s", err, body)
 	}

@@ -111,7 +111,7 @@ func FuzzWords(f *testing.F) {
 	})
 }
 
-func TestScripts(t *testing.T) {
+func TestScriptsForIPXE(t *testing.T) {
 	bootScript, err := Boot(base, &boot.Spec{
 		Kernel: "k", Cmdline: "a  b || c ds=nocloud;s=x #d ${net0/mac}", Message: "-e Hello, \x1b[31mworld\n\n  # two || ;",
 	}, Machine{MAC: mac, Token: token}, "this iPXE cannot ask the CPU")

@@ -249,6 +249,17 @@ func TestOnlyAWholeFileIsAnEvent(t *testing.T) {
 	}
 }
 
+func TestTheLastThingThatIPXEFetches(t *testing.T) {
+	for _, query := range []string{"mac=52:54:00:12:34:56", "token=TOKEN"} {
+		s := newServer(t, booter{verdict: byArch})
+		w := get(t, s, "GET", "/_/booting?"+strings.ReplaceAll(query, "TOKEN", s.token(7)))
+		m := s.Events.Machines()
+		if w.Code != 200 || w.Body.String() != "# Booting\n" || len(m) != 1 || m[0].Events()[0].Kind != events.Booting {
+			t.Errorf("%s: got %d, %q, %+v", query, w.Code, w.Body, m)
+		}
+	}
+}
+
 func TestTreeByHTTP(t *testing.T) {
 	s := newServer(t, booter{verdict: func(boot.Machine) (boot.Verdict, error) { return boot.Verdict{Action: boot.Boot}, nil }})
 	dir := "/" + s.token(16)

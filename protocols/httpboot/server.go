@@ -116,10 +116,17 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// ofThisHost reports whether a request came by loopback.
+// ofThisHost reports whether a request came by loopback: from such an address, or
+// from the very one that it was sent to, which is how a server that listens on one
+// address is reached from its own host.
 func ofThisHost(r *http.Request) bool {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
-	return err == nil && peer.Addr().Unmap().IsLoopback()
+	if err != nil {
+		return false
+	}
+	from := peer.Addr().Unmap()
+	local, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
+	return from.IsLoopback() || ok && from == local.AddrPort().Addr().Unmap()
 }
 
 // drop answers by a status, for a request that is not served, and counts it.
