@@ -63,7 +63,8 @@ type Options struct {
 	// manager and the sockets that it was started with are not the daemon's.
 	Embedded bool
 
-	sockets []*os.File // in tests: instead of systemd.Sockets
+	sockets []*os.File  // in tests: instead of systemd.Sockets
+	wire    *netio.Wire // of a Simulation: what DHCP goes over; nil: the host's network
 }
 
 // A ConfigError is a configuration that cannot be served, with the report that

@@ -100,7 +100,7 @@ func (d *Daemon) open(c placed) (*listener, error) {
 			Tree: tree, Events: d.events, Drops: &l.drops, Log: d.log.Named("http"),
 		}
 	case config.TFTP:
-		conn, err := c.datagrams(at)
+		conn, err := d.datagrams(c, at)
 		if err != nil {
 			return nil, err
 		}
@@ -112,7 +112,7 @@ func (d *Daemon) open(c placed) (*listener, error) {
 			Free: l.close, Drops: &l.drops, Done: d.transferred, Log: d.log.Named("tftp"),
 		}
 	case config.DHCP, config.PXE:
-		conn, err := c.datagrams(at)
+		conn, err := d.datagrams(c, at)
 		if err != nil {
 			return nil, err
 		}
@@ -131,7 +131,7 @@ func (d *Daemon) open(c placed) (*listener, error) {
 		if err != nil {
 			return nil, err
 		}
-		conn, err := c.datagrams(at)
+		conn, err := d.datagrams(c, at)
 		if err != nil {
 			return nil, err
 		}
@@ -152,8 +152,10 @@ func (d *Daemon) open(c placed) (*listener, error) {
 }
 
 // datagrams is the socket of a listener for UDP.
-func (c placed) datagrams(at netip.AddrPort) (netio.Conn, error) {
+func (d *Daemon) datagrams(c placed, at netip.AddrPort) (netio.Conn, error) {
 	switch {
+	case d.opts.wire != nil && c.Kind != config.TFTP: // whose transfers have sockets of their own
+		return d.opts.wire.Listen(at)
 	case c.from != nil:
 		return c.from.open()
 	case c.Share:

@@ -11,8 +11,12 @@ import (
 )
 
 // JoinGroup makes a Conn of ListenUDP that takes IPv6 hear what is sent to a
-// multicast group on the interface of that index. Joining again is no error.
+// multicast group on the interface of that index. Joining again is no error. On a
+// Wire everybody hears everything.
 func JoinGroup(c Conn, group netip.Addr, index int) error {
+	if _, ok := c.(*wireConn); ok {
+		return nil
+	}
 	udp, ok := c.(*udpConn)
 	if !ok || udp.v4() {
 		return fmt.Errorf("join %v: not a UDP socket of IPv6", group)

@@ -31,10 +31,7 @@ const (
 	maxDownload = 16 << 30 // bytes of a file, which is hashed and not held
 	maxRedirect = 10       // that iPXE follows
 
-	defaultWait    = 10 * time.Second
 	defaultCollect = 100 * time.Millisecond
-	resendFirst    = time.Second // iPXE's and then twice as much each time; EDK2's is 4 s
-	resendRequest  = 4           // REQUESTs to port 4011
 )
 
 // ErrNoOffer is wrapped by the error of a boot for which there was no answer
@@ -71,9 +68,19 @@ type Client struct {
 	// Server is whom DISCOVER is sent to; the zero Addr is 255.255.255.255.
 	Server netip.Addr
 	Ports  Ports // StandardPorts, as a rule
+	// Open opens what DHCP goes by, which Boot closes; nil: a socket on
+	// Ports.Client. netio.Snoop of that port leaves this host's own DHCP client
+	// alone.
+	Open func() (netio.Conn, error)
 
-	Wait    time.Duration // for an acceptable answer; 0: 10 s
+	Wait    time.Duration // for an acceptable answer; 0: as long as the firmware does
 	Collect time.Duration // for better offers after an acceptable one; 0: 100 ms
+	// Links is whether a system's installer fetches what the kernel's command
+	// line names on the server that the script came from: see Transcript.
+	Links bool
+
+	// Seen is called with each step as soon as it is done; nil: nobody is told.
+	Seen func(Step)
 }
 
 // StepKind is what a Step did.
@@ -87,16 +94,20 @@ const (
 	StepProbe      StepKind = "probe" // asked for a file's size
 	StepFetch      StepKind = "fetch"
 	StepStage      StepKind = "stage" // another program goes on
+	StepLink       StepKind = "link"  // what the command line names was fetched, as the installer would
 )
 
 // A Step is one thing that a machine did or received.
 type Step struct {
 	Kind    StepKind       `json:"kind"`
+	Start   time.Duration  `json:"start"`            // since the power was switched on, in nanoseconds
+	Took    time.Duration  `json:"took,omitzero"`    // in nanoseconds; 0: it took no time that is worth naming
 	Profile string         `json:"profile"`          // who acted
 	Peer    netip.AddrPort `json:"peer,omitzero"`    // who answered
 	URL     string         `json:"url,omitempty"`    // what was fetched, or the boot file that was named
 	Size    int64          `json:"size,omitempty"`   // bytes
 	SHA256  string         `json:"sha256,omitempty"` // in hexadecimal
+	Is      string         `json:"is,omitempty"`     // what the bytes are, by their beginning: "bzImage 2.15 for x64"
 	Err     string         `json:"error,omitempty"`  // why it was refused, or did not work
 
 	// Packet is the DHCP packet that was sent or received.
@@ -108,6 +119,9 @@ type Step struct {
 type Transcript struct {
 	Steps   []Step  `json:"steps"`
 	Outcome Outcome `json:"outcome"`
+	// Doubts are sentences about what was fetched and is not what such a machine
+	// can start. The Client goes on regardless.
+	Doubts []string `json:"doubts,omitempty"`
 }
 
 // Find returns the steps of one kind.
@@ -135,6 +149,9 @@ func (c *Client) Boot(ctx context.Context) (Transcript, error) {
 	defer context.AfterFunc(ctx, func() { _ = m.conn.SetReadDeadline(time.Unix(1, 0)) })()
 
 	err = m.boot(ctx)
+	if errors.Is(err, errLocalDisk) {
+		m.transcript.Outcome.Action, err = ActionLocal, nil
+	}
 	return m.transcript, err
 }
 
@@ -148,13 +165,16 @@ type machine struct {
 	inbox      []netio.Datagram
 	transcript Transcript
 	bootFile   *url.URL // what the last DHCP named
+	began      time.Time
+	content    *content // of the file that was fetched last
+	script     *url.URL // where the last script came from
 }
 
 func (c *Client) powerOn() (*machine, error) {
 	if !c.Address.Is4() || len(c.MAC) != 6 {
 		return nil, fmt.Errorf("client %v with address %v: needs an Ethernet and an IPv4 address", c.MAC, c.Address)
 	}
-	m := &machine{Client: c, profile: c.Profile, inbox: netio.NewBatch(1, maxDatagram)}
+	m := &machine{Client: c, profile: c.Profile, inbox: netio.NewBatch(1, maxDatagram), began: time.Now()}
 	for _, i := range netio.NewInterfaces().All() {
 		for _, p := range i.Prefixes {
 			if p.Addr() == c.Address {
@@ -165,25 +185,25 @@ func (c *Client) powerOn() (*machine, error) {
 	if m.iface == 0 {
 		return nil, fmt.Errorf("address %v: on no interface of this host", c.Address)
 	}
-	conn, err := netio.ListenUDP(netip.AddrPortFrom(netip.IPv4Unspecified(), c.Ports.Client))
+	open := c.Open
+	if open == nil {
+		open = func() (netio.Conn, error) {
+			return netio.ListenUDP(netip.AddrPortFrom(netip.IPv4Unspecified(), c.Ports.Client))
+		}
+	}
+	conn, err := open()
 	if err != nil {
 		return nil, err
 	}
 	m.conn = conn
-	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: c.Address.AsSlice()}, Timeout: c.wait()}
+	wait := c.Profile.limits().http
+	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: c.Address.AsSlice()}, Timeout: wait}
 	m.http = &http.Client{
 		// No proxy of the environment and no compression: firmware has neither.
-		Transport:     &http.Transport{DialContext: dialer.DialContext, DisableCompression: true, ResponseHeaderTimeout: c.wait()},
+		Transport:     &http.Transport{DialContext: dialer.DialContext, DisableCompression: true, ResponseHeaderTimeout: wait},
 		CheckRedirect: m.redirect,
 	}
 	return m, nil
-}
-
-func (c *Client) wait() time.Duration {
-	if c.Wait > 0 {
-		return c.Wait
-	}
-	return defaultWait
 }
 
 func (c *Client) collect() time.Duration {
@@ -193,12 +213,25 @@ func (c *Client) collect() time.Duration {
 	return defaultCollect
 }
 
+// now is the time since the power was switched on.
+func (m *machine) now() time.Duration { return time.Since(m.began) }
+
+// step notes what has been done at this moment.
 func (m *machine) step(s Step, err error) {
+	s.Start = m.now()
+	m.done(s, err)
+}
+
+// done notes what has been done since s.Start.
+func (m *machine) done(s Step, err error) {
 	s.Profile = m.profile.Name
 	if err != nil {
 		s.Err = err.Error()
 	}
 	m.transcript.Steps = append(m.transcript.Steps, s)
+	if m.Seen != nil {
+		m.Seen(s)
+	}
 }
 
 // boot runs one program after the other: the firmware, then what it loads.
@@ -251,7 +284,15 @@ func (m *machine) stage(ctx context.Context, loaded *url.URL) (*url.URL, error) 
 	case img.script():
 		return nil, fmt.Errorf("%s: an iPXE script is no program for %s", img.URL, m.profile.Name)
 	}
+	m.doubt("network boot program", img, m.content.program(m.profile.Type))
 	return m.bootFile, nil
+}
+
+// doubt notes what is wrong with an image; nil: nothing is.
+func (m *machine) doubt(what string, img *Image, err error) {
+	if err != nil {
+		m.transcript.Doubts = append(m.transcript.Doubts, fmt.Sprintf("%s %s: %v", what, img.URL, err))
+	}
 }
 
 // interpret runs a script and all that it chains to the end of the boot.
@@ -263,7 +304,7 @@ func (m *machine) interpret(ctx context.Context, img *Image, s settings) error {
 		return context.Cause(ctx)
 	}
 	if in.outcome.Action != ActionNone {
-		return nil
+		return m.finish(ctx)
 	}
 	var code exitError
 	if err == nil || errors.As(err, &code) {
@@ -272,6 +313,45 @@ func (m *machine) interpret(ctx context.Context, img *Image, s settings) error {
 		m.transcript.Outcome.ExitCode = int(code)
 		return nil
 	}
+	return err
+}
+
+// finish looks at what the machine would start, and goes on as the system does
+// that starts: it fetches what its command line names.
+func (m *machine) finish(ctx context.Context) error {
+	o := m.transcript.Outcome
+	if o.Kernel != nil {
+		m.doubt("kernel", o.Kernel, o.Kernel.is.kernel(m.profile.Type, m.LongMode, o.Action == ActionImage))
+	}
+	for i := range o.Initrds {
+		m.doubt("initrd", &o.Initrds[i], o.Initrds[i].is.initrd())
+	}
+	if !m.Links || o.Action != ActionBoot || m.script == nil {
+		return nil
+	}
+	var failed error
+	for _, u := range links(o.Cmdline, m.script) {
+		err := m.link(ctx, u)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err != nil && failed == nil {
+			failed = fmt.Errorf("the command line names what the server does not give: %w", err)
+		}
+	}
+	return failed
+}
+
+// link fetches an address as an installer does.
+func (m *machine) link(ctx context.Context, u *url.URL) error {
+	sink := newSink()
+	s := Step{Kind: StepLink, URL: u.String(), Start: m.now()}
+	err := m.fetchHTTP(ctx, u, &limitWriter{w: sink, left: maxDownload})
+	s.Took, s.Size = m.now()-s.Start, sink.size
+	if err == nil {
+		s.SHA256 = sink.digest()
+	}
+	m.done(s, err)
 	return err
 }
 
@@ -362,17 +442,26 @@ func (m *machine) discover(ctx context.Context, p Profile) (*dhcpv4.DHCPv4, erro
 	d := p.Discover(m.MAC, newXID(), onWire(m.UUID))
 	m.step(Step{Kind: StepDiscover, Packet: d}, nil)
 
+	pauses := p.limits().discover
+	wait := m.Wait
+	if wait == 0 {
+		for _, pause := range pauses {
+			wait += pause
+		}
+	}
 	var offers []*dhcpv4.DHCPv4
-	end := time.Now().Add(m.wait())
+	end := time.Now().Add(wait)
 	accepted := false
 	resend := time.Time{}
-	for pause := resendFirst; len(offers) < maxOffers; {
+	for len(offers) < maxOffers {
 		if now := time.Now(); !accepted && !now.Before(resend) && now.Before(end) {
 			if err := m.send(ctx, d, to); err != nil {
 				return nil, err
 			}
-			resend = now.Add(pause)
-			pause *= 2
+			resend = end
+			if len(pauses) > 0 {
+				resend, pauses = now.Add(pauses[0]), pauses[1:]
+			}
 		}
 		until := end
 		if !accepted && resend.Before(end) {
@@ -390,7 +479,11 @@ func (m *machine) discover(ctx context.Context, p Profile) (*dhcpv4.DHCPv4, erro
 		}
 		offers = append(offers, offer)
 		refused := p.Accept(offer)
-		m.step(Step{Kind: StepOffer, Peer: from, URL: p.bootFile(offer), Packet: offer}, refused)
+		s := Step{Kind: StepOffer, Peer: from, URL: p.bootFile(offer), Packet: offer}
+		if errors.Is(refused, errLocalDisk) {
+			s.Is, refused = "a menu of the local disk", nil
+		}
+		m.step(s, refused)
 		if refused == nil && !accepted {
 			accepted = true
 			end = time.Now().Add(m.collect())
@@ -411,11 +504,15 @@ func (m *machine) askBootServer(ctx context.Context, p Profile, offer *dhcpv4.DH
 	}
 	to := netip.AddrPortFrom(who, m.Ports.BootServer)
 	d := p.BootServerRequest(m.MAC, newXID(), onWire(m.UUID), m.Address, offer)
-	for range resendRequest {
+	start, pauses := m.now(), p.limits().bootServer
+	for _, pause := range pauses {
 		if err := m.send(ctx, d, to); err != nil {
 			return nil, err
 		}
-		until := time.Now().Add(m.wait() / resendRequest)
+		if m.Wait > 0 {
+			pause = m.Wait / time.Duration(len(pauses))
+		}
+		until := time.Now().Add(pause)
 		for {
 			ack, from, err := m.receive(ctx, d, until)
 			if errors.Is(err, os.ErrDeadlineExceeded) {
@@ -428,7 +525,7 @@ func (m *machine) askBootServer(ctx context.Context, p Profile, offer *dhcpv4.DH
 				continue
 			}
 			err = p.AcceptAck(ack)
-			m.step(Step{Kind: StepBootServer, Peer: from, URL: p.bootFile(ack), Packet: ack}, err)
+			m.done(Step{Kind: StepBootServer, Start: start, Took: m.now() - start, Peer: from, URL: p.bootFile(ack), Packet: ack}, err)
 			if err != nil {
 				return nil, fmt.Errorf("answer of %v: %w", from, err)
 			}
@@ -436,7 +533,7 @@ func (m *machine) askBootServer(ctx context.Context, p Profile, offer *dhcpv4.DH
 		}
 	}
 	err = fmt.Errorf("%v does not answer", to)
-	m.step(Step{Kind: StepBootServer, Peer: to, Packet: d}, err)
+	m.done(Step{Kind: StepBootServer, Start: start, Took: m.now() - start, Peer: to, Packet: d}, err)
 	return nil, err
 }
 
@@ -481,20 +578,24 @@ func (m *machine) receive(ctx context.Context, d *dhcpv4.DHCPv4, until time.Time
 
 // fetch implements host: it downloads a file as the program that acts does.
 func (m *machine) fetch(ctx context.Context, u *url.URL) (*Image, error) {
-	sink := &sink{sum: sha256.New()}
-	s := Step{Kind: StepFetch, URL: u.String()}
+	sink := newSink()
+	s := Step{Kind: StepFetch, URL: u.String(), Start: m.now()}
 	err := m.fetchTo(ctx, u, &limitWriter{w: sink, left: maxDownload})
-	s.Size = sink.size
+	s.Took, s.Size = m.now()-s.Start, sink.size
 	if err == nil {
-		s.SHA256 = hex.EncodeToString(sink.sum.Sum(nil))
+		s.SHA256 = sink.digest()
+		m.content = inspect(sink.head)
+		s.Is = m.content.String()
 	}
-	m.step(s, err)
+	m.done(s, err)
 	if err != nil {
 		return nil, err
 	}
-	img := &Image{URL: s.URL, Size: s.Size, SHA256: s.SHA256, head: sink.head}
+	img := &Image{URL: s.URL, Size: s.Size, SHA256: s.SHA256, Is: s.Is, head: sink.head, is: m.content}
 	if !img.script() {
 		img.head = nil
+	} else {
+		m.script = u
 	}
 	return img, nil
 }
@@ -531,15 +632,17 @@ func (m *machine) fetchTFTP(ctx context.Context, u *url.URL, w io.Writer) error 
 	if len(name) > 0 {
 		name = name[1:]
 	}
-	o := FetchOptions{BlockSize: 1456, Size: true, Local: m.Address}
+	limit := m.profile.limits().block
+	o := FetchOptions{BlockSize: 1456, Size: true, Local: m.Address, Timeout: limit}
 	switch m.profile.family {
 	case edk2:
-		size, err := Probe(ctx, addr, name, FetchOptions{Local: m.Address})
-		m.step(Step{Kind: StepProbe, Peer: addr, URL: u.String(), Size: size}, err)
+		start := m.now()
+		size, err := Probe(ctx, addr, name, FetchOptions{Local: m.Address, Timeout: limit})
+		m.done(Step{Kind: StepProbe, Start: start, Took: m.now() - start, Peer: addr, URL: u.String(), Size: size}, err)
 		if err != nil {
 			return err
 		}
-		o = FetchOptions{BlockSize: 1468, WindowSize: 4, Local: m.Address}
+		o = FetchOptions{BlockSize: 1468, WindowSize: 4, Local: m.Address, Timeout: limit}
 	case ipxe:
 		o.BlockSize = 1432
 	}
@@ -550,12 +653,13 @@ func (m *machine) fetchTFTP(ctx context.Context, u *url.URL, w io.Writer) error 
 func (m *machine) fetchHTTP(ctx context.Context, u *url.URL, w io.Writer) error {
 	if m.profile.family == edk2HTTP {
 		// HTTP Boot asks for the size first, and cannot do without it.
+		start := m.now()
 		r, err := m.request(ctx, http.MethodHead, u)
 		if err != nil {
 			return err
 		}
 		r.Body.Close()
-		m.step(Step{Kind: StepProbe, URL: u.String(), Size: r.ContentLength}, nil)
+		m.done(Step{Kind: StepProbe, Start: start, Took: m.now() - start, URL: u.String(), Size: r.ContentLength}, nil)
 		if r.ContentLength < 0 {
 			return fmt.Errorf("%v: HEAD has no Content-Length", u)
 		}
@@ -605,6 +709,11 @@ type sink struct {
 	sum  hash.Hash
 	head []byte
 }
+
+func newSink() *sink { return &sink{sum: sha256.New()} }
+
+// digest is the SHA-256 in hexadecimal.
+func (s *sink) digest() string { return hex.EncodeToString(s.sum.Sum(nil)) }
 
 func (s *sink) Write(p []byte) (int, error) {
 	s.size += int64(len(p))

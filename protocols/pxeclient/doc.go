@@ -34,6 +34,12 @@
 // DHCP server has served. A simulation must not use up the addresses of a
 // production network, nor reconfigure an interface.
 //
+// It waits as long as the firmware does and repeats its requests when that does,
+// unless Wait says otherwise: what comes too late for a real machine is too late
+// here. What it has loaded is looked at by its first bytes only, where kernels and
+// programs say what they are for: a Doubt is told beside the outcome, since a server
+// has done its part when the bytes have come.
+//
 // All that a server sends is bounded in size, number and time; a server that
 // sends a machine in circles is told so by ErrLoop.
 package pxeclient

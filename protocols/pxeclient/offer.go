@@ -91,7 +91,7 @@ func (v pxe) bootServer(offer *dhcpv4.DHCPv4) (netip.Addr, error) {
 	}
 	kind := v.menu[0].kind
 	if kind == 0 {
-		return netip.Addr{}, errors.New("the menu's first item, type 0, is the local disk")
+		return netip.Addr{}, errLocalDisk
 	}
 	for _, s := range v.servers {
 		if s.kind == kind && len(s.addrs) > 0 {
@@ -110,7 +110,9 @@ var (
 	errNoServer = errors.New("neither siaddr nor option 54 names a server")
 	errSiaddr   = errors.New("siaddr is zero: iPXE asks port 4011 instead, and gives up")
 	errNotPXE   = errors.New(`option 60 is not "PXEClient"`)
-	errNotHTTP  = errors.New(`option 60 is not "HTTPClient"`)
+	// errLocalDisk is no refusal: the firmware does as it is told.
+	errLocalDisk = errors.New("the menu's first item, type 0, is the local disk")
+	errNotHTTP   = errors.New(`option 60 is not "HTTPClient"`)
 )
 
 // Accept says whether this firmware boots by the offer, or else why not.

@@ -35,6 +35,7 @@ type Profile struct {
 	Features    []byte        // the suboptions of option 175; nil: not sent
 	Agent       string        // User-Agent of its HTTP requests
 	Autoexec    bool          // whether this iPXE looks for autoexec.ipxe beside itself (EFI builds of 2021 and later)
+	ROM         bool          // an iPXE that is the firmware of a network card
 	Becomes     string        // the Profile's name that goes on when the network boot program runs
 
 	family family
@@ -81,6 +82,8 @@ var (
 func Profiles() []Profile {
 	biosFeatures := features(featureISCSI, featureHTTP, featureTFTP, featureDNS, featureBzImage, featureMultiboot,
 		featurePXE, featureELF, featureVLAN, featureMenu)
+	biosHTTPS := features(featureISCSI, featureHTTP, featureHTTPS, featureTFTP, featureDNS, featureBzImage, featureMultiboot,
+		featurePXE, featureELF, featureVLAN, featureMenu)
 	efiFeatures := features(featureISCSI, featureHTTP, featureTFTP, featureDNS, featureEFI, featureVLAN, featureMenu, featureNFS)
 	httpsFeatures := features(featureISCSI, featureHTTP, featureHTTPS, featureTFTP, featureDNS, featureEFI, featureVLAN, featureMenu, featureNFS)
 	const oldAgent, agent, newAgent = "iPXE/1.0.0+", "iPXE/1.21.1", "iPXE/2.0.0"
@@ -89,7 +92,11 @@ func Profiles() []Profile {
 
 		{Name: "bios", Type: 0, VendorClass: "PXEClient:Arch:00000:UNDI:002001", UNDI: undiBIOS, Becomes: "undionly", family: bios},
 		{Name: "bios-ipxe-rom", Type: 0, VendorClass: "PXEClient:Arch:00000:UNDI:002001", UserClass: "iPXE", UNDI: undiBIOS,
-			Features: biosFeatures, Agent: oldAgent, Becomes: "undionly", family: ipxe},
+			Features: biosFeatures, Agent: oldAgent, ROM: true, Becomes: "undionly", family: ipxe},
+		{Name: "bios-ipxe-rom-2025", Type: 0, VendorClass: "PXEClient:Arch:00000:UNDI:002001", UserClass: "iPXE", UNDI: undiBIOS,
+			Features: biosHTTPS, Agent: agent, ROM: true, Becomes: "undionly", family: ipxe},
+		{Name: "bios-ipxe-rom-2.0", Type: 0, VendorClass: "PXEClient", UserClass: "iPXE", UNDI: undiBIOS,
+			Features: biosHTTPS, Agent: newAgent, ROM: true, Becomes: "undionly", family: ipxe},
 
 		{Name: "efi-ia32", Type: 6, VendorClass: "PXEClient:Arch:00006:UNDI:003000", UNDI: undiEDK2, Becomes: "ipxe-ia32", family: edk2},
 		{Name: "efi-x64", Type: 7, VendorClass: "PXEClient:Arch:00007:UNDI:003000", UNDI: undiEDK2, Becomes: "ipxe-x64", family: edk2},
@@ -114,7 +121,7 @@ func Profiles() []Profile {
 		{Name: "ipxe-arm64", Type: 11, VendorClass: "PXEClient:Arch:00011:UNDI:003010", UserClass: "iPXE", UNDI: undiIPXEe,
 			Features: efiFeatures, Agent: agent, Autoexec: true, Becomes: "ipxe-arm64", family: ipxe},
 		{Name: "ipxe-no-http", Type: 0, VendorClass: "PXEClient:Arch:00000:UNDI:002001", UserClass: "iPXE", UNDI: undiBIOS,
-			Features: features(featureTFTP, featureDNS, featureBzImage, featurePXE, featureELF), Becomes: "undionly", family: ipxe},
+			Features: features(featureTFTP, featureDNS, featureBzImage, featurePXE, featureELF), ROM: true, Becomes: "undionly", family: ipxe},
 	}
 }
 
@@ -130,6 +137,16 @@ func ProfileByName(name string) (Profile, error) {
 	}
 	return Profile{}, fmt.Errorf("firmware profile %q: not one of %v", name, names)
 }
+
+// PowersOn reports whether a machine begins its boot with the profile: it is a
+// firmware, and not a program that one loads.
+func (p Profile) PowersOn() bool {
+	return p.family == bios || p.family == edk2 || p.family == edk2HTTP || p.ROM
+}
+
+// HTTPBoot reports whether the profile loads by HTTP where a PXE firmware does by
+// TFTP.
+func (p Profile) HTTPBoot() bool { return p.family == edk2HTTP }
 
 // IPXE reports whether the profile runs iPXE scripts.
 func (p Profile) IPXE() bool { return p.family == ipxe }

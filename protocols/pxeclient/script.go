@@ -38,6 +38,7 @@ const (
 	ActionImage    Action = "image"    // a program that is no kernel of ours was chained
 	ActionSanboot  Action = "sanboot"  // a disk boots: Outcome.Target
 	ActionExit     Action = "exit"     // back to the firmware, with Outcome.ExitCode
+	ActionLocal    Action = "local"    // the firmware goes on to its next boot option, as an offer says
 	ActionReboot   Action = "reboot"   //
 	ActionPoweroff Action = "poweroff" //
 	ActionShell    Action = "shell"    // iPXE's shell, or a prompt or menu without an end: somebody must type
@@ -49,9 +50,11 @@ type Image struct {
 	URL    string `json:"url"`
 	Size   int64  `json:"size"`           // bytes
 	SHA256 string `json:"sha256"`         // in hexadecimal
+	Is     string `json:"is,omitempty"`   // what the bytes are, by their beginning; empty: that is not known
 	Args   string `json:"args,omitempty"` // an initrd's arguments
 
 	head []byte // its first maxScript bytes
+	is   *content
 }
 
 // script reports whether iPXE would take the image for a script.
