@@ -29,7 +29,7 @@ FISHCOMPDIR ?= $(PREFIX)/share/fish/vendor_completions.d
 DATA = install -D -m 644
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test unit e2e lint bench fuzz docs firmware clean $(BINARY) completions install packages test-packages test-systemd
+.PHONY: help build run test unit e2e lint bench load fuzz docs firmware clean $(BINARY) completions install packages test-packages test-systemd
 
 help: ## print this
 	@echo 'make TARGET, where TARGET is one of'
@@ -116,12 +116,22 @@ lint: ## gofmt, go vet for every system, staticcheck
 	$(GO) vet -tags e2e ./e2e
 	$(GO) run $(STATICCHECK) ./...
 	$(GO) run $(STATICCHECK) -tags e2e ./e2e
-	$(GO) vet -tags packages,systemd ./packaging ./e2e/systemd
-	$(GO) run $(STATICCHECK) -tags packages,systemd ./packaging ./e2e/systemd
+	$(GO) vet -tags packages,systemd,bench ./packaging ./e2e/systemd ./e2e/bench
+	$(GO) run $(STATICCHECK) -tags packages,systemd,bench ./packaging ./e2e/systemd ./e2e/bench
 	cd packaging/tools && $(GO) vet ./... && $(GO) run $(STATICCHECK) ./...
 
-bench: ## run the Go benchmarks
+bench: ## run the Go benchmarks; as root, load the daemon beside dnsmasq, atftpd and nginx where installed
 	$(GO) test -run '^$$' -bench . -benchmem ./...
+ifneq ($(ROOT),)
+	@$(MAKE) --no-print-directory load
+else
+	@echo 'Not root: the daemon is not loaded beside other servers (sudo make bench does that).'
+endif
+
+load: $(BINARY) ## the second half of bench: the table of measured against target
+	@mkdir -p dist
+	$(GO) test -tags bench -c -o dist/bench.test ./e2e/bench
+	cd e2e/bench && PIXIECORE_BIN=$(CURDIR)/$(BINARY) taskset -c 1 $(CURDIR)/dist/bench.test -test.run TestTable -test.v -test.timeout 60m
 
 fuzz: ## fuzz every target for FUZZTIME (30s)
 	@for pkg in $$($(GO) list ./...); do \

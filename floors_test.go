@@ -57,6 +57,7 @@ var floors = []floor{
 	{"e2e", []string{"protocols/..."}},
 	{"examples/api-server", nil},
 	{"e2e/systemd", nil},
+	{"e2e/bench", nil},
 	{"examples/library", []string{"."}},
 	{".", []string{"daemon", "daemon/classic", "config", "booters", "booters/boot", "protocols/dhcp6"}},
 }

@@ -1,0 +1,36 @@
+// Package bench loads the daemon beside other servers, and prints one table of
+// ratios:
+//
+//	make bench
+//
+//	 segment "pixiecore"      segment "dnsmasq"       segment "echo" …
+//	┌───────────────────┐    ┌───────────────────┐
+//	│ server 192.0.2.1  │    │ server 192.0.2.1  │    processor 0
+//	└─────────┬─────────┘    └─────────┬─────────┘
+//	   bridge │                 bridge │
+//	┌─────────┴─────────┐    ┌─────────┴─────────┐
+//	│ client 192.0.2.50 │    │ client 192.0.2.50 │    processor 1: the load
+//	└───────────────────┘    └───────────────────┘
+//
+// Each server has a network of its own, so all of them run for the whole time
+// and are loaded in turns: a round is one turn of each, and a figure is the
+// median of the rounds. Whatever else the machine does meanwhile meets all of
+// them alike, and what is printed is their ratio.
+//
+// The ceilings are a UDP echo of two system calls for each batch, and a
+// net/http handler that writes a fixed text. Servers that are not installed are
+// left out, with their rows.
+//
+// PIXIECORE_BIN names the daemon to load, in place of one built from this tree;
+// PIXIECORE_BENCH_ROUNDS the rounds (5) and PIXIECORE_BENCH_TURN the length of a
+// turn (2s).
+//
+// # Decisions
+//
+// The daemon runs with 10,000 rules, a status listener and all that it records,
+// since that is how it is run; and without CAP_NET_ADMIN, as the packaged unit
+// runs it.
+//
+// The load has one processor, the server the other. With fewer than two there
+// is no figure.
+package bench

@@ -1,0 +1,287 @@
+//go:build bench
+
+package bench
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/pixiecore/pixiecore/protocols/netio/netlab"
+)
+
+var (
+	serverAddr = netip.MustParseAddr("192.0.2.1")
+	clientAddr = netip.MustParseAddr("192.0.2.50")
+)
+
+// startLimit is how long a server may take until it answers.
+const startLimit = 30 * time.Second
+
+// A subject is one server on a segment of its own.
+type subject struct {
+	name   string
+	client *netlab.Host
+	server *netlab.Host
+	pid    int
+	log    *log
+}
+
+// newSubject starts a server on processor 0 of a new segment.
+func newSubject(t *testing.T, name string, cmd *exec.Cmd) *subject {
+	t.Helper()
+	lan := netlab.New(t)
+	s := &subject{name: name, server: lan.Host("server", serverAddr.String()+"/24"), client: lan.Host("client", clientAddr.String()+"/24")}
+	s.run(t, cmd)
+	return s
+}
+
+// run starts cmd as the server of the segment, until the test ends.
+func (s *subject) run(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
+	s.log = &log{}
+	cmd.Path, cmd.Args = "/usr/bin/taskset", append([]string{"taskset", "-c", "0"}, cmd.Args...)
+	cmd.Stdout, cmd.Stderr = s.log, s.log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	s.server.StartCmd(cmd)
+	s.pid = cmd.Process.Pid
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("%s:\n%s", s.name, s.log)
+		}
+	})
+}
+
+// until waits for what says that the server serves.
+func (s *subject) until(t *testing.T, what string, ready func() bool) time.Duration {
+	t.Helper()
+	began := time.Now()
+	for !ready() {
+		if time.Since(began) > startLimit {
+			t.Fatalf("%s: no %s within %s", s.name, what, startLimit)
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return time.Since(began)
+}
+
+// cpu is the processor time that the server has used: user and system, in steps
+// of 10 ms (proc(5), utime and stime).
+func (s *subject) cpu(t *testing.T) time.Duration {
+	t.Helper()
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.pid))
+	if err != nil {
+		t.Fatalf("%s: %v", s.name, err)
+	}
+	fields := bytes.Fields(b[bytes.LastIndexByte(b, ')')+2:])
+	var ticks int64
+	for _, f := range fields[11:13] {
+		n, err := strconv.ParseInt(string(f), 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ticks += n
+	}
+	return time.Duration(ticks) * 10 * time.Millisecond
+}
+
+// memory is what the server has in memory that is its own: anonymous pages, in
+// bytes (proc(5), RssAnon).
+func (s *subject) memory(t *testing.T) int64 {
+	t.Helper()
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.pid))
+	if err != nil {
+		t.Fatalf("%s: %v", s.name, err)
+	}
+	for line := range strings.Lines(string(b)) {
+		if rest, ok := strings.CutPrefix(line, "RssAnon:"); ok {
+			kb, err := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return kb << 10
+		}
+	}
+	t.Fatalf("%s: no RssAnon", s.name)
+	return 0
+}
+
+// dial connects from the segment's client.
+func (s *subject) dial(network, address string) (c net.Conn, err error) {
+	s.client.Do(func() { c, err = net.Dial(network, address) })
+	return c, err
+}
+
+// A log is what a server has written.
+type log struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *log) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.b.Len() < 1<<20 {
+		l.b.Write(p)
+	}
+	return len(p), nil
+}
+
+func (l *log) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// setting reads an environment variable.
+func setting[T any](t *testing.T, name string, otherwise T, parse func(string) (T, error)) T {
+	t.Helper()
+	s := os.Getenv(name)
+	if s == "" {
+		return otherwise
+	}
+	v, err := parse(s)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return v
+}
+
+// median is the middle one.
+func median[T int64 | float64 | time.Duration](of []T) T {
+	if len(of) == 0 {
+		return 0
+	}
+	s := slices.Sorted(slices.Values(of))
+	return s[len(s)/2]
+}
+
+// quantile is the value below which the part q of the values lies.
+func quantile(of []time.Duration, q float64) time.Duration {
+	if len(of) == 0 {
+		return 0
+	}
+	s := slices.Sorted(slices.Values(of))
+	return s[min(int(q*float64(len(s))), len(s)-1)]
+}
+
+// daemon is the program to be loaded: PIXIECORE_BIN, or one built from this tree.
+func daemon(t *testing.T) string {
+	t.Helper()
+	if bin := os.Getenv("PIXIECORE_BIN"); bin != "" {
+		return bin
+	}
+	bin := filepath.Join(t.TempDir(), "pixiecore")
+	build := exec.Command("go", "build", "-o", bin, "../../daemon/pixiecore")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return bin
+}
+
+// rules writes n rules for one machine each, none of which the load matches, and
+// one for everybody behind them.
+func rules(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "rule \"r%d\" {\n  match { mac = [\"02:01:%02x:%02x:%02x:%02x\"] }\n  boot = boot.live\n}\n", i, i>>24, i>>16&255, i>>8&255, i&255)
+	}
+	return b.String() + "rule \"all\" { boot = boot.live }\n"
+}
+
+// configure writes a configuration with n rules, and the files that it names.
+func configure(t *testing.T, n int) (dir, file string) {
+	t.Helper()
+	dir = t.TempDir()
+	write := func(name string, size int) string {
+		path := filepath.Join(dir, name)
+		b := make([]byte, size)
+		for i := range b {
+			b[i] = byte(i * 7)
+		}
+		copy(b, "MZ")
+		if err := os.WriteFile(path, b, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	write("small", smallFile)
+	text := fmt.Sprintf(`
+listener "dhcp" { address = "0.0.0.0:67" }
+listener "pxe" { address = "0.0.0.0:4011" }
+listener "tftp" { address = "0.0.0.0:69" }
+listener "http" { address = "0.0.0.0:80" }
+listener "status" { address = "127.0.0.1:8067" }
+state { dir = %q }
+log { level = "warn" }
+ipxe {
+  bios = %q
+  efi64 = %q
+  arm64 = %q
+}
+boot "live" {
+  kernel = %q
+  cmdline = "console=ttyS0 root=/dev/ram0 hostname=${machine.name} mac=${machine.mac}"
+}
+`, filepath.Join(dir, "state"), write("undionly.kpxe", 70<<10), write("ipxe.efi", loaderFile), filepath.Join(dir, "small"), write("large", largeFile))
+	file = filepath.Join(dir, "pixiecore.hcl")
+	if err := os.WriteFile(file, []byte(text+rules(n)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return dir, file
+}
+
+// pixiecore is the daemon on a segment, with a number of rules.
+func pixiecore(t *testing.T, bin string, n int) *subject {
+	t.Helper()
+	_, file := configure(t, n)
+	s := newSubject(t, "pixiecore", serve(bin, file))
+	s.until(t, "answer", func() bool { return answers(t, s) })
+	return s
+}
+
+// serve is the command line of the daemon, without the capability that would let
+// it enlarge its buffers beyond what the system allows everybody.
+func serve(bin, file string) *exec.Cmd {
+	return exec.Command("setpriv", "--bounding-set", "-net_admin", "--inh-caps", "-net_admin", bin, "serve", "--config", file, "--control", filepath.Join(filepath.Dir(file), "control"))
+}
+
+// Sizes in bytes.
+const (
+	largeFile  = 64 << 20
+	loaderFile = 16 << 20 // the largest that the daemon keeps
+	smallFile  = 1 << 20
+)
+
+func TestMain(m *testing.M) {
+	if role := os.Getenv("PIXIECORE_BENCH_ROLE"); role != "" {
+		os.Exit(ceiling(role))
+	}
+	runtime.GOMAXPROCS(2) // one for the load, one for the timers beside it
+	os.Exit(m.Run())
+}
+
+// itself is this program in another role.
+func itself(t *testing.T, role string) *exec.Cmd {
+	t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(exe)
+	cmd.Env = append(os.Environ(), "PIXIECORE_BENCH_ROLE="+role, "GOMAXPROCS=1")
+	return cmd
+}
