@@ -36,6 +36,7 @@ const (
 const (
 	assetLink = "\x01" // the directory, NUL, and the path in it
 	fileLink  = "\x02" // a file of a boot: see fileRef
+	homeLink  = "\x03" // likewise, without a file: see Target.PhoneHome
 )
 
 // A File is one that machines fetch while they boot, from an address that stands
@@ -95,7 +96,12 @@ type Target struct {
 	// Dir is an absolute path, and Path one below it. Where Path is empty or ends
 	// in "/", all that lies there can be fetched.
 	Dir, Path string
+	// PhoneHome is no file: the machine asks for it when it has done its work.
+	PhoneHome bool
 }
+
+// homeName is what stands behind the ID in the address of PhoneHome.
+const homeName = "phone-home"
 
 // Preview is a Request for people: its addresses say what they lead to, instead
 // of being sealed, and cannot be fetched.
@@ -105,6 +111,8 @@ func Preview(inv *Inventory, m boot.Machine) Request {
 		switch _, err := t.name(); {
 		case err != nil:
 			return "", err
+		case t.PhoneHome:
+			return server + homeName, nil
 		case t.File != nil:
 			return server + "file." + t.File.Name + t.File.slash(), nil
 		case t.Dir != "":
@@ -128,6 +136,8 @@ func (f *File) slash() string {
 // the machine adds what it wants.
 func (t Target) name() (string, error) {
 	switch {
+	case t.PhoneHome:
+		return homeName, nil
 	case t.File != nil && t.File.Kind == FileTree:
 		return "", nil
 	case t.File != nil:
@@ -168,15 +178,19 @@ func (t *Table) link(m boot.Machine, bootName, base string, to Target) (string, 
 	}
 	sealed := to.Source
 	switch {
-	case to.File != nil:
+	case to.File != nil, to.PhoneHome:
 		if len(m.MAC) != 6 {
 			return "", errors.New("the MAC address of this machine is not known")
 		}
-		ref := fileRef{mac: [6]byte(m.MAC), arch: m.Arch, firmware: m.Firmware, boot: bootName, file: to.File.Name}
-		if to.File.Secret {
+		ref := fileRef{mac: [6]byte(m.MAC), arch: m.Arch, firmware: m.Firmware, boot: bootName}
+		kind := homeLink
+		if to.File != nil {
+			kind, ref.file = fileLink, to.File.Name
+		}
+		if to.PhoneHome || to.File.Secret {
 			ref.made = t.now()
 		}
-		sealed = ref.seal()
+		sealed = kind + ref.seal()
 	case to.Dir != "":
 		sealed = assetLink + to.Dir + "\x00" + to.Path
 	}
@@ -197,7 +211,7 @@ type fileRef struct {
 }
 
 func (r fileRef) seal() string {
-	b := append([]byte(fileLink), r.mac[:]...)
+	b := r.mac[:]
 	made := uint32(0)
 	if !r.made.IsZero() {
 		made = uint32(r.made.Unix())
@@ -240,10 +254,13 @@ func (t *Table) OpenLink(id boot.ID, name string) (boot.Link, error) {
 		dir, within, _ := strings.Cut(rest, "\x00")
 		return t.openAsset(dir, within, name)
 	}
-	if rest, ok := strings.CutPrefix(sealed, fileLink); ok {
-		ref, ok := openFileRef(rest)
+	if kind := sealed[:min(1, len(sealed))]; kind == fileLink || kind == homeLink {
+		ref, ok := openFileRef(sealed[1:])
 		if !ok { // sealed by another version
 			return boot.Link{}, fmt.Errorf("open address: %w", boot.ErrNotFound)
+		}
+		if kind == homeLink {
+			return ref.phoneHome(name)
 		}
 		return t.openFile(ref, name)
 	}
@@ -316,6 +333,17 @@ func openBelow(root *os.Root, below, file string) (*os.File, int64, error) {
 		return nil, 0, err
 	}
 	return f, info.Size(), nil
+}
+
+// phoneHome is the link by which the machine says that it is done.
+func (r fileRef) phoneHome(name string) (boot.Link, error) {
+	if name != homeName {
+		return boot.Link{}, fmt.Errorf("address of another name: %w", boot.ErrNotFound)
+	}
+	return boot.Link{
+		Name: name, Boot: r.boot, Issued: r.made, PhoneHome: true,
+		Machine: &boot.Machine{MAC: net.HardwareAddr(r.mac[:]), Arch: r.arch, Firmware: r.firmware},
+	}, nil
 }
 
 // openFile is the link to a file of a boot. With an error, it tells whose it is.

@@ -21,6 +21,9 @@ type Rule struct {
 	// Probe makes a machine load iPXE while the rule is unknown, also where it
 	// would be ignored otherwise.
 	Probe bool
+	// Once is set for a rule that boots machines only when they are armed; nil: it
+	// does so always.
+	Once *boot.Once
 }
 
 // An Action is the outcome of a Rule. The zero Action ignores the machine.
@@ -96,7 +99,7 @@ func NewTable(seal *Sealer, src *Sources, inv *Inventory, rules []Rule) (*Table,
 			}
 			errs = append(errs, err)
 		}
-		t.verdicts[i] = boot.Verdict{Action: r.Action.Do, Spec: spec, Render: t.renderer(&r.Action), Ask: ask, Wait: wait, Rule: r.Name, Pos: r.Pos, Boot: r.Action.Boot}
+		t.verdicts[i] = boot.Verdict{Action: r.Action.Do, Spec: spec, Render: t.renderer(&r.Action), Ask: ask, Wait: wait, Once: r.Once, Rule: r.Name, Pos: r.Pos, Boot: r.Action.Boot}
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
@@ -148,7 +151,7 @@ func (t *Table) asker(r *Rule) (ask func(context.Context, boot.Machine) (boot.Ve
 	return func(ctx context.Context, m boot.Machine) (boot.Verdict, error) {
 		v, err := api.Ask(ctx, m)
 		v.Rule, v.Pos, v.Boot = r.Name, r.Pos, r.Action.Boot
-		return v, err
+		return t.named(v, r.Once, &m), err
 	}, api.opts.Wait, nil
 }
 
@@ -186,7 +189,7 @@ func (t *Table) Decide(_ context.Context, m boot.Machine) (boot.Verdict, error) 
 	case first == none:
 		return boot.Verdict{Action: boot.Ignore}, nil
 	case first == firstTrue:
-		return t.verdicts[first], nil
+		return t.named(t.verdicts[first], t.rules[first].Once, &m), nil
 	case m.Probed:
 		return t.forgotten(first, &m)
 	case firstTrue != none && t.rules[firstTrue].Action.Do == boot.Ignore && !t.insists(&m, firstTrue):
@@ -194,6 +197,16 @@ func (t *Table) Decide(_ context.Context, m boot.Machine) (boot.Verdict, error) 
 	default:
 		return t.probe(first), nil
 	}
+}
+
+// named is the verdict with the machine's name, where that is of interest.
+func (t *Table) named(v boot.Verdict, o *boot.Once, m *boot.Machine) boot.Verdict {
+	if v.Once = o; o != nil {
+		if e := t.inv.Lookup(*m); e != nil {
+			v.Machine = e.Name
+		}
+	}
+	return v
 }
 
 // insists reports whether a machine is to load iPXE although the rule ignores
@@ -278,7 +291,7 @@ func (t *Table) Explain(m boot.Machine) Trace {
 			}
 			insists = insists || r.Probe
 		case truth == True && (unknown == none || r.Action.Do == boot.Ignore && !insists):
-			trace.Verdict = t.verdicts[i]
+			trace.Verdict = t.named(t.verdicts[i], r.Once, &m)
 			return trace
 		case truth == True:
 			trace.Verdict = t.probe(unknown)
@@ -337,7 +350,7 @@ func (t *Table) ReadBootFileContext(ctx context.Context, id boot.ID) (io.ReadClo
 	if err != nil {
 		return nil, 0, err
 	}
-	if strings.HasPrefix(source, assetLink) || strings.HasPrefix(source, fileLink) { // it is for OpenLink
+	if strings.HasPrefix(source, assetLink) || strings.HasPrefix(source, fileLink) || strings.HasPrefix(source, homeLink) { // it is for OpenLink
 		return nil, 0, fmt.Errorf("open sealed ID: %w", boot.ErrNotFound)
 	}
 	return t.src.Open(ctx, source)

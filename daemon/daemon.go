@@ -28,11 +28,13 @@ import (
 	"github.com/pixiecore/pixiecore/booters/boot"
 	"github.com/pixiecore/pixiecore/config"
 	"github.com/pixiecore/pixiecore/daemon/status"
+	"github.com/pixiecore/pixiecore/daemon/store"
 	"github.com/pixiecore/pixiecore/protocols/boots"
 	"github.com/pixiecore/pixiecore/protocols/dhcp4"
 	"github.com/pixiecore/pixiecore/protocols/events"
 	"github.com/pixiecore/pixiecore/protocols/leases"
 	"github.com/pixiecore/pixiecore/protocols/netio"
+	"github.com/pixiecore/pixiecore/protocols/once"
 	"github.com/pixiecore/pixiecore/systemd"
 )
 
@@ -93,7 +95,7 @@ type Daemon struct {
 	tokens  boot.TokenKey
 	sources *booters.Sources // what every generation's are made of
 	caches  caches
-	kept    state          // under reloading
+	kept    *store.Store   // under reloading; nil: nothing is kept so far
 	dhcp4   *leases.Leases // of DHCP servers, once there is one; likewise
 	dhcp6   dhcp6State     // likewise
 	swap    *booters.Swapper
@@ -105,6 +107,7 @@ type Daemon struct {
 	stderr  zapcore.WriteSyncer
 
 	interfaces *netio.Interfaces
+	once       atomic.Pointer[once.States] // what was armed and done; nil: no rule has asked
 	chains     *dhcp4.Chains
 	boots      *boots.Memory              // outlives generations and listeners, like a boot under way
 	past       map[events.MAC]*boot.Facts // what machines said before the start; never modified after New
@@ -163,7 +166,7 @@ func New(o Options) (*Daemon, error) {
 	d.sockets, d.odd = inherit(inherited)
 	d.odd = append(d.odd, rivals(d.sockets)...)
 	files := reading{}
-	d.boots = &boots.Memory{Source: d.swap, Held: func(rule string) string { return d.hold.why(rule) }, Events: d.events}
+	d.boots = &boots.Memory{Source: d.swap, Held: func(rule string) string { return d.hold.why(rule) }, Events: d.events, Once: d.states}
 	cfg, report := d.load(files)
 	d.tried, d.files = files.digest(), files.paths()
 	d.state = report.StateDir()
@@ -429,7 +432,7 @@ func (d *Daemon) Close() {
 		c()
 	}
 	d.caches.close()
-	d.kept.close()
+	d.closeStateFile()
 }
 
 // Run serves until ctx is done, reloads on SIGHUP and when a watched file
@@ -437,7 +440,7 @@ func (d *Daemon) Close() {
 // within ten seconds. When one listener fails, all stop, and that is the error.
 func (d *Daemon) Run(ctx context.Context) error {
 	defer d.caches.close() // what is left of a directory of its own is of no harm
-	defer d.kept.close()
+	defer d.closeStateFile()
 	defer d.sources.Close()
 	defer func() {
 		for _, s := range d.sockets {
@@ -690,6 +693,7 @@ func (d *Daemon) prepare(c *Compiled) (*next, error) {
 	if err != nil {
 		return nil, err
 	}
+	d.useStates(cfg)
 	n := &next{Compiled: c, placed: wanted}
 	var failed []error
 	for _, l := range cfg.Listeners {
@@ -744,7 +748,11 @@ func (d *Daemon) commit(n *next) (gen uint64) {
 		c.cache.SetMax(c.Config.Cache.MaxSize)
 	}
 	tell(n.listeners, n.placed, n.certs, n.addresses)
-	gen = d.swap.Publish(boot.Snapshot{Booter: c.booter(), Loaders: c.Loaders.Bytes()})
+	next := boot.Snapshot{Booter: c.booter(), Loaders: c.Loaders.Bytes()}
+	if d.current == nil && d.standin != "" {
+		next.Standin = "the file has errors"
+	}
+	gen = d.swap.Publish(next)
 	d.mu.Lock()
 	if d.current != nil {
 		d.standin = ""

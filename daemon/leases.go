@@ -12,17 +12,23 @@ import (
 	"github.com/pixiecore/pixiecore/protocols/leases"
 )
 
-// state is the file of what outlives the process, opened when something is to be
-// kept for the first time.
-type state struct {
-	opened bool
-	file   *store.Store // nil: there is no directory, or it cannot be used
+// stateFile is the file of what outlives the process, opened when something is to be
+// kept for the first time; nil where there is no state directory. It is called under
+// reloading.
+func (d *Daemon) stateFile() (*store.Store, error) {
+	if d.kept == nil && d.opts.StateDir != "" {
+		var err error
+		if d.kept, err = store.Open(d.opts.StateDir); err != nil {
+			return nil, err
+		}
+	}
+	return d.kept, nil
 }
 
-// close gives up the file.
-func (s *state) close() {
-	if s.file != nil {
-		s.file.Close()
+// closeStateFile gives up the file.
+func (d *Daemon) closeStateFile() {
+	if d.kept != nil {
+		d.kept.Close()
 	}
 }
 
@@ -30,16 +36,13 @@ func (s *state) close() {
 // reason to answer nobody: a client asks to keep its address, and does if that is
 // free. It is called under reloading.
 func (d *Daemon) leases(bucket string) *leases.Leases {
-	if !d.kept.opened && d.opts.StateDir != "" {
-		var err error
-		if d.kept.file, err = store.Open(d.opts.StateDir); err != nil {
-			d.log.Warn("leases are kept in memory only", zap.Error(err))
-		}
+	file, err := d.stateFile()
+	if err != nil {
+		d.log.Warn("leases are kept in memory only", zap.Error(err))
 	}
-	d.kept.opened = true
 	var kept leases.Store
-	if d.kept.file != nil {
-		kept = keptLeases{d.kept.file.Bucket(bucket)}
+	if file != nil {
+		kept = keptLeases{file.Bucket(bucket)}
 	}
 	l, err := leases.New(kept)
 	if err != nil {

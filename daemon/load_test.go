@@ -66,7 +66,7 @@ func TestReloadsUnderLoadLoseNothing(t *testing.T) {
 		"TFTP": func() error {
 			start := time.Now()
 			got, err := pxeclient.Fetch(ctx, files, "ipxe-x64.efi", pxeclient.FetchOptions{BlockSize: 1468, WindowSize: 4, Timeout: patience})
-			return errors.Join(err, same(got, loader), once(start))
+			return errors.Join(err, same(got, loader), atOnce(start))
 		},
 		"HTTP": func() error {
 			resp, err := http.Get(kernelURL)
@@ -193,9 +193,9 @@ func same(got, want []byte) error {
 	return nil
 }
 
-// once is an error if a client that waits so long before it asks again may have
+// atOnce is an error if a client that waits so long before it asks again may have
 // asked twice.
-func once(start time.Time) error {
+func atOnce(start time.Time) error {
 	if time.Since(start) >= patience {
 		return errors.New("a datagram was lost")
 	}

@@ -21,6 +21,9 @@ type Machine struct {
 	// Facts is what else is known of the machine; nil: nothing. It is shared
 	// and never modified.
 	Facts *Facts
+	// Issued is when the token was made by which the machine asks, to the second;
+	// zero: it asks without one.
+	Issued time.Time
 }
 
 // ArchCertain reports whether Arch is known. A BIOS announces type 0, which
@@ -123,9 +126,13 @@ const (
 	// Probe: a rule hangs on what only iPXE can tell. The machine is given
 	// iPXE, reports its facts, and is asked about again with Machine.Probed.
 	Probe
+	// Park: the machine is given iPXE and waits at a screen that says why, until an
+	// operator decides: never its disk, and never what a rule boots. No Booter says
+	// it; see Verdict.Once.
+	Park
 )
 
-var actionNames = [...]string{"ignore", "boot", "local", "probe"}
+var actionNames = [...]string{"ignore", "boot", "local", "probe", "park"}
 
 // String is the word of the configuration language, for logs and JSON.
 func (a Action) String() string {
@@ -154,11 +161,15 @@ type Verdict struct {
 	// reported, so that it must be asked again: of an API that is told what iPXE
 	// reports, and of a Booter that has no word for what it does not know yet.
 	Provisional bool
+	// Once is set for a Boot that is for armed machines only; Machine is then the name
+	// that the operator has given this one, empty for a stranger.
+	Once    *Once
+	Machine string
 
 	Rule   string // the rule's name; empty where no rule decided
 	Pos    string // where the rule stands, "pixiecore.hcl:12"; may be empty
 	Boot   string // the boot block's name; may be empty
-	Reason string // for Ignore: why, where it is not the rule itself that says so
+	Reason string // why, where it is not the rule itself that says so
 	// Notice is what the operator should act on although the machine boots.
 	Notice string
 }
@@ -253,7 +264,11 @@ type Link struct {
 	Secret  bool   // whether nothing of it may be shown or kept elsewhere
 	// Issued is when the address of a Secret was made, to the second: it is not
 	// good for a boot that began later.
+	// It is also set for PhoneHome.
 	Issued time.Time
+	// PhoneHome is whether nothing lies there: who asks for it tells that Machine has
+	// done what it booted for.
+	PhoneHome bool
 	// Open opens the file for the machine, with all that is known of it. base is
 	// as for Verdict.Render. The reader fails when ctx ends. Errors may wrap
 	// ErrNotFound and ErrMissing.
@@ -283,6 +298,9 @@ type Snapshot struct {
 	Gen     uint64 // counts from 1
 	Booter  Booter
 	Loaders map[Firmware][]byte // the network boot program for each platform
+	// Standin is why it stands in for the operator's file, in a clause, so that nothing
+	// of it writes disks; empty: it is that file.
+	Standin string
 }
 
 // Loader is the network boot program for a machine; empty where there is none. A

@@ -15,6 +15,7 @@ import (
 
 	"github.com/pixiecore/pixiecore/booters/boot"
 	"github.com/pixiecore/pixiecore/protocols/events"
+	"github.com/pixiecore/pixiecore/protocols/once"
 )
 
 const (
@@ -75,6 +76,9 @@ type Memory struct {
 	// Events are told when a boot begins, and of one that cannot go on as it began; nil:
 	// nobody is.
 	Events *events.Log
+	// Once tells which machines are armed, for rules that boot them once. It is asked
+	// at each request. Nil: none is.
+	Once func() *once.States
 
 	mu          sync.Mutex
 	machines    map[MAC]*list.Element // of *machine
@@ -100,6 +104,8 @@ type machine struct {
 	lost     uint64       // the generation that had to be given up; 0: none
 	reported boot.Machine // with a MAC: what iPXE reported
 	files    []uint64     // hashes of their names
+	arm      string       // the once.Boot's ID; empty: it has used none
+	passed   string       // why it was not given what its rule boots, as far as that was told
 }
 
 // Heard takes a DHCP request that came at the time of now, begins a boot if it is
@@ -222,8 +228,23 @@ type Decision struct {
 	boot.Verdict
 	Snapshot *boot.Snapshot
 	Held     bool // whether it is a hold that refuses
+	// Stopped is whether what the machine fetches is refused, too, since nobody has
+	// armed it for that, or somebody has taken it back.
+	Stopped bool
 
-	of *machine // for Await
+	of   *machine // for Await
+	once *once.States
+	asks once.Boot // for once
+}
+
+// Refuses reports whether the machine is sent away, also with what it was given before:
+// its files. Who has booted once and is done goes on with what it has begun, unless
+// somebody takes it back.
+func (d Decision) Refuses() bool {
+	if d.Once != nil {
+		return d.Stopped
+	}
+	return d.Action == boot.Ignore
 }
 
 // Gen is the generation; 0 where nothing was decided.
@@ -278,7 +299,7 @@ func (m *Memory) DecideNow(ctx context.Context, asks boot.Machine, now time.Time
 			d.Verdict, d.Snapshot = v, cur
 		}
 	}
-	return m.unlessHeld(d, err)
+	return m.conclude(d, err, asks, now)
 }
 
 // Await waits for whoever has the last word on d, which DecideNow has returned for
@@ -287,10 +308,10 @@ func (m *Memory) Await(ctx context.Context, d Decision, asks boot.Machine, now t
 	v, err := d.Ask(ctx, asks)
 	if err != nil {
 		d.Ask = nil
-		return m.unlessHeld(d, err)
+		return m.conclude(d, err, asks, now)
 	}
 	d.Verdict = v
-	return m.unlessHeld(m.fix(d, now), nil)
+	return m.conclude(m.fix(d, now), nil, asks, now)
 }
 
 // OnHold says in a clause why nobody is to boot at all; empty: everything is not on
@@ -302,14 +323,18 @@ func (m *Memory) OnHold() string {
 	return m.Held("")
 }
 
-// unlessHeld refuses what is on hold.
-func (m *Memory) unlessHeld(d Decision, err error) (Decision, error) {
+// conclude is what comes of a verdict at this moment: nothing of what is on hold, and
+// what a machine boots once only if it is armed.
+func (m *Memory) conclude(d Decision, err error, asks boot.Machine, now time.Time) (Decision, error) {
 	if m.Held != nil {
 		if why := m.Held(d.Rule); why != "" {
 			d.Verdict = boot.Verdict{Action: boot.Ignore, Rule: d.Rule, Pos: d.Pos, Reason: why}
 			d.Held = true
 			return d, nil
 		}
+	}
+	if err == nil && d.Once != nil && d.Action == boot.Boot {
+		d = m.onlyArmed(d, asks, now)
 	}
 	return d, err
 }
@@ -422,7 +447,7 @@ func (m *Memory) of(mac MAC, now time.Time) *machine {
 	b := e.Value.(*machine)
 	if now.Sub(b.began) >= MaxBoot {
 		m.release(b)
-		b.began = now
+		b.began, b.arm = now, ""
 	}
 	return b
 }

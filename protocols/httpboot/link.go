@@ -33,6 +33,14 @@ type linked struct {
 func (s *Server) link(w http.ResponseWriter, r *http.Request, rest string) {
 	start := time.Now()
 	l, err := s.findLink(r, rest)
+	if l.PhoneHome {
+		s.phoneHome(w, r, l)
+		return
+	}
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		s.notAllowed(w)
+		return
+	}
 	var f io.ReadCloser
 	var size int64
 	if err == nil {
@@ -72,6 +80,37 @@ func (s *Server) link(w http.ResponseWriter, r *http.Request, rest string) {
 	}
 }
 
+// maxWord bounds what a machine that phones home may say beside that, in bytes.
+// Nothing of it is kept.
+const maxWord = 1 << 20
+
+// phoneHome takes the word of a machine that it has done what it booted for.
+func (s *Server) phoneHome(w http.ResponseWriter, r *http.Request, l linked) {
+	switch r.Method {
+	case http.MethodGet, http.MethodPost, http.MethodPut:
+	case http.MethodHead: // a probe
+		text(w, "")
+		return
+	default:
+		w.Header().Set("Allow", "GET, POST, PUT")
+		s.drop(w, drops.Malformed, "only GET, POST and PUT", http.StatusMethodNotAllowed)
+		return
+	}
+	if _, err := io.Copy(io.Discard, http.MaxBytesReader(w, r.Body, maxWord)); err != nil {
+		s.Log.Debug("word of a machine not read", zap.Stringer("mac", l.machine.MAC), zap.Error(err)) // it has said enough
+	}
+	err := s.done(l.machine.MAC, boot.DoneByPhoneHome, l.Issued)
+	s.Events.Add([6]byte(l.machine.MAC), events.Event{Kind: events.PhonedHome, Rule: l.by.Rule, Boot: l.Boot, Gen: l.by.Gen(), Via: "http"})
+	switch {
+	case errors.Is(err, boot.ErrExpired):
+		http.Error(w, err.Error(), http.StatusGone)
+	case err != nil:
+		s.drop(w, drops.Failed, "it could not be kept; try again", http.StatusServiceUnavailable)
+	default:
+		text(w, "ok\n")
+	}
+}
+
 // findLink opens an address. What it returns with an error tells whose it is, as
 // far as that is known.
 func (s *Server) findLink(r *http.Request, rest string) (l linked, err error) {
@@ -84,6 +123,10 @@ func (s *Server) findLink(r *http.Request, rest string) (l linked, err error) {
 	var refused string
 	l.by, refused = s.admitAnyone()
 	l.Link, err = boot.OpenLink(l.by.Snapshot.Booter, boot.ID(id), name)
+	if l.PhoneHome {
+		l.machine, l.by = *l.Machine, s.Tree.Boots.Fixed(l.Machine.MAC)
+		return l, err // also of a machine to which the table says something else by now
+	}
 	if l.Machine != nil {
 		l.machine = s.Tree.Recall(*l.Machine)
 		l.by, refused = s.admitMachine(r, l.machine, rest)

@@ -95,9 +95,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.write(w, r)
 		return
 	}
+	if link, ok := strings.CutPrefix(r.URL.Path, boot.LinkPath); ok {
+		s.link(w, r, link)
+		return
+	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		w.Header().Set("Allow", "GET, HEAD")
-		s.drop(w, drops.Malformed, "only GET and HEAD", http.StatusMethodNotAllowed)
+		s.notAllowed(w)
 		return
 	}
 	switch r.URL.Path {
@@ -108,12 +111,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "/_/booting":
 		s.booting(w, r)
 	default:
-		if link, ok := strings.CutPrefix(r.URL.Path, boot.LinkPath); ok {
-			s.link(w, r, link)
-			return
-		}
 		s.tree(w, r)
 	}
+}
+
+// notAllowed refuses a method.
+func (s *Server) notAllowed(w http.ResponseWriter) {
+	w.Header().Set("Allow", "GET, HEAD")
+	s.drop(w, drops.Malformed, "only GET and HEAD", http.StatusMethodNotAllowed)
 }
 
 // ofThisHost reports whether a request came by loopback: from such an address, or
@@ -302,14 +307,18 @@ func (s *Server) script(w http.ResponseWriter, r *http.Request) {
 			notice = strings.TrimPrefix(notice+"; this iPXE cannot ask the CPU, so the machine counts as ia32", "; ")
 		}
 		var spec *boot.Spec
-		if spec, err = d.SpecFor(m, s.base(r)); err == nil {
-			err = boot.CheckSpec(ctx, d.Snapshot.Booter, spec)
+		if r.Method == http.MethodHead { // a probe, which gets nothing
+			spec, err = d.SpecFor(m, s.base(r))
+		} else {
+			spec, err = s.Tree.Boots.SpecFor(ctx, d, m, s.base(r), time.Now())
 		}
 		if err == nil {
 			body, err = bootfiles.Boot(s.base(r), spec, bootfiles.Machine{MAC: m.MAC, Token: id.Token}, notice)
 		}
 	case d.Action == boot.Local:
 		body, kind = bootfiles.LocalDisk(m.Firmware), events.Local
+	case d.Action == boot.Park:
+		body, kind = bootfiles.Screen(s.base(r), id, d.Reason), events.Ignored
 	default:
 		s.Drops.Add(refusedBy(d))
 		body, kind = bootfiles.Leave(d.Refusal(m)), events.Ignored
@@ -461,6 +470,15 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request, f io.Reader, size 
 func (s *Server) admit(r *http.Request, q url.Values, id string) (d boots.Decision, refused string) {
 	token, err := s.Tree.Tokens.Open(q.Get("token"))
 	if err != nil {
+		if d, refused := s.admitAnyone(); refused != "" {
+			return d, refused
+		}
+		// What somebody has taken back from a machine, nobody who calls himself that gets.
+		if m, ok := s.Tree.Boots.Reported(s.whose(q)); ok {
+			if d, err := s.Tree.Boots.DecideNow(r.Context(), m, time.Now()); err == nil && d.Stopped {
+				return d, d.Refusal(m)
+			}
+		}
 		return s.admitAnyone()
 	}
 	m, ok := s.Tree.Boots.Reported(token.MAC[:])
@@ -484,7 +502,7 @@ func (s *Server) admitMachine(r *http.Request, m boot.Machine, id string) (d boo
 	// Who would have to be waited for is not asked: the machine has its script. Nor
 	// is an error of the table its fault.
 	d, err := s.Tree.Boots.DecideNow(r.Context(), m, time.Now())
-	if err != nil || d.Action != boot.Ignore {
+	if err != nil || !d.Refuses() {
 		if r.Method == http.MethodGet {
 			s.Tree.Boots.Fetches(mac, id)
 		}
@@ -530,7 +548,25 @@ func (s *Server) booting(w http.ResponseWriter, r *http.Request) {
 		d := s.Tree.Boots.Fixed(mac)
 		s.Log.Info("machine boots", zap.Stringer("mac", mac), zap.String("rule", d.Rule), zap.Uint64("gen", d.Gen()))
 		s.Events.Add([6]byte(mac), events.Event{Kind: events.Booting, Rule: d.Rule, Gen: d.Gen()})
+		if r.Method == http.MethodGet {
+			s.done(mac, boot.DoneByBooting, time.Time{})
+		}
 	}
+}
+
+// done notes that a machine has done what it boots once.
+func (s *Server) done(mac net.HardwareAddr, by boot.DoneBy, issued time.Time) error {
+	changed, err := s.Tree.Boots.Done(mac, by, issued, time.Now())
+	log := s.Log.With(zap.Stringer("mac", mac), zap.String("by", string(by)))
+	switch {
+	case errors.Is(err, boot.ErrExpired):
+		log.Info("machine is not done", zap.Error(err))
+	case err != nil:
+		log.Error("that a machine is done could not be kept: it counts as one that is not", zap.Error(err))
+	case changed:
+		log.Info("machine is done, and spent")
+	}
+	return err
 }
 
 // tree serves the virtual directory.
