@@ -53,7 +53,7 @@ var floors = []floor{
 	{"daemon/cli/docs", []string{"daemon/cli", "config"}},
 	// The status document holds machines of protocols/events, which status shows;
 	// snippet names the loaders as protocols/bootfiles does.
-	{"daemon/cli", []string{"daemon/...", "config", "config/recipes", "config/importers", "booters", "booters/boot", "protocols/events", "protocols/bootfiles", "protocols/pxeclient", "protocols/dhcp6", "."}},
+	{"daemon/cli", []string{"daemon/...", "config", "config/recipes", "config/importers", "booters", "booters/boot", "protocols/events", "protocols/bootfiles", "protocols/pxeclient", "protocols/dhcp6"}},
 	{"daemon", []string{"booters/...", "config/...", "protocols/...", "systemd", "daemon/status", "daemon/control", "daemon/page", "daemon/ports", "daemon/store"}},
 	{"e2e", []string{"protocols/..."}},
 	{"examples/api-server", nil},

@@ -68,12 +68,12 @@ func TestTheFieldsOfAServerV6(t *testing.T) {
 	}
 
 	for want, s := range map[string]*ServerV6{
-		"BootConfig is nil":               {},
+		"nobody says what":                {},
 		`"70000" is no port`:              {BootConfig: static, Port: "70000"},
 		`"192.0.2.1" is not an IPv6 addr`: {BootConfig: static, Address: "192.0.2.1"},
 		"not found on any local interf":   {BootConfig: static, Address: "2001:db8:77::1"},
 		"not an IPv6 address":             {BootConfig: MakeStaticBootConfiguration("", "", 0, false, []net.IP{net.IPv4(192, 0, 2, 1)})},
-		"AddressPool: a pool has 1 to":    {BootConfig: static, AddressPool: dhcp6.NewRandomAddressPool(net.ParseIP("2001:db8::1"), 0, 1850)},
+		"the pool of addresses: a pool":   {BootConfig: static, AddressPool: dhcp6.NewRandomAddressPool(net.ParseIP("2001:db8::1"), 0, 1850)},
 	} {
 		if _, err := s.configuration(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)

@@ -1,24 +1,22 @@
 package cli
 
 import (
-	"context"
 	"errors"
-	"log"
 	"net"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/pixiecore/pixiecore"
 	"github.com/pixiecore/pixiecore/booters"
+	"github.com/pixiecore/pixiecore/daemon"
 	"github.com/pixiecore/pixiecore/protocols/dhcp6"
 )
 
 // everybody6 are the flags that bootipv6 and ipv6api have in common, with the
 // original's names and defaults.
 type everybody6 struct {
+	logging
 	listen     string
-	debug      bool
 	preference uint8
 	start      net.IP
 	size       uint64
@@ -29,7 +27,7 @@ type everybody6 struct {
 func everybody6Flags(cmd *cobra.Command) *everybody6 {
 	e := &everybody6{}
 	f := cmd.Flags()
-	f.BoolVarP(&e.debug, "debug", "d", false, "log what is not answered, too")
+	e.logging.add(f)
 	f.StringVar(&e.listen, "listen-addr", "", "an IPv6 `address` of the interface to listen on")
 	f.Uint8Var(&e.preference, "preference", 255, "the server's preference, which is told only if the flag is given")
 	f.IPVar(&e.start, "address-pool-start", net.ParseIP("2001:db8:f00f:cafe:ffff::100"), "the first `address` that is leased")
@@ -39,22 +37,22 @@ func everybody6Flags(cmd *cobra.Command) *everybody6 {
 	return e
 }
 
-// run serves what the configuration says until the command is interrupted.
-func (e *everybody6) run(cmd *cobra.Command, boots dhcp6.BootConfiguration) error {
+// serve tells machines what boots says until the command is interrupted.
+func (e *everybody6) serve(cmd *cobra.Command, boots dhcp6.BootConfiguration, what string) error {
 	if e.listen == "" {
 		return exitError{exitUsage, errors.New("name the address to listen on by --listen-addr")}
 	}
-	s := pixiecore.NewServerV6()
-	s.Address, s.BootConfig = e.listen, boots
-	s.AddressPool = dhcp6.NewRandomAddressPool(e.start, e.size, e.lifetime)
-	s.PacketBuilder = dhcp6.MakePacketBuilder(e.lifetime-e.lifetime*3/100, e.lifetime)
-	to := log.New(cmd.OutOrStdout(), "", 0)
-	s.Log = func(subsystem, msg string) { to.Printf("[%s] %s", subsystem, msg) }
-	if e.debug {
-		s.Debug = s.Log
+	cfg, err := daemon.Teller{
+		Address: e.listen, Boots: boots, Pool: dhcp6.NewRandomAddressPool(e.start, e.size, e.lifetime),
+		Packets: dhcp6.MakePacketBuilder(e.lifetime-uint32(uint64(e.lifetime)*3/100), e.lifetime),
+	}.Configuration()
+	if err == nil {
+		cfg.Log, err = e.logging.log()
 	}
-	defer context.AfterFunc(cmd.Context(), s.Shutdown)()
-	return failed(s.Serve())
+	if err != nil {
+		return exitError{exitUsage, err}
+	}
+	return e.logging.run(cmd, cfg, what)
 }
 
 func bootIPv6Command() *cobra.Command {
@@ -76,7 +74,7 @@ In a configuration file, listener "dhcp6" boots machines by the rules.`,
 		if ipxe == "" || http == "" {
 			return exitError{exitUsage, errors.New("name both boot files, by --ipxe-url and --httpboot-url")}
 		}
-		return e.run(cmd, booters.MakeStaticBootConfiguration(http, ipxe, e.preference, cmd.Flags().Changed("preference"), e.dns))
+		return e.serve(cmd, booters.MakeStaticBootConfiguration(http, ipxe, e.preference, cmd.Flags().Changed("preference"), e.dns), ipxe+", or "+http+" by HTTP Boot")
 	}
 	return cmd
 }
@@ -109,7 +107,7 @@ hexadecimal; ARCH is its architecture type (RFC 5970), in decimal.`,
 		if limit <= 0 {
 			return exitError{exitUsage, errors.New("--api-request-timeout: no API answers in no time")}
 		}
-		return e.run(cmd, booters.MakeAPIBootConfiguration(api, limit, e.preference, cmd.Flags().Changed("preference"), e.dns))
+		return e.serve(cmd, booters.MakeAPIBootConfiguration(api, limit, e.preference, cmd.Flags().Changed("preference"), e.dns), "the URL that "+redacted(api)+" answers")
 	}
 	return cmd
 }

@@ -3,43 +3,36 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"log"
 	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"github.com/spf13/cobra"
-	"go.uber.org/zap"
 
 	"github.com/pixiecore/pixiecore/booters"
 	"github.com/pixiecore/pixiecore/booters/boot"
 	"github.com/pixiecore/pixiecore/config"
-	"github.com/pixiecore/pixiecore/daemon"
-	"github.com/pixiecore/pixiecore/daemon/classic"
 )
 
 // everybody are the flags of the commands that need no file, since all machines
 // get the same: those of the original, under its names and with its defaults.
 type everybody struct {
-	listen           string
-	port, status     int
-	dhcp, pxe, tftp  uint16
-	share            bool
-	debug, timestamp bool
-	format           string
-	loaders          map[boot.Firmware]*string
-	ui               string
+	logging
+	listen          string
+	port, status    int
+	dhcp, pxe, tftp uint16
+	share           bool
+	loaders         map[boot.Firmware]*string
+	ui              string
 }
 
 // everybodyFlags adds the flags to cmd.
 func everybodyFlags(cmd *cobra.Command) *everybody {
 	e := &everybody{loaders: make(map[boot.Firmware]*string)}
 	f := cmd.Flags()
-	f.BoolVarP(&e.debug, "debug", "d", false, "log what is not answered, too")
+	e.logging.add(f)
 	f.BoolVarP(&e.timestamp, "log-timestamps", "t", false, "log with times; only classic lines have none without the flag")
-	f.StringVar(&e.format, "log-format", string(config.LogAuto), "the `form` of the log's lines: auto, console, json, or classic, which is the original's on standard output")
 	f.StringVarP(&e.listen, "listen-addr", "l", "0.0.0.0", "the IPv4 `address` to listen on; DHCP is answered on its interface only")
 	f.IntVarP(&e.port, "port", "p", 80, "the `port` of the HTTP server")
 	f.IntVar(&e.status, "status-port", 0, "the `port` of the status, which is told to this host only; 0: 8067")
@@ -81,8 +74,9 @@ func (e *everybody) configuration(cmd *cobra.Command, rules []booters.Rule) (*co
 			return nil, err
 		}
 	}
-	if e.format != classicFormat && !slices.Contains([]config.LogFormat{config.LogAuto, config.LogConsole, config.LogJSON}, config.LogFormat(e.format)) {
-		return nil, fmt.Errorf("--log-format: %q is not one of auto, console, json, classic", e.format)
+	log, err := e.logging.log()
+	if err != nil {
+		return nil, err
 	}
 	listeners := config.Everywhere(v4, config.Ports{DHCP: e.dhcp, PXE: e.pxe, TFTP: e.tftp, HTTP: uint16(e.port)}, e.share)
 	if e.status == e.port { // as NixOS has it
@@ -98,10 +92,7 @@ func (e *everybody) configuration(cmd *cobra.Command, rules []booters.Rule) (*co
 		Listeners: listeners,
 		Rules:     rules,
 		Loaders:   make(config.Loaders),
-		Log:       config.Log{Level: config.LogInfo, Format: config.LogFormat(e.format)},
-	}
-	if e.debug {
-		cfg.Log.Level = config.LogDebug
+		Log:       log,
 	}
 	for firmware, path := range e.loaders {
 		if *path == "" {
@@ -120,26 +111,6 @@ func (e *everybody) configuration(cmd *cobra.Command, rules []booters.Rule) (*co
 		}
 	}
 	return cfg, nil
-}
-
-// classicFormat is the log format that no file can ask for.
-const classicFormat = "classic"
-
-// classicLog writes the original's lines: to standard output, or with times to
-// standard error. It is nil for another format.
-func (e *everybody) classicLog(cmd *cobra.Command) *zap.Logger {
-	if e.format != classicFormat {
-		return nil
-	}
-	to := log.New(cmd.OutOrStdout(), "", 0)
-	if e.timestamp {
-		to = log.New(cmd.ErrOrStderr(), "", log.LstdFlags)
-	}
-	line := func(subsystem, msg string) { to.Printf("[%s] %s", subsystem, msg) }
-	if e.debug {
-		return classic.New(line, line)
-	}
-	return classic.New(line, nil)
 }
 
 // onHost reports as an error that no interface has the address.
@@ -168,23 +139,5 @@ func (e *everybody) serve(cmd *cobra.Command, rules []booters.Rule, what string)
 	if err != nil {
 		return exitError{exitUsage, err}
 	}
-	return run(cmd, daemon.Options{
-		Load: func() (*config.Config, *config.Report) { return cfg, &config.Report{} },
-		Log:  e.classicLog(cmd),
-	}, func() { announce(cmd, cfg, what) })
-}
-
-// announce says what is served and what to do next.
-func announce(cmd *cobra.Command, cfg *config.Config, what string) {
-	w := cmd.ErrOrStderr()
-	fmt.Fprintf(w, "Every machine that boots from the network gets %s.\n", what)
-	for _, l := range cfg.Listeners {
-		transport := "udp"
-		if l.Kind == config.HTTP || l.Kind == config.Status {
-			transport = "tcp"
-		}
-		fmt.Fprintf(w, "  %-6s  %s/%s\n", l.Kind, l.Address, transport)
-	}
-	fmt.Fprintln(w, "Next: switch on a machine in this network with network boot first in its boot order.")
-	fmt.Fprintf(w, "To say which machine boots what, write %s (`pixiecore serve` shows an example). Ctrl-C stops.\n", defaultConfig)
+	return e.logging.run(cmd, cfg, what)
 }
