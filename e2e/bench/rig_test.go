@@ -27,6 +27,17 @@ var (
 	clientAddr = netip.MustParseAddr("192.0.2.50")
 )
 
+// machines is how many addresses the client has beside its own: a server may bound
+// what one address has under way.
+const machines = 64
+
+// machine is one of these addresses.
+func machine(i int) netip.Addr {
+	a := clientAddr.As4()
+	a[3] += 1 + byte(i%machines)
+	return netip.AddrFrom4(a)
+}
+
 // startLimit is how long a server may take until it answers.
 const startLimit = 30 * time.Second
 
@@ -44,6 +55,9 @@ func newSubject(t *testing.T, name string, cmd *exec.Cmd) *subject {
 	t.Helper()
 	lan := netlab.New(t)
 	s := &subject{name: name, server: lan.Host("server", serverAddr.String()+"/24"), client: lan.Host("client", clientAddr.String()+"/24")}
+	for i := range machines {
+		s.client.IP("address", "add", machine(i).String()+"/24", "dev", "eth0")
+	}
 	s.run(t, cmd)
 	return s
 }

@@ -162,7 +162,7 @@ func (b *bench) tftp(t *testing.T) {
 		took := make([]time.Duration, lockStep)
 		var wg sync.WaitGroup
 		for i := range lockStep {
-			wg.Go(func() { took[i] = lockStepFetch(s, file) })
+			wg.Go(func() { took[i] = lockStepFetch(s, machine(i), file) })
 		}
 		wg.Wait()
 		for _, d := range took {
@@ -190,10 +190,10 @@ func (b *bench) tftp(t *testing.T) {
 
 // lockStepFetch is one of many clients: a plain socket, one block at a time. It
 // returns 0 if the file did not come.
-func lockStepFetch(s *subject, file string) time.Duration {
+func lockStepFetch(s *subject, from netip.Addr, file string) time.Duration {
 	var conn *net.UDPConn
 	var err error
-	s.client.Do(func() { conn, err = net.ListenUDP("udp4", &net.UDPAddr{IP: clientAddr.AsSlice()}) })
+	s.client.Do(func() { conn, err = net.ListenUDP("udp4", &net.UDPAddr{IP: from.AsSlice()}) })
 	if err != nil {
 		return 0
 	}
