@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -106,7 +107,7 @@ func (d *Daemon) open(c placed) (*listener, error) {
 		}
 		closes(conn)
 		l.port = conn.LocalAddr().Port()
-		files := tftpFiles{tree: bootfiles.Tree{Boots: d.boots, Tokens: d.tokens}, listener: l, interfaces: d.interfaces}
+		files := tftpFiles{tree: bootfiles.Tree{Boots: d.boots, Tokens: d.tokens}, listener: l, interfaces: d.interfaces, events: d.events}
 		l.server = &tftp.Server{
 			Conn: &beatingConn{conn, &l.beat}, Files: files, Interfaces: d.interfaces, SinglePort: func() bool { return l.settings.Load().SinglePort },
 			Free: l.close, Drops: &l.drops, Done: d.transferred, Log: d.log.Named("tftp"),
@@ -318,6 +319,7 @@ type tftpFiles struct {
 	tree       bootfiles.Tree
 	listener   *listener
 	interfaces *netio.Interfaces
+	events     *events.Log
 }
 
 // Open implements tftp.Files.
@@ -337,20 +339,75 @@ func (f tftpFiles) Open(ctx context.Context, r tftp.Request) (tftp.File, error) 
 	if err != nil {
 		return tftp.File{}, err
 	}
-	return tftp.File{Name: file.Name, Size: int64(len(file.Data)), Content: bytes.NewReader(file.Data)}, nil
+	t := tftp.File{Name: file.Name, Size: int64(len(file.Data)), Content: bytes.NewReader(file.Data)}
+	if len(file.Machine.MAC) == len(events.MAC{}) {
+		s := &sending{log: f.events, file: file}
+		t.Acked, t.Close = s.acked, s.close
+	}
+	return t, nil
 }
 
-// transferred notes the end of a TFTP transfer under its machine.
+// A sending is a file on its way by TFTP, as a step of the boot that it is for. It
+// begins when the client has said that it wants the file, and not its size alone.
+type sending struct {
+	log  *events.Log
+	file bootfiles.File
+	step *events.Transfer // of the goroutine that sends
+	at   atomic.Int64
+}
+
+func (s *sending) acked(bytes int64) {
+	s.at.Store(bytes)
+	if s.step != nil {
+		return
+	}
+	kind := events.Loader
+	if s.file.Kind == bootfiles.KindAutoexec {
+		kind = events.Autoexec
+	}
+	e := events.Event{Kind: kind, Rule: s.file.Rule, Gen: s.file.Gen, Via: "tftp", File: s.file.Name, Size: int64(len(s.file.Data))}
+	s.step = s.log.Start([6]byte(s.file.Machine.MAC), e, s.at.Load)
+}
+
+func (s *sending) close() error {
+	s.step.End(s.at.Load(), "")
+	return nil
+}
+
+// transferred notes a TFTP transfer that failed under its machine.
 func (d *Daemon) transferred(t tftp.Transfer) {
+	if t.Err == nil {
+		return
+	}
 	dir, _, _ := strings.Cut(t.Path, "/")
 	token, err := d.tokens.Open(dir)
-	if err != nil || t.Probe {
+	if err != nil {
 		return
 	}
 	fixed := d.boots.Fixed(token.MAC[:])
-	e := events.Event{Kind: events.Loader, Rule: fixed.Rule, Gen: fixed.Gen(), Detail: "TFTP " + t.File}
-	if t.Err != nil {
-		e.Kind, e.Detail = events.Failed, "TFTP "+t.Path+": "+t.Err.Error()
+	kind := events.Failed
+	if errors.Is(t.Err, bootfiles.ErrRefused) {
+		kind = events.Ignored
 	}
-	d.events.Add(token.MAC, e)
+	d.events.Add(token.MAC, events.Event{
+		Kind: kind, Rule: fixed.Rule, Gen: fixed.Gen(), Via: "tftp", File: t.File, Bytes: t.Bytes, BlockSize: t.BlockSize,
+		Fault: faultOf(t), Detail: "TFTP " + path.Base(t.Path) + ": " + t.Err.Error(),
+	})
+}
+
+// faultOf is what kind of failure it was.
+func faultOf(t tftp.Transfer) events.Fault {
+	switch {
+	case errors.Is(t.Err, tftp.ErrNotFound):
+		return events.FaultMissing
+	case errors.Is(t.Err, tftp.ErrDenied):
+		return events.FaultDenied
+	case t.File == "":
+		return events.FaultOther
+	case !t.Answered:
+		return events.FaultNoAnswer
+	case t.Bytes == 0:
+		return events.FaultFirstBlock
+	}
+	return events.FaultCut
 }

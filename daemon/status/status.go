@@ -70,17 +70,7 @@ func (c Cache) String() string {
 }
 
 // Bytes writes a size for people, in units of 1024.
-func Bytes(n int64) string {
-	const units = "KMGT"
-	if n < 1<<10 {
-		return fmt.Sprintf("%d B", n)
-	}
-	x, unit := float64(n)/(1<<10), 0
-	for x >= 1<<10 && unit < len(units)-1 {
-		x, unit = x/(1<<10), unit+1
-	}
-	return fmt.Sprintf("%.1f %ciB", x, units[unit])
-}
+func Bytes(n int64) string { return events.Size(n) }
 
 // A Reload is the verdict on an edit.
 type Reload struct {

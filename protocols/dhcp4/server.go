@@ -213,6 +213,14 @@ type errOperator struct{ error }
 
 func (e errOperator) Unwrap() error { return e.error }
 
+// A faulty error is of a kind that diagnoses go by.
+type faulty struct {
+	error
+	fault events.Fault
+}
+
+func (e faulty) Unwrap() error { return e.error }
+
 // gate refuses what is no DHCP request from Ethernet hardware, before anything
 // is allocated for it.
 func gate(b []byte) bool {
@@ -315,7 +323,7 @@ func (s *Server) ask(r request, a answer) answer {
 		defer cancel()
 		var err error
 		if a.decision, err = s.Boots.Await(ctx, a.decision, a.client.Machine, time.Now()); err != nil {
-			return a, errOperator{err}
+			return a, errOperator{faulty{err, events.FaultAPI}}
 		}
 		return s.reply(r, a)
 	}
@@ -331,11 +339,11 @@ func (s *Server) reply(r request, a answer) (answer, error) {
 		return a, errIgnored
 	case OfferLoader, OfferLoaderByHTTP:
 		if len(a.decision.Snapshot.Loader(*m)) == 0 {
-			return a, errOperator{fmt.Errorf("no loader for %s: `pixiecore check` says where it was looked for and what mends it", m.Firmware)}
+			return a, errOperator{faulty{fmt.Errorf("no loader for %s: `pixiecore check` says where it was looked for and what mends it", m.Firmware), events.FaultNoLoader}}
 		}
 		// The REQUEST for an address goes on with what its DISCOVER was allowed.
 		if a.client.Stage == StageIPXEWithoutHTTP && (a.lease == nil || a.lease.message == dhcpv4.MessageTypeOffer) && !s.Chains.Allow([6]byte(m.MAC), time.Now()) {
-			return a, errOperator{fmt.Errorf("the machine's iPXE cannot load by HTTP, and the loader given to it less than %s ago came back the same: use another loader for %s", ChainEvery, m.Firmware)}
+			return a, errOperator{faulty{fmt.Errorf("the machine's iPXE cannot load by HTTP, and the loader given to it less than %s ago came back the same: use another loader for %s", ChainEvery, m.Firmware), events.FaultNoHTTP}}
 		}
 	}
 
@@ -517,7 +525,9 @@ func (s *Server) logUnanswered(d netio.Datagram, a answer, err error) {
 		if a.client.Machine.MAC == nil {
 			return
 		}
-		s.Events.Add([6]byte(a.client.Machine.MAC), events.Event{Kind: events.Failed, Rule: a.decision.Rule, Gen: a.decision.Gen(), Detail: err.Error()})
+		var why faulty
+		errors.As(err, &why)
+		s.Events.Add([6]byte(a.client.Machine.MAC), events.Event{Kind: events.Failed, Rule: a.decision.Rule, Gen: a.decision.Gen(), Via: s.Role.String(), Fault: why.fault, Detail: err.Error()})
 		return
 	}
 	if a.client.Machine.MAC == nil {

@@ -162,6 +162,48 @@ func (e Event) Percent() int {
 	return int(min(e.Bytes, e.Size) * 100 / e.Size)
 }
 
+// What says in a clause what there is to it beside its kind: "linux, 4.0 MiB of
+// 12.0 MiB (33 %), 2.0 MiB/s".
+func (e Event) What(now time.Time) string {
+	var parts []string
+	if e.File != "" {
+		parts = append(parts, e.File)
+	}
+	switch whole := e.Size <= 0 || e.Bytes >= e.Size; {
+	case e.Bytes == 0 && !e.Active && e.End.IsZero():
+	case whole && e.Bytes > 0:
+		parts = append(parts, Size(e.Bytes))
+	case !whole:
+		parts = append(parts, fmt.Sprintf("%s of %s (%d %%)", Size(e.Bytes), Size(e.Size), e.Percent()))
+		if !e.Active {
+			parts = append(parts, "broken off")
+		}
+	}
+	if took := e.Took(now); took >= rateFrom && e.Bytes > 0 {
+		parts = append(parts, Size(int64(e.Rate(now)))+"/s")
+	}
+	if e.Detail != "" {
+		parts = append(parts, e.Detail)
+	}
+	return strings.Join(parts, ", ")
+}
+
+// rateFrom is how long a transfer must have taken for its rate to mean something.
+const rateFrom = 100 * time.Millisecond
+
+// Size writes a size in bytes for people, in units of 1024.
+func Size(n int64) string {
+	const units = "KMGT"
+	if n < 1<<10 {
+		return fmt.Sprintf("%d B", n)
+	}
+	x, unit := float64(n)/(1<<10), 0
+	for x >= 1<<10 && unit < len(units)-1 {
+		x, unit = x/(1<<10), unit+1
+	}
+	return fmt.Sprintf("%.1f %ciB", x, units[unit])
+}
+
 // repeats reports whether e is the same event as the earlier one, once more.
 func (e Event) repeats(earlier *Event) bool {
 	return e.Kind == earlier.Kind && e.Rule == earlier.Rule && e.Gen == earlier.Gen && e.Detail == earlier.Detail &&

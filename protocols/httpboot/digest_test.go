@@ -97,7 +97,7 @@ func TestWhatIsWrongWithAFileThatIsServedIsSaid(t *testing.T) {
 		},
 	}})
 	w := get(t, s, "GET", "/_/file?name=kernel&type=kernel&mac="+mac.String())
-	if e := lastEvent(t, s); w.Code != 200 || e.Kind != events.Kernel || e.Detail != "6 bytes: the mirror is down" {
+	if e := lastEvent(t, s); w.Code != 200 || e.Kind != events.Kernel || e.What(e.End) != "6 B, the mirror is down" {
 		t.Errorf("got %d and the event %s %q", w.Code, e.Kind, e.Detail)
 	}
 }

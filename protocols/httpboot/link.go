@@ -1,6 +1,7 @@
 package httpboot
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -63,20 +64,23 @@ func (s *Server) link(w http.ResponseWriter, r *http.Request, rest string) {
 		h.Set("Content-Type", "text/plain; charset=utf-8")
 		h.Set("Cache-Control", "no-store")
 	}
-	sent, whole, err := s.send(w, r, f, size, l.Name)
-	detail := fmt.Sprintf("%s, %d bytes", l.Name, sent)
-	if l.Secret {
-		detail = l.Name + " (secret)"
-	} else {
+	step := &step{Server: s, mac: l.machine.MAC, secret: l.Secret, Event: events.Event{
+		Kind: events.File, Rule: l.by.Rule, Boot: cmp.Or(l.Boot, l.by.Boot), Gen: l.by.Gen(), Via: "http", File: l.Name,
+	}}
+	sent, whole, err := s.send(w, r, f, size, l.Name, step)
+	if !l.Secret {
 		log = log.With(zap.Int64("bytes", sent))
 	}
 	switch {
 	case err != nil:
-		s.linkEvent(l, events.Failed, l.Name+" cut short: "+err.Error())
+		step.end(sent, "")
+		s.linkEvent(l, events.Event{Kind: events.Failed, Fault: events.FaultCut, Detail: l.Name + " cut short: " + err.Error()})
 		breakOff(w)
 	case whole:
 		log.Info("file sent", zap.Duration("took", time.Since(start)))
-		s.linkEvent(l, events.File, detail+s.note(f, l.machine.MAC.String(), l.Name))
+		step.end(sent, s.note(f, l.machine.MAC.String(), l.Name))
+	default:
+		step.end(sent, "")
 	}
 }
 
@@ -144,7 +148,7 @@ func (s *Server) findLink(r *http.Request, rest string) (l linked, err error) {
 // refuseLink says what is wrong with an address, or with the file behind it.
 func (s *Server) refuseLink(w http.ResponseWriter, l linked, log *zap.Logger, err error) {
 	status, text, detail := http.StatusBadGateway, "couldn't get file", l.Name+": "+err.Error()
-	kind, reason := events.Failed, drops.Failed
+	kind, reason, fault := events.Failed, drops.Failed, events.FaultOther
 	var digest *boot.DigestError
 	switch {
 	case errors.Is(err, boot.ErrNotFound):
@@ -157,22 +161,24 @@ func (s *Server) refuseLink(w http.ResponseWriter, l linked, log *zap.Logger, er
 	case errors.Is(err, boot.ErrExpired):
 		status, text = http.StatusGone, err.Error()
 	case errors.Is(err, boot.ErrMissing):
+		fault = events.FaultScript
 		status, text = http.StatusInternalServerError, err.Error()
 	case errors.As(err, &digest):
-		status, text, detail = http.StatusForbidden, digest.Error(), digest.Brief()
+		status, text, detail, fault = http.StatusForbidden, digest.Error(), digest.Brief(), events.FaultDigest
 	}
 	if kind == events.Ignored {
 		log.Info("file refused")
 	} else {
 		log.Warn("file not served")
 	}
-	s.linkEvent(l, kind, detail)
+	s.linkEvent(l, events.Event{Kind: kind, Fault: fault, Detail: detail})
 	s.drop(w, reason, text, status)
 }
 
 // linkEvent notes what became of a file under the machine that it is for.
-func (s *Server) linkEvent(l linked, kind events.Kind, detail string) {
+func (s *Server) linkEvent(l linked, e events.Event) {
 	if len(l.machine.MAC) == 6 {
-		s.Events.Add([6]byte(l.machine.MAC), events.Event{Kind: kind, Rule: l.by.Rule, Gen: l.by.Gen(), Detail: detail})
+		e.Rule, e.Boot, e.Gen, e.Via = l.by.Rule, l.by.Boot, l.by.Gen(), "http"
+		s.Events.Add([6]byte(l.machine.MAC), e)
 	}
 }

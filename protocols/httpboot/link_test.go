@@ -77,11 +77,11 @@ func TestAddressesOfTheConfiguration(t *testing.T) {
 		held    bool
 		status  int
 		body    string
-		event   string // the last one of the machine: kind, detail; empty: there is none
+		event   string // the last one of the machine: kind, what; empty: there is none
 		cached  bool
 	}{
-		{name: "a file of its own", link: made, status: 200, body: "52:54:00:12:34:56 x64 X7 from http://192.0.2.1:80", event: "file seed/user-data, 49 bytes"},
-		{name: "a secret", link: secret, status: 200, body: "52:54:00:12:34:56 x64 X7 from http://192.0.2.1:80", event: "file seed/user-data (secret)"},
+		{name: "a file of its own", link: made, status: 200, body: "52:54:00:12:34:56 x64 X7 from http://192.0.2.1:80", event: "file seed/user-data, 49 B"},
+		{name: "a secret", link: secret, status: 200, body: "52:54:00:12:34:56 x64 X7 from http://192.0.2.1:80", event: "file seed/user-data"},
 		{name: "a secret of the boot before", link: stale, status: 410,
 			body:  "file seed/user-data of boot debian: the address has expired: that of a secret is good for one boot, and the machine has begun another\n",
 			event: "failed seed/user-data: file seed/user-data of boot debian: the address has expired: that of a secret is good for one boot, and the machine has begun another"},
@@ -98,7 +98,7 @@ func TestAddressesOfTheConfiguration(t *testing.T) {
 		{name: "a machine that is ignored by now", link: made, verdict: func(boot.Machine) (boot.Verdict, error) { return boot.Verdict{Rule: "printers"}, nil },
 			status: 403, body: "refused: the rule \"printers\" ignores 52:54:00:12:34:56 (x64, bios)\n", event: `ignored seed/user-data: refused: the rule "printers" ignores 52:54:00:12:34:56 (x64, bios)`},
 		{name: "an inventory that is down", link: made, verdict: func(boot.Machine) (boot.Verdict, error) { return boot.Verdict{}, errors.New("down") },
-			status: 200, body: "52:54:00:12:34:56 x64 X7 from http://192.0.2.1:80", event: "file seed/user-data, 49 bytes"},
+			status: 200, body: "52:54:00:12:34:56 x64 X7 from http://192.0.2.1:80", event: "file seed/user-data, 49 B"},
 		{name: "everything is on hold", link: boot.Link{Name: "linux", Open: opens(nil)}, held: true, status: 403, body: "refused: on hold\n", event: "script "},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -129,8 +129,8 @@ func TestAddressesOfTheConfiguration(t *testing.T) {
 				t.Errorf("got %d, %q\nwant %d, %q", w.Code, w.Body, tc.status, tc.body)
 			}
 			list := s.Events.Machines()[0].Events()
-			if last := list[len(list)-1]; fmt.Sprintf("%s %s", last.Kind, last.Detail) != tc.event {
-				t.Errorf("the last event is %s %s, want %s", last.Kind, last.Detail, tc.event)
+			if last := list[len(list)-1]; fmt.Sprintf("%s %s", last.Kind, last.What(last.End)) != tc.event {
+				t.Errorf("the last event is %s %s, want %s", last.Kind, last.What(last.End), tc.event)
 			}
 			if cached := w.Header().Get("Cache-Control") != "no-store"; w.Code == 200 && cached != tc.cached {
 				t.Errorf("may be kept on the way: %v", cached)

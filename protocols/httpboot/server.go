@@ -2,10 +2,8 @@ package httpboot
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"log"
@@ -284,6 +282,7 @@ func (s *Server) script(w http.ResponseWriter, r *http.Request) {
 	}
 	if !m.Probed {
 		text(w, bootfiles.Stub(s.base(r), id))
+		s.Events.Add([6]byte(m.MAC), events.Event{Kind: events.Reporting, Via: "http"})
 		return
 	}
 	mac := [6]byte(m.MAC)
@@ -295,10 +294,17 @@ func (s *Server) script(w http.ResponseWriter, r *http.Request) {
 
 	ctx, cancel := context.WithTimeout(r.Context(), decideTimeout)
 	defer cancel()
-	d, err := s.Tree.Boots.Decide(ctx, m, time.Now())
+	d, err := s.Tree.Boots.DecideNow(ctx, m, time.Now())
+	fault := events.FaultScript
+	if err == nil && d.Ask != nil {
+		if d, err = s.Tree.Boots.Await(ctx, d, m, time.Now()); err != nil {
+			fault = events.FaultAPI
+		}
+	}
 	log := s.Log.With(zap.Stringer("mac", m.MAC), zap.String("arch", m.Arch.Name()), zap.Stringer("firmware", m.Firmware),
 		zap.String("rule", d.Rule), zap.Uint64("gen", d.Snapshot.Gen))
-	body, kind := "", events.Script
+	body := ""
+	step := events.Event{Kind: events.Script, Rule: d.Rule, Boot: d.Boot, Gen: d.Snapshot.Gen, Via: "http", Detail: d.Reason}
 	switch {
 	case err != nil:
 	case d.Action == boot.Boot:
@@ -313,30 +319,31 @@ func (s *Server) script(w http.ResponseWriter, r *http.Request) {
 			spec, err = s.Tree.Boots.SpecFor(ctx, d, m, s.base(r), time.Now())
 		}
 		if err == nil {
+			step.Final = spec.IpxeScript != "" // what that does is not known here
 			body, err = bootfiles.Boot(s.base(r), spec, bootfiles.Machine{MAC: m.MAC, Token: id.Token}, notice)
 		}
 	case d.Action == boot.Local:
-		body, kind = bootfiles.LocalDisk(m.Firmware), events.Local
+		body, step.Kind = bootfiles.LocalDisk(m.Firmware), events.Local
 	case d.Action == boot.Park:
-		body, kind = bootfiles.Screen(s.base(r), id, d.Reason), events.Ignored
+		body, step.Kind = bootfiles.Screen(s.base(r), id, d.Reason), events.Ignored
 	default:
 		s.Drops.Add(refusedBy(d))
-		body, kind = bootfiles.Leave(d.Refusal(m)), events.Ignored
+		body, step.Kind = bootfiles.Leave(d.Refusal(m)), events.Ignored
 	}
 	if err != nil {
 		s.Drops.Add(drops.Failed)
 		log.Warn("script not made", zap.Error(err))
-		s.Events.Add(mac, events.Event{Kind: events.Failed, Rule: d.Rule, Gen: d.Snapshot.Gen, Detail: err.Error()})
+		s.Events.Add(mac, events.Event{Kind: events.Failed, Rule: d.Rule, Boot: d.Boot, Gen: d.Snapshot.Gen, Via: "http", Fault: fault, Detail: err.Error()})
 		text(w, bootfiles.Screen(s.base(r), id, "no script for this machine: "+err.Error()))
 		return
 	}
 	text(w, body)
 	if d.Notice != "" {
 		log.Warn("machine boots all the same", zap.String("notice", d.Notice))
-		s.Events.Add(mac, events.Event{Kind: events.Failed, Rule: d.Rule, Gen: d.Snapshot.Gen, Detail: d.Notice})
+		s.Events.Add(mac, events.Event{Kind: events.Noticed, Rule: d.Rule, Gen: d.Snapshot.Gen, Detail: d.Notice})
 	}
 	log.Info("script sent", zap.String("peer", r.RemoteAddr), zap.Stringer("action", d.Action), zap.String("boot", d.Boot))
-	s.Events.Add(mac, events.Event{Kind: kind, Rule: d.Rule, Gen: d.Snapshot.Gen, Detail: cmp.Or(d.Boot, d.Reason)})
+	s.Events.Add(mac, step)
 }
 
 // text answers with an iPXE script.
@@ -359,7 +366,7 @@ func (s *Server) file(w http.ResponseWriter, r *http.Request) {
 	d, refused := s.admit(r, q, id)
 	if refused != "" {
 		s.Log.Info("file refused", zap.String("peer", r.RemoteAddr), zap.String("type", q.Get("type")), zap.String("reason", refused))
-		s.fileEvent(q, d, events.Ignored, refused)
+		s.fileEvent(q, d, events.Event{Kind: events.Ignored, Detail: refused})
 		s.drop(w, refusedBy(d), refused, http.StatusForbidden)
 		return
 	}
@@ -369,42 +376,45 @@ func (s *Server) file(w http.ResponseWriter, r *http.Request) {
 			return // the machine has gone
 		}
 		reason, status, msg := drops.Failed, http.StatusBadGateway, "couldn't get file"
-		detail := msg + ": " + err.Error()
+		detail, fault := msg+": "+err.Error(), events.FaultOther
 		var digest *boot.DigestError
 		switch {
 		case errors.Is(err, boot.ErrNotFound):
 			reason, status, msg = drops.NotFound, http.StatusNotFound, "no such file"
-			detail = msg + ": " + err.Error()
+			detail, fault = msg+": "+err.Error(), events.FaultMissing
 			s.Log.Debug("file not served", zap.String("peer", r.RemoteAddr), zap.Error(err))
 		case errors.As(err, &digest):
 			// 403: iPXE then says "Permission denied", and not that the server has a fault.
-			status, msg, detail = http.StatusForbidden, digest.Error(), digest.Brief()
+			status, msg, detail, fault = http.StatusForbidden, digest.Error(), digest.Brief(), events.FaultDigest
 			fallthrough
 		default:
 			s.Log.Warn("file not served", zap.String("peer", r.RemoteAddr), zap.String("type", q.Get("type")), zap.Error(err))
 		}
-		s.fileEvent(q, d, events.Failed, detail)
+		s.fileEvent(q, d, events.Event{Kind: events.Failed, Fault: fault, Detail: detail})
 		s.drop(w, reason, msg, status)
 		return
 	}
 	defer f.Close()
 	w.Header().Set("Content-Type", "application/octet-stream")
 	start := time.Now()
-	sent, whole, err := s.send(w, r, f, size, q.Get("type"))
-	if err != nil {
-		s.fileEvent(q, d, events.Failed, "file cut short: "+err.Error())
-		breakOff(w)
-	}
-	if !whole {
-		return
-	}
 	kind, ok := map[string]events.Kind{"kernel": events.Kernel, "initrd": events.Initrd}[q.Get("type")]
 	if !ok {
 		kind = events.File
 	}
+	step := &step{Server: s, mac: s.whose(q), Event: events.Event{Kind: kind, Rule: d.Rule, Boot: d.Boot, Gen: d.Gen(), Via: "http"}}
+	sent, whole, err := s.send(w, r, f, size, q.Get("type"), step)
+	if err != nil {
+		step.end(sent, "")
+		s.fileEvent(q, d, events.Event{Kind: events.Failed, Fault: events.FaultCut, Detail: "file cut short: " + err.Error()})
+		breakOff(w)
+	}
+	if !whole {
+		step.end(sent, "")
+		return
+	}
 	s.Log.Info("file sent", zap.String("peer", r.RemoteAddr), zap.String("mac", printable(q.Get("mac"))), zap.Stringer("type", kind), zap.Int64("bytes", sent),
 		zap.Duration("took", time.Since(start)), zap.String("rule", d.Rule), zap.Uint64("gen", d.Gen()))
-	s.fileEvent(q, d, kind, fmt.Sprintf("%d bytes", sent)+s.note(f, q.Get("mac"), kind.String()))
+	step.end(sent, s.note(f, q.Get("mac"), kind.String()))
 }
 
 // breakOff ends the answer so that the machine sees a broken transfer, and not a
@@ -422,13 +432,14 @@ func (s *Server) note(f io.Reader, mac, name string) string {
 		return ""
 	}
 	s.Log.Warn("file sent all the same", zap.String("mac", printable(mac)), zap.String("type", name), zap.String("note", n.Note()))
-	return ": " + n.Note()
+	return n.Note()
 }
 
 // send answers with the bytes of f, which name calls in the log, and reports
 // whether that was the whole file: not a probe, nor a part, nor to a machine that
-// went away. The error is that of f, and has been logged.
-func (s *Server) send(w http.ResponseWriter, r *http.Request, f io.Reader, size int64, name string) (sent int64, whole bool, err error) {
+// went away. The error is that of f, and has been logged. It begins the step, and
+// the caller ends it.
+func (s *Server) send(w http.ResponseWriter, r *http.Request, f io.Reader, size int64, name string, as *step) (sent int64, whole bool, err error) {
 	if file, ok := f.(io.ReadSeeker); ok {
 		var modified time.Time
 		if f, ok := f.(fs.File); ok {
@@ -436,7 +447,7 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request, f io.Reader, size 
 				modified, size = info.ModTime(), info.Size()
 			}
 		}
-		http.ServeContent(w, r, "", modified, file)
+		http.ServeContent(w, r, "", modified, as.beginFile(r, file, size))
 		// The writer is not wrapped, so the file itself says how far it was read,
 		// and what it failed with.
 		if sent, err = file.Seek(0, io.SeekCurrent); err != nil {
@@ -452,7 +463,7 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request, f io.Reader, size 
 		if r.Method == http.MethodHead {
 			return 0, false, nil
 		}
-		if sent, err = io.Copy(w, f); err != nil && r.Context().Err() == nil {
+		if sent, err = io.Copy(w, as.begin(r, f, max(0, size))); err != nil && r.Context().Err() == nil {
 			s.Log.Warn("file cut short", zap.String("peer", r.RemoteAddr), zap.Int64("sent", sent), zap.Error(err))
 			return sent, false, err
 		}
@@ -535,9 +546,10 @@ func (s *Server) whose(q url.Values) net.HardwareAddr {
 }
 
 // fileEvent notes what became of a file.
-func (s *Server) fileEvent(q url.Values, d boots.Decision, kind events.Kind, detail string) {
+func (s *Server) fileEvent(q url.Values, d boots.Decision, e events.Event) {
 	if mac := s.whose(q); mac != nil {
-		s.Events.Add([6]byte(mac), events.Event{Kind: kind, Rule: d.Rule, Gen: d.Gen(), Detail: detail})
+		e.Rule, e.Boot, e.Gen, e.Via = d.Rule, d.Boot, d.Gen(), "http"
+		s.Events.Add([6]byte(mac), e)
 	}
 }
 
@@ -547,7 +559,7 @@ func (s *Server) booting(w http.ResponseWriter, r *http.Request) {
 	if mac := s.whose(r.URL.Query()); mac != nil {
 		d := s.Tree.Boots.Fixed(mac)
 		s.Log.Info("machine boots", zap.Stringer("mac", mac), zap.String("rule", d.Rule), zap.Uint64("gen", d.Gen()))
-		s.Events.Add([6]byte(mac), events.Event{Kind: events.Booting, Rule: d.Rule, Gen: d.Gen()})
+		s.Events.Add([6]byte(mac), events.Event{Kind: events.Booting, Rule: d.Rule, Boot: d.Boot, Gen: d.Gen(), Via: "http"})
 		if r.Method == http.MethodGet {
 			s.done(mac, boot.DoneByBooting, time.Time{})
 		}
@@ -588,6 +600,9 @@ func (s *Server) tree(w http.ResponseWriter, r *http.Request) {
 	}
 	if f.Kind != bootfiles.KindLoader {
 		text(w, string(f.Data))
+		if f.Kind == bootfiles.KindAutoexec && len(f.Machine.MAC) == 6 {
+			s.Events.Add([6]byte(f.Machine.MAC), events.Event{Kind: events.Autoexec, Rule: f.Rule, Gen: f.Gen, Via: "http"})
+		}
 		return
 	}
 	// UEFI tells a program from a disk image by the media type, or by the
@@ -597,10 +612,11 @@ func (s *Server) tree(w http.ResponseWriter, r *http.Request) {
 	if path.Ext(f.Name) == ".efi" {
 		h.Set("Content-Type", "application/efi")
 	}
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(f.Data))
-	if r.Method == http.MethodGet && len(f.Machine.MAC) == 6 {
+	step := &step{Server: s, mac: f.Machine.MAC, Event: events.Event{Kind: events.Loader, Rule: f.Rule, Gen: f.Gen, Via: "http", File: f.Name}}
+	sent, whole, _ := s.send(w, r, bytes.NewReader(f.Data), int64(len(f.Data)), f.Name, step)
+	step.end(sent, "")
+	if whole && len(f.Machine.MAC) == 6 {
 		s.Log.Info("loader sent", zap.Stringer("mac", f.Machine.MAC), zap.String("file", f.Name), zap.String("rule", f.Rule), zap.Uint64("gen", f.Gen))
-		s.Events.Add([6]byte(f.Machine.MAC), events.Event{Kind: events.Loader, Rule: f.Rule, Gen: f.Gen, Detail: "HTTP"})
 	}
 }
 

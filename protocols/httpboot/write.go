@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"time"
 
@@ -32,7 +31,7 @@ func (s *Server) write(w http.ResponseWriter, r *http.Request) {
 	d, refused := s.admit(r, q, id)
 	if refused != "" {
 		s.Log.Info("write refused", zap.String("peer", r.RemoteAddr), zap.String("reason", refused))
-		s.fileEvent(q, d, events.Ignored, refused)
+		s.fileEvent(q, d, events.Event{Kind: events.Ignored, Detail: refused})
 		s.drop(w, refusedBy(d), refused, http.StatusForbidden)
 		return
 	}
@@ -43,11 +42,11 @@ func (s *Server) write(w http.ResponseWriter, r *http.Request) {
 	if err := http.NewResponseController(w).SetReadDeadline(time.Now().Add(writeTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		s.Log.Debug("write without a time limit", zap.Error(err))
 	}
-	body := &counted{Reader: http.MaxBytesReader(w, r.Body, maxWrite)}
+	body := &counting{Reader: http.MaxBytesReader(w, r.Body, maxWrite)}
 	err := boot.PutFile(ctx, d.Snapshot.Booter, boot.ID(id), body)
 	if err == nil {
-		s.Log.Info("file written", zap.String("mac", printable(q.Get("mac"))), zap.Int64("bytes", body.n), zap.Uint64("gen", d.Gen()))
-		s.fileEvent(q, d, events.Written, fmt.Sprintf("%d bytes", body.n))
+		s.Log.Info("file written", zap.String("mac", printable(q.Get("mac"))), zap.Int64("bytes", body.n.Load()), zap.Uint64("gen", d.Gen()))
+		s.fileEvent(q, d, events.Event{Kind: events.Written, Bytes: body.n.Load()})
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
@@ -65,19 +64,7 @@ func (s *Server) write(w http.ResponseWriter, r *http.Request) {
 		s.drop(w, drops.Malformed, fmt.Sprintf("more than %d bytes", maxWrite), http.StatusRequestEntityTooLarge)
 	default:
 		s.Log.Warn("file not written", zap.String("peer", r.RemoteAddr), zap.Error(err))
-		s.fileEvent(q, d, events.Failed, "file not written: "+err.Error())
+		s.fileEvent(q, d, events.Event{Kind: events.Failed, Detail: "file not written: " + err.Error()})
 		s.drop(w, drops.Failed, "couldn't write file", http.StatusBadGateway)
 	}
-}
-
-// counted knows how far it was read.
-type counted struct {
-	io.Reader
-	n int64
-}
-
-func (c *counted) Read(p []byte) (int, error) {
-	n, err := c.Reader.Read(p)
-	c.n += int64(n)
-	return n, err
 }

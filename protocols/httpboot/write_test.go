@@ -51,8 +51,8 @@ func TestWhatAMachineWritesGoesToTheBooter(t *testing.T) {
 		status                 int
 		event                  string
 	}{
-		{"a POST", "POST", "log", "done", boot.Boot, 204, "written: 4 bytes"},
-		{"a PUT", "PUT", "log", "", boot.Boot, 204, "written: 0 bytes"},
+		{"a POST", "POST", "log", "done", boot.Boot, 204, "written: 4 B"},
+		{"a PUT", "PUT", "log", "", boot.Boot, 204, "written: "},
 		{"too much", "PUT", "log", strings.Repeat("x", maxWrite+1), boot.Boot, 413, ""},
 		{"a file that is read only", "POST", "kernel", "", boot.Boot, 405, ""},
 		{"a forged ID", "POST", "forged", "", boot.Boot, 404, ""},
@@ -81,7 +81,7 @@ func TestWhatAMachineWritesGoesToTheBooter(t *testing.T) {
 			said := ""
 			for _, m := range s.Events.Machines() {
 				for _, e := range m.Events() {
-					said = fmt.Sprintf("%s: %s", e.Kind, e.Detail)
+					said = fmt.Sprintf("%s: %s", e.Kind, e.What(e.Time))
 				}
 			}
 			if !strings.HasPrefix(said, tc.event) || tc.event == "" && said != "" {

@@ -66,7 +66,10 @@ type File struct {
 	Name    string // for logs
 	Size    int64
 	Content io.ReaderAt
-	Close   func() error // called once if not nil
+	// Acked is called whenever the client has acknowledged more, with how many bytes
+	// that are: 0 for the options. It must be quick. Nil: nobody asks.
+	Acked func(bytes int64)
+	Close func() error // called once if not nil
 }
 
 // A Transfer tells how a request ended.
@@ -77,6 +80,8 @@ type Transfer struct {
 	Duration  time.Duration
 	BlockSize int // bytes; 0 if no file was opened
 	Window    int // blocks
+	// Answered is whether the client has acknowledged anything, be it the options.
+	Answered bool
 	// Probe is a client that wanted to know the size, or that the file is there,
 	// and ended the transfer before the first block. Err is nil then.
 	Probe bool
@@ -383,7 +388,7 @@ func (r *service) serve(ctx context.Context, t *transfer) Transfer {
 	defer conn.Close()
 	s := &session{
 		transfer: t, terms: terms, window: newWindow(terms, size), content: content, size: size, pool: &r.buffers,
-		base: r.bounds.interval,
+		base: r.bounds.interval, told: file.Acked,
 	}
 	if terms.timeout != 0 {
 		s.base = min(terms.timeout, maxInterval)
@@ -398,7 +403,7 @@ func (r *service) serve(ctx context.Context, t *transfer) Transfer {
 	if s.out != nil {
 		r.buffers.put(s.out)
 	}
-	result.Bytes = min(max(s.window.acked, 0)*int64(terms.blockSize), size)
+	result.Bytes, result.Answered = s.bytes(), s.answered
 	if s.oack != nil && !s.answered && isProbe(terms, err) {
 		result.Probe = true
 		return result

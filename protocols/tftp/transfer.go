@@ -58,8 +58,9 @@ type session struct {
 	pool     *pool
 	out      *buffers // nil before the first DATA
 	in       [maxAnswer]byte
-	sendErr  error // the last that passed
-	answered bool  // the client has acknowledged something
+	sendErr  error             // the last that passed
+	answered bool              // the client has acknowledged something
+	told     func(bytes int64) // of what it has acknowledged; nil: nobody is
 
 	base    time.Duration // the first interval of sending again
 	current time.Duration // adapted to the client's pace
@@ -99,6 +100,9 @@ func (s *session) run(ctx context.Context) error {
 			}
 			s.answered = true
 			retry = 0
+			if s.told != nil {
+				s.told(s.bytes())
+			}
 		case what == repeated:
 			s.window.rewind()
 		case !complete:
@@ -118,6 +122,11 @@ func (s *session) run(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// bytes is how many the client has acknowledged.
+func (s *session) bytes() int64 {
+	return min(max(s.window.acked, 0)*int64(s.blockSize), s.size)
 }
 
 func (s *session) retries() int {
