@@ -74,21 +74,23 @@ func TestClassifyKnowsEveryFirmware(t *testing.T) {
 		Arch, Firmware, Stage string
 	}
 	wants := map[string]want{
-		"bios":             {"ia32", "bios", "rom"},
-		"bios-ipxe-rom":    {"ia32", "bios", "ipxe"},
-		"efi-ia32":         {"ia32", "efi32", "rom"},
-		"efi-x64":          {"x64", "efi64", "rom"},
-		"efi-x64-ipxe-rom": {"x64", "efi64", "rom"},
-		"efi-arm64":        {"arm64", "efi-arm64", "rom"},
-		"http-x64":         {"x64", "efi64", "http-boot"},
-		"http-arm64":       {"arm64", "efi-arm64", "http-boot"},
-		"undionly":         {"ia32", "bios", "ipxe"},
-		"ipxe-ia32":        {"ia32", "efi32", "ipxe"},
-		"ipxe-x64":         {"x64", "efi64", "ipxe"},
-		"ipxe-x64-2019":    {"x64", "efi64", "ipxe"},
-		"ipxe-x64-2.0":     {"x64", "efi64", "ipxe"},
-		"ipxe-arm64":       {"arm64", "efi-arm64", "ipxe"},
-		"ipxe-no-http":     {"ia32", "bios", "ipxe-without-http"},
+		"bios":               {"ia32", "bios", "rom"},
+		"bios-ipxe-rom":      {"ia32", "bios", "ipxe"},
+		"bios-ipxe-rom-2025": {"ia32", "bios", "ipxe"},
+		"bios-ipxe-rom-2.0":  {"ia32", "bios", "ipxe"},
+		"efi-ia32":           {"ia32", "efi32", "rom"},
+		"efi-x64":            {"x64", "efi64", "rom"},
+		"efi-x64-ipxe-rom":   {"x64", "efi64", "rom"},
+		"efi-arm64":          {"arm64", "efi-arm64", "rom"},
+		"http-x64":           {"x64", "efi64", "http-boot"},
+		"http-arm64":         {"arm64", "efi-arm64", "http-boot"},
+		"undionly":           {"ia32", "bios", "ipxe"},
+		"ipxe-ia32":          {"ia32", "efi32", "ipxe"},
+		"ipxe-x64":           {"x64", "efi64", "ipxe"},
+		"ipxe-x64-2019":      {"x64", "efi64", "ipxe"},
+		"ipxe-x64-2.0":       {"x64", "efi64", "ipxe"},
+		"ipxe-arm64":         {"arm64", "efi-arm64", "ipxe"},
+		"ipxe-no-http":       {"ia32", "bios", "ipxe-without-http"},
 	}
 	for _, p := range pxeclient.Profiles() {
 		t.Run(p.Name, func(t *testing.T) {
