@@ -32,10 +32,11 @@ var floors = []floor{
 	{"protocols/events", []string{"booters/boot"}},
 	{"protocols/drops", nil},
 	{"protocols/once", []string{"booters/boot"}},
+	{"protocols/pcap", nil},
 	{"protocols/boots", []string{"booters/boot", "protocols/events", "protocols/once"}},
 	{"protocols/bootfiles", []string{"booters/boot", "protocols/boots", "protocols/drops"}},
 	{"protocols/leases", nil},
-	{"protocols/*", []string{"booters/boot", "protocols/netio", "protocols/leases", "protocols/events", "protocols/drops", "protocols/boots", "protocols/bootfiles"}},
+	{"protocols/*", []string{"booters/boot", "protocols/netio", "protocols/pcap", "protocols/leases", "protocols/events", "protocols/drops", "protocols/boots", "protocols/bootfiles"}},
 	{"systemd", nil},
 	{"config", []string{"booters", "booters/boot"}},
 	// The original's command line may name a recipe.

@@ -14,6 +14,7 @@ import (
 	"github.com/pixiecore/pixiecore/config"
 	"github.com/pixiecore/pixiecore/daemon/control"
 	"github.com/pixiecore/pixiecore/daemon/status"
+	"github.com/pixiecore/pixiecore/protocols/capture"
 )
 
 // bindControl opens the control socket, if there is to be one.
@@ -67,6 +68,9 @@ func (o operator) Ready() error {
 	}
 	return errors.New("no listener boots machines: the configuration has none but status")
 }
+
+// Packets implements control.Daemon.
+func (o operator) Packets() *capture.Ring { return o.d.packets }
 
 // Hold implements control.Daemon.
 func (o operator) Hold(rule, reason string) error {

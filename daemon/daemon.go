@@ -30,6 +30,7 @@ import (
 	"github.com/pixiecore/pixiecore/daemon/status"
 	"github.com/pixiecore/pixiecore/daemon/store"
 	"github.com/pixiecore/pixiecore/protocols/boots"
+	"github.com/pixiecore/pixiecore/protocols/capture"
 	"github.com/pixiecore/pixiecore/protocols/dhcp4"
 	"github.com/pixiecore/pixiecore/protocols/events"
 	"github.com/pixiecore/pixiecore/protocols/leases"
@@ -108,6 +109,7 @@ type Daemon struct {
 
 	interfaces *netio.Interfaces
 	once       atomic.Pointer[once.States] // what was armed and done; nil: no rule has asked
+	packets    *capture.Ring // what machines sent and got
 	chains     *dhcp4.Chains
 	boots      *boots.Memory              // outlives generations and listeners, like a boot under way
 	past       map[events.MAC]*boot.Facts // what machines said before the start; never modified after New
@@ -154,7 +156,7 @@ func New(o Options) (*Daemon, error) {
 	d := &Daemon{
 		opts: o, log: o.Log, level: zap.NewAtomicLevel(),
 		sources: booters.NewSources(), swap: &booters.Swapper{}, events: events.New(), started: time.Now(),
-		interfaces: netio.NewInterfaces(), chains: &dhcp4.Chains{}, poll: pollEvery, quiet: settle, fileEvents: fsnotify.NewWatcher,
+		interfaces: netio.NewInterfaces(), packets: &capture.Ring{}, chains: &dhcp4.Chains{}, poll: pollEvery, quiet: settle, fileEvents: fsnotify.NewWatcher,
 		rebinding: time.NewTimer(rebindFirst), stderr: zapcore.Lock(os.Stderr),
 	}
 	d.rebinding.Stop() // until it is needed

@@ -21,6 +21,7 @@ import (
 	"github.com/pixiecore/pixiecore/daemon/page"
 	"github.com/pixiecore/pixiecore/daemon/ports"
 	"github.com/pixiecore/pixiecore/protocols/bootfiles"
+	"github.com/pixiecore/pixiecore/protocols/capture"
 	"github.com/pixiecore/pixiecore/protocols/dhcp4"
 	"github.com/pixiecore/pixiecore/protocols/dhcp6"
 	"github.com/pixiecore/pixiecore/protocols/drops"
@@ -109,7 +110,7 @@ func (d *Daemon) open(c placed) (*listener, error) {
 		l.port = conn.LocalAddr().Port()
 		files := tftpFiles{tree: bootfiles.Tree{Boots: d.boots, Tokens: d.tokens}, listener: l, interfaces: d.interfaces, events: d.events}
 		l.server = &tftp.Server{
-			Conn: &beatingConn{conn, &l.beat}, Files: files, Interfaces: d.interfaces, SinglePort: func() bool { return l.settings.Load().SinglePort },
+			Conn: &beatingConn{d.tap(conn, capture.TFTP(d.owner)), &l.beat}, Files: files, Interfaces: d.interfaces, SinglePort: func() bool { return l.settings.Load().SinglePort },
 			Free: l.close, Drops: &l.drops, Done: d.transferred, Log: d.log.Named("tftp"),
 		}
 	case config.DHCP, config.PXE:
@@ -124,7 +125,7 @@ func (d *Daemon) open(c placed) (*listener, error) {
 			role = dhcp4.BootServer
 		}
 		l.server = &dhcp4.Server{
-			Role: role, Conn: &beatingConn{conn, &l.beat}, Boots: d.boots, Settings: l.dhcp, Tokens: d.tokens, Interfaces: d.interfaces,
+			Role: role, Conn: &beatingConn{d.tap(conn, capture.DHCP), &l.beat}, Boots: d.boots, Settings: l.dhcp, Tokens: d.tokens, Interfaces: d.interfaces,
 			Chains: d.chains, Events: d.events, Drops: &l.drops, Log: d.log.Named(role.String()),
 		}
 	case config.DHCP6:
@@ -143,7 +144,7 @@ func (d *Daemon) open(c placed) (*listener, error) {
 			duid = c.DHCP6.DUID
 		}
 		l.server = &dhcp6.Server{
-			Conn: &beatingConn{conn, &l.beat}, Join: func(index int) error { return netio.JoinGroup(conn, dhcp6.AllServers, index) }, DUID: duid, Leases: state.leases, Boots: d.boots, Settings: l.dhcp6, Tokens: d.tokens, Interfaces: d.interfaces,
+			Conn: &beatingConn{d.tap(conn, dhcp6.Whose), &l.beat}, Join: func(index int) error { return netio.JoinGroup(conn, dhcp6.AllServers, index) }, DUID: duid, Leases: state.leases, Boots: d.boots, Settings: l.dhcp6, Tokens: d.tokens, Interfaces: d.interfaces,
 			Events: d.events, Drops: &l.drops, Log: d.log.Named("dhcp6"),
 		}
 	default:

@@ -119,21 +119,25 @@ func (c *Client) do(ctx context.Context, method, path string, query url.Values, 
 		return c.explain(err)
 	}
 	defer resp.Body.Close()
-	answer := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer))
 	if resp.StatusCode != http.StatusOK {
-		var no refused
-		if err := answer.Decode(&no); err != nil || no.Error == "" {
-			return fmt.Errorf("control socket %q: %s: is the daemon of another version?", c.path, resp.Status)
-		}
-		if resp.StatusCode == http.StatusConflict {
-			return Refusal(no.Error)
-		}
-		return errors.New(no.Error)
+		return c.refusal(resp)
 	}
-	if err := answer.Decode(into); err != nil {
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(into); err != nil {
 		return fmt.Errorf("control socket %q: %w", c.path, err)
 	}
 	return nil
+}
+
+// refusal is the error that an answer other than 200 is.
+func (c *Client) refusal(resp *http.Response) error {
+	var no refused
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(&no); err != nil || no.Error == "" {
+		return fmt.Errorf("control socket %q: %s: is the daemon of another version?", c.path, resp.Status)
+	}
+	if resp.StatusCode == http.StatusConflict {
+		return Refusal(no.Error)
+	}
+	return errors.New(no.Error)
 }
 
 // explain says why nobody answered and the way out.

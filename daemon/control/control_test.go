@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,6 +24,8 @@ import (
 	"github.com/pixiecore/pixiecore/booters/boot"
 	"github.com/pixiecore/pixiecore/config"
 	"github.com/pixiecore/pixiecore/daemon/status"
+	"github.com/pixiecore/pixiecore/protocols/capture"
+	"github.com/pixiecore/pixiecore/protocols/pcap"
 )
 
 // The test binary is also a client of another user: see
@@ -42,6 +46,7 @@ type fake struct {
 	src     string
 	running Configuration
 	held    map[string]string
+	packets *capture.Ring
 }
 
 func (f fake) Status() status.Report {
@@ -53,6 +58,8 @@ func (f fake) Status() status.Report {
 }
 
 func (f fake) Heard(net.HardwareAddr) *boot.Facts { return nil }
+
+func (f fake) Packets() *capture.Ring { return f.packets }
 
 func (f fake) Hold(rule, reason string) error {
 	if rule != "all" {
@@ -331,4 +338,56 @@ func FuzzHandler(f *testing.F) {
 			t.Errorf("%s %q: %d %s", method, target, w.Code, w.Body)
 		}
 	})
+}
+
+// A capture has what a machine sent so far, and with follow what it sends next, until
+// its reader ends it.
+func TestCapture(t *testing.T) {
+	ring := &capture.Ring{}
+	path := serve(t, fake{src: good, packets: ring})
+	mac := net.HardwareAddr{2, 0, 0, 0, 0, 1}
+	packet := pcap.Datagram{From: netip.MustParseAddrPort("0.0.0.0:68"), To: netip.MustParseAddrPort("255.255.255.255:67"), Data: []byte("discover")}
+	var none Refusal
+	if err := NewClient(path).Capture(t.Context(), mac, false, io.Discard); !errors.As(err, &none) || !strings.Contains(err.Error(), "no packet") {
+		t.Errorf("of a stranger: %v", err)
+	}
+	ring.Add([6]byte(mac), packet)
+	var all bytes.Buffer
+	if err := NewClient(path).Capture(t.Context(), mac, false, &all); err != nil {
+		t.Fatal(err)
+	}
+
+	ctx, cancel := context.WithCancel(t.Context())
+	r, w := io.Pipe()
+	ended := make(chan error, 1)
+	go func() {
+		ended <- NewClient(path).Capture(ctx, mac, true, w)
+		w.Close()
+	}()
+	followed, err := pcap.NewReader(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 {
+		d, err := followed.Next()
+		if err != nil || string(d.Data) != "discover" || d.From != packet.From {
+			t.Fatalf("packet %d: %+v, %v", i, d, err)
+		}
+		ring.Add([6]byte(mac), packet)
+	}
+	cancel()
+	go io.Copy(io.Discard, r)
+	if err := <-ended; err != nil {
+		t.Errorf("an end by the reader is no error: %v", err)
+	}
+	got, err := pcap.NewReader(&all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d, err := got.Next(); err != nil || string(d.Data) != "discover" {
+		t.Errorf("%+v, %v", d, err)
+	}
+	if _, err := got.Next(); !errors.Is(err, io.EOF) {
+		t.Errorf("one packet was there: %v", err)
+	}
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/pixiecore/pixiecore/booters/boot"
 	"github.com/pixiecore/pixiecore/config"
 	"github.com/pixiecore/pixiecore/daemon/status"
+	"github.com/pixiecore/pixiecore/protocols/capture"
 	"github.com/pixiecore/pixiecore/protocols/netio"
 )
 
@@ -48,6 +49,8 @@ type Daemon interface {
 	// Heard is what a machine said in DHCP, as far as it is remembered; nil: not
 	// at all.
 	Heard(mac net.HardwareAddr) *boot.Facts
+	// Packets are those that machines sent and got.
+	Packets() *capture.Ring
 	// Hold keeps the machines of a rule unanswered, or all machines for "". The
 	// error says that there is no such rule, or that it cannot be kept in mind.
 	Hold(rule, reason string) error
@@ -129,6 +132,7 @@ func (s *Server) Handler() http.Handler {
 		s.answer(w, Recognise(s.Daemon.Running(), s.Daemon.Status().Machines, s.Daemon.Heard))
 	})
 	mux.HandleFunc("POST /v1/picture", s.picture)
+	mux.HandleFunc("GET /v1/capture", s.capture)
 	own := os.Getuid()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p, ok := r.Context().Value(peerKey{}).(peer)

@@ -74,6 +74,20 @@ var (
 	errHops        = fmt.Errorf("came by more than %d relays", maxHops)
 )
 
+// Whose is the machine that a message of DHCPv6 is from, or for, with peer at the
+// other end; false where it does not say.
+func Whose(data []byte, peer netip.Addr) (mac [6]byte, ok bool) {
+	r, err := open(data)
+	if err != nil {
+		return mac, false
+	}
+	c, err := classify(r, peer)
+	if len(c.Machine.MAC) != 6 || err != nil && !errors.Is(err, errUnknownType) {
+		return mac, false
+	}
+	return [6]byte(c.Machine.MAC), true
+}
+
 // open parses a datagram, and takes it out of its relays' messages.
 func open(data []byte) (request, error) {
 	packet, err := dhcpv6.FromBytes(data)
