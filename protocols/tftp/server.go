@@ -3,6 +3,7 @@ package tftp
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -39,11 +40,12 @@ var (
 
 var (
 	errStopping   = errors.New("the server is stopping")
+	errSlow       = fmt.Errorf("the file was not open within %v", openTimeout)
 	errSuperseded = errors.New("the client has sent another request from the same port")
 )
 
 // Files is the tree of files that there are. Open may take up to 10 s before ctx
-// ends; an error that wraps neither ErrNotFound nor ErrDenied is logged, and kept
+// ends; once it has returned, ctx goes on until the transfer ends. An error that wraps neither ErrNotFound nor ErrDenied is logged, and kept
 // from the client. Open is called concurrently.
 type Files interface {
 	Open(ctx context.Context, r Request) (File, error)
@@ -60,8 +62,9 @@ type Request struct {
 	Interface int        // the index of the one that the request came by; 0 if unknown
 }
 
-// A File is an open file. Its Content must be Size bytes long, and must not wait
-// for a slow source: Run, when it stops, waits for ReadAt to return.
+// A File is an open file. Its Content must be Size bytes long. Where it waits for a
+// slow source, that must end with the context of Open: Run, when it stops, waits
+// for ReadAt to return.
 type File struct {
 	Name    string // for logs
 	Size    int64
@@ -350,7 +353,9 @@ func (r *service) wakeAll() {
 // serve opens the file and sends it.
 func (r *service) serve(ctx context.Context, t *transfer) Transfer {
 	result := Transfer{Request: t.Request}
-	file, err := r.open(ctx, t)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	file, err := r.open(ctx, cancel, t)
 	if err != nil {
 		return r.reject(ctx, result, err)
 	}
@@ -443,10 +448,11 @@ func isProbe(t terms, err error) bool {
 	}
 }
 
-// open calls Files within bounds.
-func (r *service) open(ctx context.Context, t *transfer) (File, error) {
-	ctx, cancel := context.WithTimeout(ctx, openTimeout)
-	defer cancel()
+// open calls Files within bounds. ctx and its cancel are of the whole transfer,
+// since a file may be read as it comes in.
+func (r *service) open(ctx context.Context, cancel context.CancelCauseFunc, t *transfer) (File, error) {
+	limit := time.AfterFunc(openTimeout, func() { cancel(errSlow) })
+	defer limit.Stop()
 	file, err := r.Files.Open(ctx, t.Request)
 	if err == nil && file.Size < 0 {
 		err = errors.New("the size is not known")
