@@ -34,7 +34,7 @@ var floors = []floor{
 	{"protocols/once", []string{"booters/boot"}},
 	{"protocols/pcap", nil},
 	{"protocols/boots", []string{"booters/boot", "protocols/events", "protocols/once"}},
-	{"protocols/bootfiles", []string{"booters/boot", "protocols/boots", "protocols/drops"}},
+	{"protocols/bootfiles", []string{"booters/boot", "protocols/boots", "protocols/drops", "protocols/events"}},
 	{"protocols/leases", nil},
 	{"protocols/*", []string{"booters/boot", "protocols/netio", "protocols/pcap", "protocols/leases", "protocols/events", "protocols/drops", "protocols/boots", "protocols/bootfiles"}},
 	{"systemd", nil},

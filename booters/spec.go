@@ -16,6 +16,7 @@ type fileKind string
 const (
 	kernelFile fileKind = "kernel"
 	initrdFile fileKind = "initrd"
+	rpiFiles   fileKind = "rpi"   // a directory
 	otherFile  fileKind = "other" // named in the command line
 )
 
@@ -44,6 +45,13 @@ func prepareSpec(spec *boot.Spec, funcs []string, issue issuer) (*boot.Spec, err
 			errs = append(errs, fmt.Errorf("initrd %d: %w", i+1, err))
 		}
 		out.Initrd = append(out.Initrd, id)
+	}
+	if spec.RPi != "" {
+		id, err := issue(rpiFiles, string(spec.RPi))
+		if err != nil {
+			errs = append(errs, fmt.Errorf("rpi: %w", err))
+		}
+		out.RPi = id
 	}
 	var err error
 	if out.Cmdline, err = prepareCmdline(spec.Cmdline, funcs, issue); err != nil {

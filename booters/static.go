@@ -2,6 +2,7 @@ package booters
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -32,6 +33,9 @@ type static struct {
 }
 
 func (s *static) issue(kind fileKind, source string) (boot.ID, error) {
+	if kind == rpiFiles {
+		return "", errors.New("a static booter has no directory: use a table of rules")
+	}
 	src, err := splitSource(source)
 	if err != nil {
 		return "", err

@@ -156,7 +156,13 @@ func (t *Table) asker(r *Rule) (ask func(context.Context, boot.Machine) (boot.Ve
 }
 
 // issue seals a source of any kind.
-func (t *Table) issue(_ fileKind, source string) (boot.ID, error) {
+func (t *Table) issue(kind fileKind, source string) (boot.ID, error) {
+	if kind == rpiFiles {
+		if !filepath.IsAbs(source) {
+			return "", fmt.Errorf("%q is no absolute path", source)
+		}
+		return t.seal.Seal(assetLink + source + "\x00"), nil
+	}
 	src, err := ParseSource(source)
 	if err != nil {
 		return "", err

@@ -204,6 +204,9 @@ func (d *decoder) prepare(b *bootBlock) {
 	if s := b.settings["initrd"]; s != nil {
 		r.initrd = s.initrds()
 	}
+	if s := b.settings["rpi"]; s != nil {
+		r.rpi = s.checked(s.directory(), directory)
+	}
 	for _, s := range b.cmdline {
 		p := s.of(b).phrase(s.Name, s.Expr, "a text in quotes", nil)
 		if p != nil && p.late && !p.pieces() {
@@ -278,7 +281,7 @@ func (s *scope) checked(p *phrase, check checker) *phrase {
 		return nil
 	}
 	for _, path := range files {
-		s.named = append(s.named, namedFile{path: path, at: p.e.Range(), without: bootsWithout})
+		s.named = append(s.named, namedFile{path: path, at: p.e.Range(), without: bootsWithout, dir: p.folder})
 	}
 	if p.file {
 		if src, err := booters.ParseSource(value); err == nil && src.Local() && !src.SHA256.IsZero() {
@@ -371,6 +374,32 @@ func source(dir, s string) (string, []string, *refusal) {
 	}
 	path := resolve(dir, s)
 	return path, []string{path}, nil
+}
+
+// directory is the setting rpi, which may hang on the machine as a file may, but has
+// no digest.
+func (s *setting) directory() *phrase {
+	p := s.phrase(s.Name, s.Expr, "the path of a directory in quotes", pathMembers)
+	if p != nil {
+		p.file, p.folder = false, true
+	}
+	return p
+}
+
+// directory is a checker: it makes the path of a directory absolute.
+func directory(dir, s string) (string, []string, *refusal) {
+	switch path := resolve(dir, s); {
+	case s == "":
+		return refuse(sumEmpty, "The name of a directory is empty. Write its path.")
+	case len(s) > maxSource:
+		return refuse(sumTooLarge, "A path can have %d bytes, and this one has %d. Use a shorter one.", maxSource, len(s))
+	case scheme.MatchString(s):
+		return refuse(sumURL, "A directory of another server cannot be served. Write the path of one on this host.")
+	case path == "/":
+		return refuse(sumAssets, "Every file of this host would be served. Write the path of a directory for machines, like \"/srv/rpi/boot\".")
+	default:
+		return path, []string{path}, nil
+	}
 }
 
 // checkURL says what is wrong with the URL of a boot file. A URL may hold a

@@ -232,6 +232,9 @@ func dump(t *testing.T, cfg *Config) string {
 		}
 		if s := r.Action.Spec; s != nil {
 			fmt.Fprintf(&b, "\tkernel %s\n\tinitrd %v\n\tcmdline %q\n\tmessage %q\n\tscript %q\n", s.Kernel, s.Initrd, s.Cmdline, s.Message, s.IpxeScript)
+			if s.RPi != "" {
+				fmt.Fprintf(&b, "\trpi %s\n", s.RPi)
+			}
 		}
 		for _, f := range r.Action.Files {
 			fmt.Fprintf(&b, "\tfile %s: %s %q, secret %v\n", f.Name, f.Kind, f.Members, f.Secret)

@@ -215,6 +215,7 @@ func textFact(needs boot.Fact, of func(*boot.Facts) string) fact {
 var facts = map[string]fact{
 	"name":         {typ: cty.String},
 	"mac":          {typ: cty.String},
+	"bootif":       {typ: cty.String},
 	"arch":         {typ: cty.String, words: boot.ArchitectureNames()},
 	"firmware":     {typ: cty.String, words: platformNames()},
 	"labels":       {typ: cty.Map(cty.String)},

@@ -126,7 +126,7 @@ var bootSchema = Block{
 			Doc: "The path or URL of the kernel, or `{ url = …, sha256 = … }`: a path or URL with the SHA-256 that the file must have, or it is not served. A boot has this, `script` or `api`, its own or one that it takes over by `extends`. A local file that is not there is a warning."},
 		{Name: "initrd", Type: TypeFiles, Machine: MachinePaths, Example: `["/srv/live/initrd", "https://example.org/firmware.cpio"]`,
 			Doc: "Paths or URLs of initrds, each of them also with its digest as `kernel` may be, which are loaded in this order."},
-		{Name: "cmdline", Type: TypeText, Machine: MachineAll, Example: `"ip=dhcp BOOTIF=$${net0/mac}"`,
+		{Name: "cmdline", Type: TypeText, Machine: MachineAll, Example: `"ip=dhcp BOOTIF=${machine.bootif}"`,
 			Doc: "The kernel's command line: one line of up to 4096 bytes. `{{ ID \"…\" }}` or `{{ URL \"…\" }}` in it becomes the address at which the machine fetches that path or URL."},
 		{Name: "cmdline_append", Type: TypeText, Machine: MachineAll, Example: `"console=ttyS0,115200"`,
 			Doc: "Is added to the command line, with a blank between: to `cmdline`, or to the one that `extends` takes over."},
@@ -134,6 +134,8 @@ var bootSchema = Block{
 			Doc: "Is shown on the machine's screen before it boots. It may have several lines."},
 		{Name: "script", Type: TypeText, Machine: MachineAll, Example: `"#!ipxe\nshell\n"`,
 			Doc: "An iPXE script of up to 1 MiB, whose first line is `#!ipxe`. It does everything itself, so none of the others may stand beside it."},
+		{Name: "rpi", Type: TypeText, Machine: MachinePaths, Example: `"/srv/rpi/boot"`,
+			Doc: "The path of a directory with the firmware of Raspberry Pis (`start4.elf`, `fixup4.dat`, `*.dtb`, `overlays`, `bootcode.bin` for a 3), without which they cannot boot this. They get these files as they are, but `config.txt` and `cmdline.txt` are made of the boot: after the directory's own `config.txt`, they boot `kernel`, with `initrd` and `cmdline`."},
 		{Name: "api", Type: TypeText, Example: `"http://inventory.lan/netboot"`,
 			Doc: "The URL of an HTTP API (the v1 boot API of pixiecore) that says what the machine boots, or that it does not. It is asked for `v1/boot/MAC` below that, with what is known of the machine as a query. Only `timeout` and `stale` may stand beside it."},
 		{Name: "timeout", Type: TypeDuration, Default: "`\"1500ms\"`", Example: `"1s"`,
@@ -396,7 +398,7 @@ var urlKeySchema = Block{
 func testMembers() []string {
 	names := []string{"subnet"}
 	for name := range facts {
-		if name != "name" && name != "labels" {
+		if name != "name" && name != "labels" && name != "bootif" {
 			names = append(names, name)
 		}
 	}

@@ -407,14 +407,17 @@ func withMachine(ctx *hcl.EvalContext, members []string, value func(string) cty.
 // memberOf is the value of machine.NAME: unknown for a fact that is not known,
 // and empty for one that the machine is known not to have.
 func memberOf(name string, m boot.Machine, e *booters.Entry) cty.Value {
+	dashed := strings.ReplaceAll(m.MAC.String(), ":", "-")
 	switch name {
 	case "name":
 		if e != nil {
 			return cty.StringVal(e.Name)
 		}
-		return cty.StringVal(strings.ReplaceAll(m.MAC.String(), ":", "-"))
+		return cty.StringVal(dashed)
 	case "mac":
 		return cty.StringVal(m.MAC.String())
+	case "bootif": // PXELINUX: the hardware type, 1 for Ethernet, and the address
+		return cty.StringVal("01-" + dashed)
 	case "arch":
 		return cty.StringVal(m.Arch.Name())
 	case "firmware":

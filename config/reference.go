@@ -117,6 +117,7 @@ var memberDocs = map[string]string{
 	"product":      "The product's name, as SMBIOS has it.",
 	"asset":        "The asset tag, as SMBIOS has it.",
 	"hostname":     "The name that DHCP gave it.",
+	"bootif":       "The interface that boots, as installers want it in `BOOTIF=`: `01-` and its MAC address with dashes.",
 	"ip":           "The address that DHCP gave it.",
 }
 

@@ -19,6 +19,7 @@ import (
 type recipe struct {
 	name                    string // of the boot
 	kernel, message, script *phrase
+	rpi                     *phrase
 	initrd, cmdline         []*phrase
 	files                   []*booters.File
 }
@@ -33,6 +34,7 @@ type phrase struct {
 	late    bool     // whether e hangs on the machine, or on the address of this server
 	members []string // of machine, that e refers to
 	parts   []part   // of a command line
+	folder  bool     // whether it is the path of a directory
 	file    bool     // whether it may be an object with a digest, and not a text only
 	secret  bool     // whether no value in it may be shown
 }
@@ -253,7 +255,7 @@ func missingLabel(expr hclsyntax.Expression, m boot.Machine, e *booters.Entry) s
 
 // constant reports whether nothing hangs on the machine.
 func (r *recipe) constant() bool {
-	for _, p := range slices.Concat([]*phrase{r.kernel, r.message, r.script}, r.initrd, r.cmdline) {
+	for _, p := range slices.Concat([]*phrase{r.kernel, r.message, r.script, r.rpi}, r.initrd, r.cmdline) {
 		if p != nil && p.late {
 			return false
 		}
@@ -285,6 +287,7 @@ func (r *recipe) spec(req booters.Request) (*boot.Spec, error) {
 		Kernel:     boot.ID(fill(r.kernel, source)),
 		Message:    fill(r.message, func(_, s string) (string, []string, *refusal) { return s, nil, nil }),
 		IpxeScript: fill(r.script, script),
+		RPi:        boot.ID(fill(r.rpi, directory)),
 	}
 	for _, p := range r.initrd {
 		spec.Initrd = append(spec.Initrd, boot.ID(fill(p, source)))
@@ -313,7 +316,7 @@ func (r *recipe) written() boot.Spec {
 		at := p.e.Range()
 		return string(at.SliceBytes(p.sources[at.Filename]))
 	}
-	spec := boot.Spec{Kernel: boot.ID(show(r.kernel)), Message: show(r.message), IpxeScript: show(r.script)}
+	spec := boot.Spec{Kernel: boot.ID(show(r.kernel)), Message: show(r.message), IpxeScript: show(r.script), RPi: boot.ID(show(r.rpi))}
 	for _, p := range r.initrd {
 		spec.Initrd = append(spec.Initrd, boot.ID(show(p)))
 	}

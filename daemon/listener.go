@@ -6,13 +6,13 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
 	"os"
 	"path"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -330,7 +330,13 @@ func (f tftpFiles) Open(ctx context.Context, r tftp.Request) (tftp.File, error) 
 		f.listener.drops.Add(drops.Interface)
 		return tftp.File{}, fmt.Errorf("%w: the configuration leaves this interface out", tftp.ErrDenied)
 	}
-	file, err := f.tree.Open(ctx, r.Path, set.web.Base(r.Local))
+	path := r.Path
+	if path == bootfiles.FirstOfPi {
+		if mac := netio.Neighbour(r.Remote.Addr()); mac != nil {
+			path = bootfiles.BoardDirectory(mac) + "/" + path
+		}
+	}
+	file, err := f.tree.Open(ctx, path, set.web.Base(r.Local))
 	if err != nil {
 		f.listener.drops.Add(bootfiles.Dropped(err))
 	}
@@ -341,8 +347,15 @@ func (f tftpFiles) Open(ctx context.Context, r tftp.Request) (tftp.File, error) 
 		return tftp.File{}, err
 	}
 	t := tftp.File{Name: file.Name, Size: int64(len(file.Data)), Content: bytes.NewReader(file.Data)}
+	if file.Body != nil {
+		t.Size, t.Close = file.Size, file.Body.Close
+		var ok bool
+		if t.Content, ok = file.Body.(io.ReaderAt); !ok {
+			t.Content = tftp.Stream(file.Body)
+		}
+	}
 	if len(file.Machine.MAC) == len(events.MAC{}) {
-		s := &sending{log: f.events, file: file}
+		s := &sending{log: f.events, file: file, size: t.Size}
 		t.Acked, t.Close = s.acked, s.close
 	}
 	return t, nil
@@ -353,6 +366,7 @@ func (f tftpFiles) Open(ctx context.Context, r tftp.Request) (tftp.File, error) 
 type sending struct {
 	log  *events.Log
 	file bootfiles.File
+	size int64
 	step *events.Transfer // of the goroutine that sends
 	at   atomic.Int64
 }
@@ -362,16 +376,15 @@ func (s *sending) acked(bytes int64) {
 	if s.step != nil {
 		return
 	}
-	kind := events.Loader
-	if s.file.Kind == bootfiles.KindAutoexec {
-		kind = events.Autoexec
-	}
-	e := events.Event{Kind: kind, Rule: s.file.Rule, Gen: s.file.Gen, Via: "tftp", File: s.file.Name, Size: int64(len(s.file.Data))}
+	e := events.Event{Kind: s.file.Kind.Event(), Rule: s.file.Rule, Gen: s.file.Gen, Via: "tftp", File: s.file.Name, Size: s.size}
 	s.step = s.log.Start([6]byte(s.file.Machine.MAC), e, s.at.Load)
 }
 
 func (s *sending) close() error {
 	s.step.End(s.at.Load(), "")
+	if s.file.Body != nil {
+		return s.file.Body.Close()
+	}
 	return nil
 }
 
@@ -380,18 +393,17 @@ func (d *Daemon) transferred(t tftp.Transfer) {
 	if t.Err == nil {
 		return
 	}
-	dir, _, _ := strings.Cut(t.Path, "/")
-	token, err := d.tokens.Open(dir)
-	if err != nil {
-		return
+	mac, kind, ok := bootfiles.Tree{Boots: d.boots, Tokens: d.tokens}.Whose(t.Path)
+	if !ok || errors.Is(t.Err, tftp.ErrNotFound) && kind == bootfiles.KindFirmware {
+		return // a Raspberry Pi asks for much that need not be there
 	}
-	fixed := d.boots.Fixed(token.MAC[:])
-	kind := events.Failed
+	fixed := d.boots.Fixed(mac)
+	what := events.Failed
 	if errors.Is(t.Err, bootfiles.ErrRefused) {
-		kind = events.Ignored
+		what = events.Ignored
 	}
-	d.events.Add(token.MAC, events.Event{
-		Kind: kind, Rule: fixed.Rule, Gen: fixed.Gen(), Via: "tftp", File: t.File, Bytes: t.Bytes, BlockSize: t.BlockSize,
+	d.events.Add([6]byte(mac), events.Event{
+		Kind: what, Rule: fixed.Rule, Gen: fixed.Gen(), Via: "tftp", File: t.File, Bytes: t.Bytes, BlockSize: t.BlockSize,
 		Fault: faultOf(t), Detail: "TFTP " + path.Base(t.Path) + ": " + t.Err.Error(),
 	})
 }

@@ -133,6 +133,10 @@ func (f Firmware) UEFI() bool {
 	return false
 }
 
+// Board reports whether the firmware boots by files of its own kind, and runs no
+// network boot program: Raspberry Pi's, and U-Boot's.
+func (f Firmware) Board() bool { return f == FirmwareRPi || f == FirmwareUBoot }
+
 // ParseFirmware reads a word of the configuration language. "uefi" stands for
 // every UEFI firmware, so one word may name several.
 func ParseFirmware(name string) ([]Firmware, error) {

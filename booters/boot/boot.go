@@ -16,7 +16,8 @@ type Machine struct {
 	Firmware Firmware
 	// Probed is set once iPXE has reported the machine's facts (its CPU among
 	// them), so that Arch can be relied on under a BIOS too, and that a fact of
-	// iPXE which is not in Facts is one that the machine does not have.
+	// iPXE which is not in Facts is one that the machine does not have. So it is
+	// for a Firmware.Board from the beginning, which runs no iPXE.
 	Probed bool
 	// Facts is what else is known of the machine; nil: nothing. It is shared
 	// and never modified.
@@ -57,6 +58,10 @@ type Spec struct {
 	// responsibility to make the boot succeed, Pixiecore's involvement ends
 	// when it serves your script.
 	IpxeScript string
+
+	// RPi leads to the directory of a Raspberry Pi's firmware: with a name
+	// behind it, OpenLink opens that file. Empty: such a machine cannot boot this.
+	RPi ID
 }
 
 // A Booter provides boot instructions and files for machines.

@@ -42,7 +42,7 @@ var ErrToken = errors.New("not a token of this server")
 // type is the zero Platform: an x86 BIOS.
 func (t Token) Machine() Machine {
 	p, _ := t.Type.Platform()
-	return Machine{MAC: net.HardwareAddr(t.MAC[:]), Arch: p.Arch, Firmware: p.Firmware, Issued: t.Time}
+	return Machine{MAC: net.HardwareAddr(t.MAC[:]), Arch: p.Arch, Firmware: p.Firmware, Probed: p.Firmware.Board(), Issued: t.Time}
 }
 
 // A TokenKey seals and opens tokens. It is derived from the URL key, so all

@@ -107,6 +107,16 @@ func (l *lab) write(config string) {
 	}
 }
 
+// read is the configuration.
+func (l *lab) read() string {
+	l.t.Helper()
+	src, err := os.ReadFile(l.config)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return string(src)
+}
+
 // edit replaces text in the running configuration.
 func (l *lab) edit(old, new string) {
 	l.t.Helper()
@@ -250,6 +260,66 @@ func TestEveryFirmwareBoots(t *testing.T) {
 	for _, m := range r.Machines {
 		if last, _ := m.Last(); last.Kind.String() != "booting" || m.Facts.Serial != "S/N 1" {
 			t.Errorf("%x: the last event is %v, facts %+v", m.MAC, last, m.Facts)
+		}
+	}
+}
+
+// Boards boot the same kernel without iPXE: by files of their own kind, under the
+// names that they ask for.
+func TestBoardsBoot(t *testing.T) {
+	l := newLab(t, `
+boot "node" {
+  kernel  = "DIR/kernel"
+  initrd  = ["DIR/initrd", "DIR/initrd"]
+  cmdline = "host=${machine.name} mac=${machine.bootif}"
+  message = "Hello, board"
+  rpi     = "DIR"
+}
+rule "not these" {
+  match { mac = ["dc:a6:32:00:00:*"] }
+  ignore = true
+}
+rule "boards" {
+  match { firmware = ["rpi", "uboot"] }
+  boot = boot.node
+}
+`)
+	dir := filepath.Dir(regexp.MustCompile(`"(\S*)/kernel"`).FindStringSubmatch(l.read())[1] + "/x")
+	if err := os.WriteFile(filepath.Join(dir, "start4.elf"), []byte("firmware"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	digest := sha256.Sum256(l.kernel)
+	for _, tc := range []struct{ profile, mac string }{
+		{"rpi4", "dc:a6:32:00:01:01"}, {"rpi4", "52:54:00:00:04:02"}, {"rpi3", "b8:27:eb:00:01:03"}, {"uboot-arm64", "52:54:00:00:04:04"}, {"uboot-http-arm64", "52:54:00:00:04:05"},
+	} {
+		t.Run(tc.profile+" "+tc.mac, func(t *testing.T) {
+			b := l.boot(tc.profile, tc.mac)
+			o := b.Outcome
+			if b.Err != "" || o.Action != pxeclient.ActionBoot || o.Kernel == nil || o.Kernel.SHA256 != hex.EncodeToString(digest[:]) || len(o.Initrds) != 1 || o.Initrds[0].Size != 16 {
+				t.Fatalf("got %+v\nsteps %+v\nerror %s", o, b.Steps, b.Err)
+			}
+			name := strings.ReplaceAll(tc.mac, ":", "-")
+			if want := "host=" + name + " mac=01-" + name; o.Cmdline != want {
+				t.Errorf("command line: got %q, want %q", o.Cmdline, want)
+			}
+		})
+	}
+	if b := l.boot("rpi4", "dc:a6:32:00:00:01"); !strings.Contains(b.Err, "no offer") {
+		t.Errorf("one that is ignored: got %+v, %s", b.Outcome, b.Err)
+	}
+	r, err := l.status()
+	if err != nil {
+		t.Fatal(err)
+	}
+	kinds := map[string]bool{}
+	for _, m := range r.Machines {
+		for _, e := range m.Events() {
+			kinds[e.Kind.String()] = true
+		}
+	}
+	for _, kind := range []string{"offered", "script", "kernel", "initrd", "file"} {
+		if !kinds[kind] {
+			t.Errorf("no event %q", kind)
 		}
 	}
 }

@@ -106,12 +106,12 @@ func Explain(ctx context.Context, c Configuration, q Question, ask bool) (Explan
 	}
 	first := walk(ctx, c, "firmware", m, ask)
 	for _, s := range []dhcp4.Stage{dhcp4.StageROM, dhcp4.StageHTTPBoot, dhcp4.StageIPXE} {
-		if first.Error == "" && (s != dhcp4.StageHTTPBoot || m.Firmware != boot.FirmwareX86PC) {
+		if first.Error == "" && has(m.Firmware, s) {
 			first.Offers = append(first.Offers, offer(c, m, s, action(first.Action)))
 		}
 	}
 	x.Walks = append(x.Walks, first)
-	if q.Early || first.Action == boot.Ignore.String() {
+	if q.Early || m.Firmware.Board() || first.Action == boot.Ignore.String() {
 		return x, nil
 	}
 	if m, err = late.Machine(); err != nil {
@@ -119,6 +119,17 @@ func Explain(ctx context.Context, c Configuration, q Question, ask bool) (Explan
 	}
 	x.Walks = append(x.Walks, walk(ctx, c, "ipxe", m, ask))
 	return x, nil
+}
+
+// has reports whether there is a program of that stage on such a machine.
+func has(f boot.Firmware, s dhcp4.Stage) bool {
+	switch s {
+	case dhcp4.StageHTTPBoot:
+		return f != boot.FirmwareX86PC && f != boot.FirmwareRPi
+	case dhcp4.StageIPXE:
+		return !f.Board()
+	}
+	return true
 }
 
 func action(word string) boot.Action {
@@ -192,8 +203,14 @@ func (c Configuration) script(v boot.Verdict, m boot.Machine) (string, error) {
 		if err != nil {
 			return "", err
 		}
+		if m.Firmware.Board() {
+			return bootfiles.BoardConfig(sampleBase, sampleToken, spec, m.Firmware)
+		}
 		return bootfiles.Boot(sampleBase, spec, bootfiles.Machine{MAC: m.MAC}, "")
 	case boot.Local:
+		if m.Firmware.Board() {
+			return "", nil
+		}
 		return bootfiles.LocalDisk(m.Firmware), nil
 	default:
 		return bootfiles.Leave("the server does not boot this machine"), nil
@@ -270,6 +287,10 @@ func offer(c Configuration, m boot.Machine, s dhcp4.Stage, a boot.Action) Offer 
 	switch o {
 	case dhcp4.OfferScript:
 		x.File = bootfiles.ScriptURL(sampleBase, sampleToken)
+	case dhcp4.OfferExtlinux:
+		x.File = bootfiles.BoardPath(sampleToken)
+	case dhcp4.OfferExtlinuxByHTTP:
+		x.File = sampleBase + "/" + bootfiles.BoardPath(sampleToken)
 	case dhcp4.OfferLoader, dhcp4.OfferLoaderByHTTP:
 		x.File = bootfiles.LoaderPath(sampleToken, m.Firmware)
 		if o == dhcp4.OfferLoaderByHTTP {

@@ -66,8 +66,7 @@ func (q Question) Machine() (boot.Machine, error) {
 	if m.Facts, err = facts(q.Facts); err != nil {
 		return m, err
 	}
-	m.Probed = !q.Early
-	if q.Early {
+	if m.Probed = !q.Early || m.Firmware.Board(); !m.Probed {
 		if m.Firmware == boot.FirmwareX86PC {
 			m.Arch = boot.ArchIA32 // RFC 4578 §2.1: type 0 is all that a BIOS says
 		}

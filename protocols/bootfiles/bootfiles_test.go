@@ -254,9 +254,13 @@ func FuzzOpen(f *testing.F) {
 		f.Add(p)
 	}
 	f.Add(tr.Tokens.Seal(boot.Token{Type: 7}) + "/ipxe.efi")
+	tr.Boots.Source = stocked()
+	for _, p := range []string{"pxelinux.cfg/01-02-00-00-00-00-16", "dc-a6-32-00-00-01/config.txt", "dc-a6-32-00-00-01/overlays/../../x", "5b154510/start4.elf"} {
+		f.Add(p)
+	}
 	f.Fuzz(func(t *testing.T, path string) {
 		file, err := tr.Open(t.Context(), path, base)
-		if (err == nil) == (len(file.Data) == 0) && err == nil {
+		if err == nil && len(file.Data) == 0 && file.Body == nil {
 			t.Errorf("%q: neither a file nor an error", path)
 		}
 	})

@@ -9,6 +9,11 @@
 //	undionly.kpxe           else runs and that set options 66 and 67
 //	autoexec.ipxe           for a loader that was fetched under a fixed name
 //	boot.ipxe               the same by HTTP: reports all facts, gets the machine's script
+//	<board>/config.txt, …   what a Raspberry Pi asks for, in the directory of its serial
+//	                        number or MAC address
+//	<board>/extlinux.conf   U-Boot's configuration, also as <board>/pxelinux.cfg/01-<MAC>
+//	                        and, for who knows no directory, pxelinux.cfg/01-<MAC>
+//	<board>/boot.kernel, …  what these two load
 //
 // Nothing here is a path on disk: names are looked up, never opened.
 //
@@ -33,6 +38,14 @@
 // A script that cannot be made is answered by Screen, a script that says why on
 // the machine's own screen and tries again, not by an HTTP status, which iPXE
 // shows as a number.
+//
+// Boards (boot.Firmware.Board) run no network boot program, so there is no script to
+// serve them, and no HTTP: their configuration is rendered from the same Spec, and
+// kernel and initrds lie beside it under fixed names, by TFTP as by HTTP. What is
+// told of a Raspberry Pi and of U-Boot is told by their documentation, and was tried
+// on no board. A board's directory can also be named by a MAC address, which anybody
+// may write there: what lies in it is no secret, and a PC's files are not to be had
+// so.
 //
 // iPXE splits a line into words at white space and looks for "||", "&&", ";"
 // and a leading "#" before it expands settings (core/exec.c). So a word that

@@ -85,19 +85,19 @@ func (s *script) words(text string) string {
 	return b.String()
 }
 
+// printable drops the control characters other than the tab, for strings.Map.
+func printable(r rune) rune {
+	if r != '\t' && (r < 0x20 || r == 0x7f || r >= 0x80 && r < 0xa0) {
+		return -1
+	}
+	return r
+}
+
 // echo prints text, line by line. Control characters, which a terminal would
 // obey, are left out.
 func (s *script) echo(text string) {
 	for l := range strings.Lines(text) {
-		l = strings.Map(func(r rune) rune {
-			switch {
-			case r == '\t':
-				return r
-			case r < 0x20 || r == 0x7f || r >= 0x80 && r < 0xa0:
-				return -1
-			}
-			return r
-		}, l)
+		l = strings.Map(printable, l)
 		if strings.TrimSpace(l) == "" {
 			s.line("echo")
 			continue

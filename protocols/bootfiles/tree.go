@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -12,6 +14,7 @@ import (
 	"github.com/pixiecore/pixiecore/booters/boot"
 	"github.com/pixiecore/pixiecore/protocols/boots"
 	"github.com/pixiecore/pixiecore/protocols/drops"
+	"github.com/pixiecore/pixiecore/protocols/events"
 )
 
 // Names of the scripts in the tree.
@@ -120,13 +123,24 @@ const (
 	KindLoader   Kind = iota // a network boot program
 	KindAutoexec             // autoexec.ipxe
 	KindScript               // another iPXE script
+	KindConfig               // what a board reads in place of a script
+	KindKernel               // the kernel of a board
+	KindInitrd               // its initrds, in one
+	KindFirmware             // a file of a Raspberry Pi's firmware
 )
+
+// Event is the step of a boot that such a file is.
+func (k Kind) Event() events.Kind {
+	return [...]events.Kind{events.Loader, events.Autoexec, events.Script, events.Script, events.Kernel, events.Initrd, events.File}[k]
+}
 
 // A File is one entry of the tree.
 type File struct {
 	Kind Kind
-	Name string // its last element
-	Data []byte // never modified
+	Name string        // its last element
+	Data []byte        // never modified; nil where there is a Body
+	Body io.ReadCloser // what is not in memory, for the caller to close; it may fail when the context of Open ends
+	Size int64         // of Body in bytes; -1: not known
 
 	Machine boot.Machine // whom it is for; no MAC under a fixed name
 	Rule    string       // the rule that decided, empty under a fixed name
@@ -177,13 +191,8 @@ func (t Tree) Open(ctx context.Context, name, base string) (File, error) {
 	if !inDir {
 		return t.openFixed(t.Boots.Source.Current(), dir, base)
 	}
-	token, err := t.Tokens.Open(dir)
-	if err != nil {
-		return File{}, fmt.Errorf("%q: %w", name, boot.ErrNotFound)
-	}
-	m := t.Machine(token)
-	f := File{Name: strings.TrimLeft(file, "/"), Machine: m}
-	if f.Name != loaderName(m.Firmware) && f.Name != AutoexecScript {
+	m, f, ok := t.find(dir, strings.TrimLeft(file, "/"))
+	if !ok {
 		return File{}, fmt.Errorf("%q: %w", name, boot.ErrNotFound)
 	}
 
@@ -202,12 +211,53 @@ func (t Tree) Open(ctx context.Context, name, base string) (File, error) {
 		return File{}, fmt.Errorf("%w: %s", refused, d.Refusal(m))
 	}
 
-	if f.Name == AutoexecScript {
-		f.Kind, f.Data = KindAutoexec, []byte(Autoexec(base, dir))
+	switch {
+	case m.Firmware.Board():
+		return t.openBoard(ctx, d, f, dir, base)
+	case f.Kind == KindAutoexec:
+		f.Data = []byte(Autoexec(base, dir))
 		return f, nil
 	}
 	f.Data = d.Snapshot.Loader(m)
 	return f, missing(f.Data, m.Firmware)
+}
+
+// find says whom a directory of the tree is for, and what a name in it is. ok is
+// false for what nobody is given.
+func (t Tree) find(dir, name string) (m boot.Machine, f File, ok bool) {
+	if dir == extlinuxDir { // U-Boot, which knows of no directory of its own
+		mac, isMAC := parseMAC(strings.TrimPrefix(name, ethernet))
+		if dir = dashed(mac); !isMAC {
+			return m, f, false
+		}
+		name = extlinuxDir + "/" + name
+	}
+	if token, err := t.Tokens.Open(dir); err == nil {
+		m = t.Machine(token)
+	} else if m, ok = t.board(dir); !ok {
+		return m, f, false
+	}
+	f = File{Name: name, Machine: m}
+	switch {
+	case m.Firmware.Board():
+		f.Kind, ok = boardKind(m, name)
+	case name == AutoexecScript:
+		f.Kind, ok = KindAutoexec, true
+	default:
+		f.Kind, ok = KindLoader, name == loaderName(m.Firmware)
+	}
+	return m, f, ok
+}
+
+// Whose is the machine that a name of the tree is for, and what the name is; ok is
+// false for fixed names, and for what is not in the tree.
+func (t Tree) Whose(name string) (mac net.HardwareAddr, k Kind, ok bool) {
+	dir, file, inDir := strings.Cut(strings.TrimLeft(name, "/"), "/")
+	if !inDir {
+		return nil, 0, false
+	}
+	m, f, ok := t.find(dir, strings.TrimLeft(file, "/"))
+	return m.MAC, f.Kind, ok
 }
 
 func (t Tree) openFixed(snap *boot.Snapshot, name, base string) (File, error) {

@@ -64,6 +64,8 @@ type Request struct {
 	Discover bool
 	// Facts must not be modified afterwards.
 	Facts *boot.Facts
+	// Type is what the program calls its platform.
+	Type boot.ArchType
 }
 
 // A Memory is safe for concurrent use. Source must be set.
@@ -82,6 +84,7 @@ type Memory struct {
 
 	mu          sync.Mutex
 	machines    map[MAC]*list.Element // of *machine
+	serials     map[string]MAC        // of machines that told theirs in DHCP
 	recent      list.List             // the machine that was heard or asked for last is in front
 	generations map[uint64]int        // how many boots hang on each
 	swept       time.Time
@@ -97,7 +100,8 @@ type machine struct {
 	first    Program   // that the boot began with
 	last     Program
 	transact [4]byte
-	facts    *boot.Facts // nil: no DHCP request of this boot is known
+	facts    *boot.Facts   // nil: no DHCP request of this boot is known
+	typ      boot.ArchType // of facts
 
 	snap     *boot.Snapshot // that verdict is of; nil: nothing is fixed
 	verdict  boot.Verdict
@@ -126,7 +130,13 @@ func (m *Memory) Heard(r Request, now time.Time) *boot.Facts {
 		b.first, b.started = r.Program, now
 	}
 	if b.facts == nil || !b.facts.Knows(whole) && r.Facts.Knows(whole) {
-		b.facts = r.Facts
+		b.facts, b.typ = r.Facts, r.Type
+		if r.Facts.Knows(boot.FactSerial) {
+			if m.serials == nil {
+				m.serials = map[string]MAC{}
+			}
+			m.serials[r.Facts.Serial] = r.MAC
+		}
 	}
 	if r.Discover {
 		b.transact, b.heard, b.last = r.Transaction, now, r.Program
@@ -192,6 +202,25 @@ func (m *Memory) Of(mac net.HardwareAddr) *boot.Facts {
 		return b.facts
 	}
 	return nil
+}
+
+// Announced is what the machine calls its platform in the boot that it is in; ok is
+// false where no DHCP request of it is known.
+func (m *Memory) Announced(mac MAC) (t boot.ArchType, ok bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if b := m.of(mac, time.Time{}); b != nil && b.facts != nil {
+		return b.typ, true
+	}
+	return 0, false
+}
+
+// BySerial is the machine that told this serial number in DHCP.
+func (m *Memory) BySerial(serial string) (mac MAC, ok bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	mac, ok = m.serials[serial]
+	return mac, ok
 }
 
 // Reported is the machine as it was when it was last decided for with all that
@@ -432,6 +461,15 @@ func (m *Memory) release(b *machine) {
 	b.snap, b.verdict = nil, boot.Verdict{}
 }
 
+// forget lets go of all that is held beside the machine itself. The caller holds
+// m.mu.
+func (m *Memory) forget(b *machine) {
+	m.release(b)
+	if b.facts.Knows(boot.FactSerial) && m.serials[b.facts.Serial] == b.mac {
+		delete(m.serials, b.facts.Serial)
+	}
+}
+
 // of finds a machine and moves it to the front. A boot that has lasted too long
 // is over at now, unless that is zero; what the machine has said stays, since
 // nothing else will say it. The caller holds m.mu.
@@ -456,7 +494,7 @@ func (m *Memory) of(mac MAC, now time.Time) *machine {
 func (m *Memory) begin(mac MAC, now time.Time) *machine {
 	b := &machine{mac: mac, began: now, heard: now}
 	if e, ok := m.machines[mac]; ok {
-		m.release(e.Value.(*machine))
+		m.forget(e.Value.(*machine))
 		e.Value = b
 		m.recent.MoveToFront(e)
 		return b
@@ -467,7 +505,7 @@ func (m *Memory) begin(mac MAC, now time.Time) *machine {
 	}
 	if m.recent.Len() >= MaxMachines {
 		oldest := m.recent.Back()
-		m.release(oldest.Value.(*machine))
+		m.forget(oldest.Value.(*machine))
 		delete(m.machines, oldest.Value.(*machine).mac)
 		m.recent.Remove(oldest)
 	}

@@ -106,7 +106,7 @@ func TestWhatBelongsToABoot(t *testing.T) {
 				src.reload(boots("all"))
 			}
 			now := start.Add(r.after)
-			f := m.Heard(Request{MAC(mac), [4]byte{r.transaction}, r.program, true, said(r.class, r.program > Firmware, boot.DHCPFacts)}, now)
+			f := m.Heard(Request{MAC(mac), [4]byte{r.transaction}, r.program, true, said(r.class, r.program > Firmware, boot.DHCPFacts), 0}, now)
 			d, err := m.Decide(t.Context(), machineOf, now)
 			if err != nil {
 				t.Fatal(err)
@@ -144,7 +144,7 @@ func TestTheFactsOfABoot(t *testing.T) {
 		m := &Memory{Source: newTable(boots("all"))}
 		var got *boot.Facts
 		for i, r := range tt.requests {
-			got = m.Heard(Request{MAC(mac), [4]byte{byte(i)}, r.program, r.discover, r.said}, start)
+			got = m.Heard(Request{MAC(mac), [4]byte{byte(i)}, r.program, r.discover, r.said, 0}, start)
 		}
 		if got.UserClass != tt.want || m.Of(mac) != got {
 			t.Errorf("%s: got %q, want %q; remembered is %q", tt.name, got.UserClass, tt.want, m.Of(mac).UserClass)

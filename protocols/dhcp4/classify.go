@@ -10,6 +10,7 @@ import (
 	"github.com/insomniacslk/dhcp/dhcpv4"
 
 	"github.com/pixiecore/pixiecore/booters/boot"
+	"github.com/pixiecore/pixiecore/protocols/bootfiles"
 	"github.com/pixiecore/pixiecore/protocols/boots"
 	"github.com/pixiecore/pixiecore/protocols/events"
 )
@@ -39,6 +40,9 @@ type Client struct {
 	Type    boot.ArchType
 	Stage   Stage
 	Chained bool // its user class says that it was started by us
+	// Plain is a client that does not call itself PXEClient: U-Boot, which takes the
+	// first OFFER for one of an address.
+	Plain bool
 	// UUID is option 97 as it came: a type octet of 0 and the 16 octets of the
 	// machine's UUID (RFC 4578 §2.3). Nil where the ROM sends none.
 	UUID []byte
@@ -73,7 +77,8 @@ func Classify(req *dhcpv4.DHCPv4) (Client, error) {
 	// an iPXE that we chained may repeat our own option 60.
 	class := string(req.Options.Get(dhcpv4.OptionClassIdentifier))
 	http := strings.HasPrefix(class, "HTTPClient")
-	if !http && !strings.HasPrefix(class, "PXEClient") {
+	uboot := strings.HasPrefix(class, "U-Boot") // "U-Boot.armv8", unless its bootp_vci says otherwise
+	if !http && !uboot && !strings.HasPrefix(class, "PXEClient") {
 		return Client{}, errNotPXE
 	}
 	types := req.Options.Get(optionClientArch)
@@ -81,12 +86,21 @@ func Classify(req *dhcpv4.DHCPv4) (Client, error) {
 		return Client{}, errNotPXE
 	}
 	// Option 93 is a list; the first type is the one that the client runs as.
-	c := Client{Type: boot.ArchType(binary.BigEndian.Uint16(types))}
+	c := Client{Type: boot.ArchType(binary.BigEndian.Uint16(types)), Plain: uboot}
+	encapsulated := req.Options.Get(optionIPXE)
+	ipxe := encapsulated != nil || hasUserClass(req, "iPXE")
+	serial, pi := raspberryPi(req)
+	if pi && !ipxe && c.Type == typeBIOS {
+		c.Type = typeRPi
+	}
 	p, ok := c.Type.Platform()
 	if !ok {
 		return Client{}, fmt.Errorf("%w %d", errUnknownType, c.Type)
 	}
-	c.Machine = boot.Machine{MAC: bytes.Clone(req.ClientHWAddr), Arch: p.Arch, Firmware: p.Firmware}
+	if uboot && p.Firmware != boot.FirmwareUBoot {
+		return Client{}, errNotPXE // an x86 U-Boot, which boots by no network here
+	}
+	c.Machine = boot.Machine{MAC: bytes.Clone(req.ClientHWAddr), Arch: p.Arch, Firmware: p.Firmware, Probed: p.Firmware.Board()}
 
 	// RFC 4578 §2.3 demands option 97, but some ROMs do not send it, and one
 	// that is not well formed says nothing that is worth a machine's boot.
@@ -94,13 +108,12 @@ func Classify(req *dhcpv4.DHCPv4) (Client, error) {
 		c.UUID = bytes.Clone(id)
 	}
 
-	encapsulated := req.Options.Get(optionIPXE)
 	switch {
 	case hasUserClass(req, "pixiecore"):
 		// A loader that is ours, or one after our autoexec.ipxe. Programs of
 		// the original announce nothing else.
 		c.Stage, c.Chained = StageIPXE, true
-	case encapsulated != nil || hasUserClass(req, "iPXE"):
+	case ipxe:
 		c.Stage = StageIPXEWithoutHTTP
 		if hasFeature(encapsulated, ipxeFeatureHTTP) {
 			c.Stage = StageIPXE
@@ -113,7 +126,42 @@ func Classify(req *dhcpv4.DHCPv4) (Client, error) {
 		transport = boot.TransportHTTP
 	}
 	c.Machine.Facts = said(req, c.Stage, transport)
+	if p.Firmware == boot.FirmwareRPi && serial != "" {
+		c.Machine.Facts.Known |= boot.FactSerial
+		c.Machine.Facts.Serial = serial
+	}
 	return c, nil
+}
+
+// Types of the IANA registry (see boot.ArchType): what a Raspberry Pi announces, and
+// what there is for it.
+const (
+	typeBIOS boot.ArchType = 0x00
+	typeRPi  boot.ArchType = 0x29
+)
+
+// raspberryPi reports whether a request is from the hardware of a Raspberry Pi, and
+// the serial number under which it asks for files, where it tells that.
+//
+// Option 97 of models from the 4 on is "RPi4" or "RPi5", the board's revision, four
+// bytes of the MAC address and four of the serial number, numbers little-endian
+// (DHCP_OPTION97 of Raspberry Pi's bootloader configuration); with DHCP_OPTION97=0,
+// as older releases do, it is the serial number four times. Else the MAC address
+// tells, which an operator may have replaced.
+func raspberryPi(req *dhcpv4.DHCPv4) (serial string, ok bool) {
+	ok = bootfiles.FromRaspberryPi([6]byte(req.ClientHWAddr))
+	id := req.Options.Get(optionUUID)
+	if len(id) != uuidLen {
+		return "", ok
+	}
+	number := func(at int) string { return fmt.Sprintf("%08x", binary.LittleEndian.Uint32(id[at:])) }
+	switch id = id[1:]; {
+	case bytes.HasPrefix(id, []byte("RPi")):
+		return number(12), true
+	case ok && bytes.Equal(id, bytes.Repeat(id[:4], 4)) && !bytes.Equal(id, bytes.Repeat(id[:1], 16)): // a 3 sends one byte sixteen times
+		return number(0), true
+	}
+	return "", ok
 }
 
 // program is which of its boot's programs the client is.

@@ -33,6 +33,15 @@
 // firmware takes as "go on to the next boot option": no loader is sent, so it
 // works under Secure Boot too. Everywhere else iPXE does it.
 //
+// A Raspberry Pi announces itself as a BIOS and is known by its option 97 or MAC
+// address. It takes an offer only for the menu text "Raspberry Pi Boot", and asks by
+// TFTP for names of its own choice. A board (boot.Firmware.Board) runs no iPXE, so
+// that what only iPXE knows is not there, and never unknown.
+//
+// U-Boot takes the first OFFER for one of an address, unless it is built with
+// CONFIG_SERVERIP_FROM_PROXYDHCP. One that does not call itself a PXEClient is
+// answered together with an address only.
+//
 // Where a machine is, is told by its relay: option 82's link selection, else
 // giaddr. Without a relay it is the link of the interface that the request came
 // in by. The address that the machine is leased is not waited for.

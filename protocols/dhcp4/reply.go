@@ -46,6 +46,14 @@ var (
 	}()
 )
 
+// pxeRaspberryPi is the menu without which a Raspberry Pi takes no offer: it looks
+// for an entry of that text (PXE_OPTION43 of its bootloader configuration).
+var pxeRaspberryPi = func() []byte {
+	const text = "Raspberry Pi Boot"
+	b := []byte{pxeDiscoveryControl, 1, controlNoDiscovery, pxeMenuPrompt, 4, 0, 'P', 'X', 'E', pxeBootMenu, 3 + byte(len(text)), 0, 0, byte(len(text))}
+	return append(append(b, text...), pxeEnd)
+}()
+
 // fileField is what the BOOTP file field holds, less its closing zero.
 const fileField = 127
 
@@ -75,7 +83,14 @@ func reply(t dhcpv4.MessageType, req *dhcpv4.DHCPv4, c Client, o Offering, e End
 
 	class := "PXEClient"
 	switch o {
-	case OfferLoaderByHTTP:
+	case OfferRaspberryPi:
+		// Its bootloader asks by TFTP for names of its own choice, of siaddr, or of
+		// option 66 where a model reads that.
+		r.UpdateOption(dhcpv4.OptTFTPServerName(next.String()))
+		r.UpdateOption(dhcpv4.OptGeneric(dhcpv4.OptionVendorSpecificInformation, pxeRaspberryPi))
+	case OfferExtlinux:
+		r.ServerHostName, r.BootFileName = next.String(), e.File // U-Boot reads no more than these
+	case OfferLoaderByHTTP, OfferExtlinuxByHTTP:
 		// UEFI HTTP Boot takes a proxy's offer only with its own class and the
 		// URL (UEFI 2.10 §24.7.3.1); it reads option 67 first.
 		class = "HTTPClient"

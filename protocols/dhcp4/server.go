@@ -204,8 +204,12 @@ var (
 	errRelay     = errors.New("came by a relay that the configuration does not name")
 	errUnrelayed = errors.New("came without a relay, and the configuration has broadcast = false")
 	errIgnored   = errors.New("ignored: the configuration says so, or no rule matches")
+	errOwnDisk   = fmt.Errorf("without an answer it goes on to its own disk (%w)", errIgnored)
 	errTooLarge  = errors.New("answer is larger than the client takes")
-	errBusy      = fmt.Errorf("%d requests wait for an answer already, so this one is not asked about: see why the API that the rule asks is slow", maxAsking)
+	// U-Boot without CONFIG_SERVERIP_FROM_PROXYDHCP, which few have, asks for the
+	// address of whichever OFFER comes first: 0.0.0.0, if that is a proxy's.
+	errFirstOffer = errors.New("U-Boot would take an answer without an address for its address: let its DHCP server name this host (next-server, siaddr), where it then asks for pxelinux.cfg/01-MAC, or lease addresses here (mode = \"server\")")
+	errBusy       = fmt.Errorf("%d requests wait for an answer already, so this one is not asked about: see why the API that the rule asks is slow", maxAsking)
 )
 
 // errOperator marks what the operator should act on.
@@ -296,9 +300,9 @@ func (s *Server) boot(ctx context.Context, r request, a answer) (_ answer, err e
 	arrived(m.Facts, s.Role, s.listener(r.set), r.iface, r.from.Peer.Addr())
 	now := time.Now()
 	m.Facts = s.Boots.Heard(boots.Request{
-		MAC: [6]byte(m.MAC), Transaction: r.TransactionID, Program: a.client.program(), Discover: r.MessageType() == dhcpv4.MessageTypeDiscover, Facts: m.Facts,
+		MAC: [6]byte(m.MAC), Transaction: r.TransactionID, Program: a.client.program(), Discover: r.MessageType() == dhcpv4.MessageTypeDiscover, Facts: m.Facts, Type: a.client.Type,
 	}, now)
-	s.Events.SetFacts([6]byte(m.MAC), events.Facts{Arch: m.Arch.Name(), Firmware: m.Firmware.String(), UUID: m.Facts.UUID})
+	s.Events.SetFacts([6]byte(m.MAC), events.Facts{Arch: m.Arch.Name(), Firmware: m.Firmware.String(), UUID: m.Facts.UUID, Serial: m.Facts.Serial})
 	if r.MessageType() == dhcpv4.MessageTypeDiscover {
 		s.Events.Add([6]byte(m.MAC), events.Event{Time: now, Kind: a.client.asks(), Via: s.Role.String(), Detail: a.client.Stage.String()})
 	}
@@ -336,7 +340,14 @@ func (s *Server) reply(r request, a answer) (answer, error) {
 	a.offering = Strategy(a.client, a.decision.Action)
 	switch a.offering {
 	case OfferNothing:
+		if a.decision.Action == boot.Local {
+			return a, errOwnDisk
+		}
 		return a, errIgnored
+	case OfferExtlinux, OfferExtlinuxByHTTP:
+		if a.client.Plain && a.lease == nil {
+			return a, errFirstOffer
+		}
 	case OfferLoader, OfferLoaderByHTTP:
 		if len(a.decision.Snapshot.Loader(*m)) == 0 {
 			return a, errOperator{faulty{fmt.Errorf("no loader for %s: `pixiecore check` says where it was looked for and what mends it", m.Firmware), events.FaultNoLoader}}
@@ -363,6 +374,10 @@ func (s *Server) reply(r request, a answer) (answer, error) {
 			base = set.Plain.Base(addr)
 		}
 		a.file = base + "/" + bootfiles.LoaderPath(token, m.Firmware)
+	case OfferExtlinuxByHTTP:
+		a.file = base + "/" + bootfiles.BoardPath(token)
+	case OfferExtlinux:
+		a.file = bootfiles.BoardPath(token)
 	case OfferLoader:
 		a.file = bootfiles.LoaderPath(token, m.Firmware)
 		if a.client.Stage != StageROM {
@@ -504,7 +519,7 @@ func reasonOf(a answer, err error) drops.Reason {
 	}{
 		{errGate, drops.Malformed}, {errNotRequest, drops.Malformed}, {errType, drops.OtherMessage}, {errNotPXE, drops.NoNetBoot},
 		{errUnknownType, drops.UnknownArch}, {errInterface, drops.Interface}, {errRelay, drops.Relay}, {errUnrelayed, drops.NotRelayed},
-		{errIgnored, drops.Ignored}, {errBusy, drops.Busy},
+		{errIgnored, drops.Ignored}, {errBusy, drops.Busy}, {errFirstOffer, drops.OtherMessage},
 		{errStranger, drops.OtherMessage}, {errElsewhere, drops.OtherMessage}, {errOtherServer, drops.OtherMessage},
 		{errNotLeased, drops.OtherMessage}, {errProbing, drops.Busy}, {errNoAddress, drops.Malformed},
 	} {
@@ -532,6 +547,10 @@ func (s *Server) logUnanswered(d netio.Datagram, a answer, err error) {
 	}
 	if a.client.Machine.MAC == nil {
 		s.Log.Debug("request not answered", append(a.fields(), zap.Stringer("peer", d.Peer), zap.Error(err))...)
+		return
+	}
+	if errors.Is(err, errFirstOffer) {
+		s.Log.Info("request not answered", append(a.fields(), zap.Error(err))...)
 		return
 	}
 	s.Log.Debug("request not answered", append(a.fields(), zap.Error(err), zap.String("reason", a.decision.Reason))...)

@@ -598,10 +598,14 @@ func (s *Server) tree(w http.ResponseWriter, r *http.Request) {
 		s.drop(w, bootfiles.Dropped(err), "couldn't get file", http.StatusBadGateway)
 		return
 	}
+	if f.Body != nil {
+		s.board(w, r, f)
+		return
+	}
 	if f.Kind != bootfiles.KindLoader {
 		text(w, string(f.Data))
-		if f.Kind == bootfiles.KindAutoexec && len(f.Machine.MAC) == 6 {
-			s.Events.Add([6]byte(f.Machine.MAC), events.Event{Kind: events.Autoexec, Rule: f.Rule, Gen: f.Gen, Via: "http"})
+		if len(f.Machine.MAC) == 6 {
+			s.Events.Add([6]byte(f.Machine.MAC), events.Event{Kind: f.Kind.Event(), Rule: f.Rule, Gen: f.Gen, Via: "http", File: f.Name})
 		}
 		return
 	}
@@ -617,6 +621,22 @@ func (s *Server) tree(w http.ResponseWriter, r *http.Request) {
 	step.end(sent, "")
 	if whole && len(f.Machine.MAC) == 6 {
 		s.Log.Info("loader sent", zap.Stringer("mac", f.Machine.MAC), zap.String("file", f.Name), zap.String("rule", f.Rule), zap.Uint64("gen", f.Gen))
+	}
+}
+
+// board answers with a file of a board, which is not in memory.
+func (s *Server) board(w http.ResponseWriter, r *http.Request, f bootfiles.File) {
+	defer f.Body.Close()
+	w.Header().Set("Content-Type", "application/octet-stream")
+	step := &step{Server: s, mac: f.Machine.MAC, Event: events.Event{Kind: f.Kind.Event(), Rule: f.Rule, Gen: f.Gen, Via: "http", File: f.Name}}
+	sent, whole, err := s.send(w, r, f.Body, f.Size, f.Name, step)
+	step.end(sent, "")
+	switch {
+	case err != nil:
+		s.Events.Add([6]byte(f.Machine.MAC), events.Event{Kind: events.Failed, Rule: f.Rule, Gen: f.Gen, Via: "http", Fault: events.FaultCut, Detail: f.Name + " cut short: " + err.Error()})
+		breakOff(w)
+	case whole:
+		s.Log.Info("file sent", zap.Stringer("mac", f.Machine.MAC), zap.String("file", f.Name), zap.Int64("bytes", sent), zap.String("rule", f.Rule), zap.Uint64("gen", f.Gen))
 	}
 }
 

@@ -34,7 +34,7 @@ const neighbours = "/proc/thread-self/net/arp"
 // listens there. An entry that was in the table before says nothing, since it outlives
 // its host.
 func InUse(ctx context.Context, a netip.Addr, mac net.HardwareAddr) bool {
-	before := neighbour(a)
+	before := Neighbour(a)
 	ctx, cancel := context.WithTimeout(ctx, probeTime)
 	defer cancel()
 	// A connected socket is told of ICMP.
@@ -47,17 +47,17 @@ func InUse(ctx context.Context, a netip.Addr, mac net.HardwareAddr) bool {
 	if _, err := conn.Write(nil); err == nil {
 		_, err = conn.Read(make([]byte, 1))
 		if err == nil || errors.Is(err, syscall.ECONNREFUSED) {
-			now := neighbour(a)
+			now := Neighbour(a)
 			return now == nil || !bytes.Equal(now, mac)
 		}
 	}
-	now := neighbour(a)
+	now := Neighbour(a)
 	return before == nil && now != nil && !bytes.Equal(now, mac)
 }
 
-// neighbour is the hardware address that the kernel has found for an address of a
-// link; nil: none.
-func neighbour(a netip.Addr) net.HardwareAddr {
+// Neighbour is the hardware address that the kernel has found for an IPv4 address of a
+// link; nil: none. Who has just asked this host by ARP is in its table.
+func Neighbour(a netip.Addr) net.HardwareAddr {
 	const complete = "0x2" // ATF_COM
 	table, _ := os.ReadFile(neighbours)
 	for line := range strings.Lines(string(table)) {

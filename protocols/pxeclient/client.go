@@ -275,6 +275,9 @@ func (m *machine) stage(ctx context.Context, loaded *url.URL) (*url.URL, error) 
 	if err := m.dhcp(ctx, s); err != nil {
 		return nil, err
 	}
+	if f := m.profile.family; f == raspberryPi || f == uboot {
+		return nil, m.board(ctx)
+	}
 	img, err := m.fetch(ctx, m.bootFile)
 	switch {
 	case err != nil:
@@ -608,7 +611,7 @@ func (m *machine) fetchTo(ctx context.Context, u *url.URL, w io.Writer) error {
 		}
 		return m.fetchTFTP(ctx, u, w)
 	case "http":
-		if m.profile.family != edk2HTTP && !m.profile.announces(featureHTTP) {
+		if f := m.profile.family; f != edk2HTTP && f != uboot && !m.profile.announces(featureHTTP) {
 			return fmt.Errorf("%v: %s does not speak HTTP", u, m.profile.Name)
 		}
 		return m.fetchHTTP(ctx, u, w)

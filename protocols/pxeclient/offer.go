@@ -1,6 +1,7 @@
 package pxeclient
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -161,6 +162,24 @@ func (p Profile) Accept(offer *dhcpv4.DHCPv4) error {
 		}
 		return p.checkURL(offer)
 
+	case raspberryPi:
+		switch {
+		case !bytes.Contains(offer.Options[43], []byte("Raspberry Pi Boot")):
+			return errors.New("option 43 has no \"Raspberry Pi Boot\"")
+		case !server(offer).IsValid():
+			return errNoServer
+		}
+		return nil
+
+	case uboot:
+		switch {
+		case !hasAddress(offer) && !isClass(offer, "PXEClient") && !isClass(offer, "HTTPClient"):
+			return errors.New("U-Boot takes no offer without an address")
+		case p.bootFile(offer) == "":
+			return errNoFile
+		}
+		return nil
+
 	case ipxe:
 		switch {
 		case !hasAddress(offer) && !isClass(offer, "PXEClient"):
@@ -259,7 +278,7 @@ func (p Profile) Choose(offers []*dhcpv4.DHCPv4) (*dhcpv4.DHCPv4, error) {
 // target is the address of the boot file that an offer or an ACK names.
 func (p Profile) target(d *dhcpv4.DHCPv4) (*url.URL, error) {
 	name := p.bootFile(d)
-	if p.family == edk2HTTP || p.family == ipxe && strings.Contains(name, "://") {
+	if p.family == edk2HTTP || (p.family == ipxe || p.family == uboot) && strings.Contains(name, "://") {
 		return url.Parse(name)
 	}
 	host := server(d)

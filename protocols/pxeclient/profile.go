@@ -1,6 +1,7 @@
 package pxeclient
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"net"
@@ -22,6 +23,8 @@ const (
 	edk2                   // UEFI's PXE
 	edk2HTTP               // UEFI's HTTP Boot
 	ipxe
+	raspberryPi
+	uboot
 )
 
 // A Profile is one kind of firmware. It is a value: change a copy to get a
@@ -39,6 +42,7 @@ type Profile struct {
 	Becomes     string        // the Profile's name that goes on when the network boot program runs
 
 	family family
+	bare   bool // a Raspberry Pi that tells its serial number by its MAC address only
 }
 
 // The features that iPXE announces inside option 175, by its own numbering.
@@ -107,6 +111,12 @@ func Profiles() []Profile {
 			Becomes: "ipxe-x64", family: edk2HTTP},
 		{Name: "http-arm64", Type: 19, VendorClass: "HTTPClient:Arch:00019:UNDI:003000", UNDI: undiEDK2, Agent: "UefiHttpBoot/1.0",
 			Becomes: "ipxe-arm64", family: edk2HTTP},
+
+		{Name: "rpi3", Type: 0, VendorClass: "PXEClient:Arch:00000:UNDI:002001", UNDI: undiBIOS, family: raspberryPi, bare: true},
+		{Name: "rpi4", Type: 0, VendorClass: "PXEClient:Arch:00000:UNDI:002001", UNDI: undiBIOS, family: raspberryPi},
+		// As their bootp_vci may say, and with CONFIG_SERVERIP_FROM_PROXYDHCP.
+		{Name: "uboot-arm64", Type: 0x16, VendorClass: "PXEClient:Arch:00022:UNDI:003000", UNDI: undiEDK2, family: uboot},
+		{Name: "uboot-http-arm64", Type: 0x18, VendorClass: "HTTPClient:Arch:00024:UNDI:003000", UNDI: undiEDK2, Agent: "U-Boot/1.0", family: uboot},
 
 		{Name: "undionly", Type: 0, VendorClass: "PXEClient", UserClass: "iPXE", UNDI: undiBIOS,
 			Features: biosFeatures, Agent: agent, Becomes: "undionly", family: ipxe},
@@ -219,7 +229,7 @@ func (p Profile) request(t dhcpv4.MessageType, mac net.HardwareAddr, xid [4]byte
 	case ordinary:
 		d.Options[55] = paramsOrdinary
 		return d
-	case edk2, bios:
+	case edk2, bios, raspberryPi, uboot:
 		d.Options[55] = paramsPXE
 	case edk2HTTP:
 		d.Options[55] = paramsHTTP
@@ -230,6 +240,11 @@ func (p Profile) request(t dhcpv4.MessageType, mac net.HardwareAddr, xid [4]byte
 	// RFC 4578 §2.1–2.3.
 	d.Options[93] = binary.BigEndian.AppendUint16(nil, uint16(p.Type))
 	d.Options[94] = p.UNDI[:]
+	if p.family == raspberryPi {
+		if uuid = piID(mac, uuid); p.bare {
+			uuid = [16]byte(bytes.Repeat([]byte{0x44}, 16))
+		}
+	}
 	d.Options[97] = append([]byte{0}, uuid[:]...)
 	if p.UserClass != "" {
 		d.Options[77] = []byte(p.UserClass)

@@ -49,5 +49,5 @@ listener "status" { address = machine.name }
 # want: 27:13 error: unusable template in command line | In a command line, {{ begins {{ ID "…" }} or {{ URL "…" }}, the address at which a machine fetches the file
 # want: 31:13 error: command line of several lines | A kernel's command line has one line and no control characters. Write it in quotes, on one line.
 # want: 34:18 error: unknown variable | What file reads must be known when the file is loaded, and machine.* is not. Give templatefile values of the
-# want: 35:27 error: unknown variable | There is no machine.address. There is "arch", "asset", "circuit_id", "firmware", "hostname", "interface", "ip", "ipxe",
+# want: 35:27 error: unknown variable | There is no machine.address. There is "arch", "asset", "bootif", "circuit_id", "firmware", "hostname", "interface", "ip", "ipxe",
 # want: 37:31 error: unknown variable | machine.* is known when a machine boots, not when the file is loaded. It can stand in cmdline, message,
