@@ -13,8 +13,10 @@ import (
 	"github.com/pixiecore/pixiecore/booters/boot"
 	"github.com/pixiecore/pixiecore/config"
 	"github.com/pixiecore/pixiecore/daemon/control"
+	"github.com/pixiecore/pixiecore/daemon/page"
 	"github.com/pixiecore/pixiecore/daemon/status"
 	"github.com/pixiecore/pixiecore/protocols/capture"
+	"github.com/pixiecore/pixiecore/protocols/events"
 )
 
 // bindControl opens the control socket, if there is to be one.
@@ -50,6 +52,23 @@ func (o operator) Running() control.Configuration {
 
 // Heard implements control.Daemon.
 func (o operator) Heard(mac net.HardwareAddr) *boot.Facts { return o.d.heard(mac) }
+
+// Servers implements page.Daemon.
+func (o operator) Servers() []events.Server { return o.d.events.Servers() }
+
+// Follow implements page.Daemon.
+func (o operator) Follow(waiting int) *events.Subscription { return o.d.events.Subscribe(waiting) }
+
+// Served implements page.Daemon.
+func (o operator) Served() page.Served {
+	o.d.mu.Lock()
+	defer o.d.mu.Unlock()
+	s := page.Served{Generation: o.d.swap.Current().Gen, Reload: o.d.lastReload.Time, Holds: len(o.d.hold.list())}
+	if o.d.heldEdit != nil {
+		s.Held = o.d.heldEdit.Since
+	}
+	return s
+}
 
 // Ready implements page.Daemon.
 func (o operator) Ready() error {

@@ -107,6 +107,8 @@ type Daemon struct {
 	journal zapcore.Core                 // takes it where standard error leads there; else nil
 	stderr  zapcore.WriteSyncer
 
+	stopping chan struct{} // closed when Run is told to end
+
 	interfaces *netio.Interfaces
 	once       atomic.Pointer[once.States] // what was armed and done; nil: no rule has asked
 	packets    *capture.Ring // what machines sent and got
@@ -154,7 +156,7 @@ type Daemon struct {
 // up with its sockets.
 func New(o Options) (*Daemon, error) {
 	d := &Daemon{
-		opts: o, log: o.Log, level: zap.NewAtomicLevel(),
+		opts: o, log: o.Log, level: zap.NewAtomicLevel(), stopping: make(chan struct{}),
 		sources: booters.NewSources(), swap: &booters.Swapper{}, events: events.New(), started: time.Now(),
 		interfaces: netio.NewInterfaces(), packets: &capture.Ring{}, chains: &dhcp4.Chains{}, poll: pollEvery, quiet: settle, fileEvents: fsnotify.NewWatcher,
 		rebinding: time.NewTimer(rebindFirst), stderr: zapcore.Lock(os.Stderr),
@@ -524,6 +526,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	returnMemory()
 	<-ctx.Done()
 	d.serving.Store(false)
+	close(d.stopping)
 	d.reloading.Lock()
 	d.serve, d.park = nil, nil // nothing is started any more: what runs is waited for
 	d.reloading.Unlock()

@@ -95,7 +95,7 @@ func (d *Daemon) open(c placed) (*listener, error) {
 		tree := bootfiles.Tree{Boots: d.boots, Tokens: d.tokens}
 		var local *http.ServeMux
 		if c.LocalToo {
-			local = (&page.Server{Daemon: operator{d}, Log: d.log.Named("status")}).Handler()
+			local = (&page.Server{Daemon: operator{d}, Stop: d.stopping, Log: d.log.Named("status")}).Handler()
 		}
 		l.server = &httpboot.Server{
 			Listener: beatingListener{maybeTLS{httpboot.Listener(watched), secure}, &l.beat}, Elsewhere: l.elsewhere, Local: local,

@@ -17,6 +17,7 @@ import (
 	"github.com/pixiecore/pixiecore/config"
 	"github.com/pixiecore/pixiecore/daemon/control"
 	"github.com/pixiecore/pixiecore/daemon/status"
+	"github.com/pixiecore/pixiecore/protocols/events"
 )
 
 // description is the OpenAPI document of api: https://spec.openapis.org/oas/v3.1.0.
@@ -35,6 +36,16 @@ func (s *Server) api() map[string]http.Handler {
 		"/api/v1/configuration": s.tells(func(*http.Request) (any, error) { return configuration(s.Daemon.Status()), nil }),
 		"/api/v1/rules":         s.tells(func(*http.Request) (any, error) { return rules(s.Daemon.Status()), nil }),
 		"/api/v1/explain":       s.tells(s.explain),
+		"/api/v1/machines": s.tells(func(r *http.Request) (any, error) {
+			find, err := parseQuery(r.URL.Query(), maxLimit)
+			if err != nil {
+				return nil, refusal{http.StatusBadRequest, err.Error()}
+			}
+			return s.machines(find, s.Daemon.Status(), time.Now()), nil
+		}),
+		"/api/v1/machines/{mac}": s.tells(func(r *http.Request) (any, error) { return s.machine(r) }),
+		"/api/v1/servers":        s.tells(func(*http.Request) (any, error) { return s.servers(), nil }),
+		"/api/v1/events":         http.HandlerFunc(s.stream),
 	}
 }
 
@@ -64,14 +75,19 @@ func (s *Server) tells(find func(*http.Request) (any, error)) http.Handler {
 			}
 			v = Refused{err.Error()}
 		}
-		header(w, "application/json")
-		w.WriteHeader(code)
-		enc := json.NewEncoder(w)
-		enc.SetIndent("", "  ")
-		if err := enc.Encode(v); err != nil {
-			s.Log.Debug("answer not sent", zap.String("path", r.URL.Path), zap.Error(err))
-		}
+		s.answer(w, r, code, v)
 	})
+}
+
+// answer tells v as JSON.
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, code int, v any) {
+	header(w, "application/json")
+	w.WriteHeader(code)
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(v); err != nil {
+		s.Log.Debug("answer not sent", zap.String("path", r.URL.Path), zap.Error(err))
+	}
 }
 
 // A Configuration is what is served, and what became of the edits since.
@@ -96,11 +112,61 @@ func configuration(r status.Report) Configuration {
 // Rules are those of the configuration that is served, in order.
 type Rules struct {
 	Generation uint64        `json:"generation"`
-	Rules      []status.Rule `json:"rules"`
+	Rules      []RuleSummary `json:"rules"`
+}
+
+// A RuleSummary is one of them, and what it has decided.
+type RuleSummary struct {
+	Name     string       `json:"name"`
+	At       string       `json:"at,omitempty"` // "pixiecore.hcl:12"
+	Action   string       `json:"action"`
+	Boot     string       `json:"boot,omitempty"`
+	Boots    int          `json:"boots"`          // of those that are remembered, how many it decided
+	Machines int          `json:"machines"`       // that are in one of its boots, or were last
+	Last     time.Time    `json:"last,omitzero"`  // when something happened in one of its boots
+	Hold     *status.Hold `json:"hold,omitempty"` // that keeps it from being answered
 }
 
 func rules(r status.Report) Rules {
-	return Rules{Generation: r.Generation, Rules: append([]status.Rule{}, r.Rules...)}
+	all := Rules{Generation: r.Generation, Rules: []RuleSummary{}}
+	at := make(map[string]int)
+	for i, rule := range r.Rules {
+		at[rule.Name] = i
+		one := RuleSummary{Name: rule.Name, At: rule.At, Action: rule.Action, Boot: rule.Boot}
+		for _, h := range r.Holds {
+			if h.Rule == "" || h.Rule == rule.Name {
+				one.Hold = &h
+				break
+			}
+		}
+		all.Rules = append(all.Rules, one)
+	}
+	for _, m := range r.Machines {
+		for n, b := range m.Boots {
+			i, ok := at[b.Rule]
+			if !ok {
+				continue
+			}
+			rule := &all.Rules[i]
+			rule.Boots++
+			if n == len(m.Boots)-1 {
+				rule.Machines++
+			}
+			if t := b.Latest(); t.After(rule.Last) {
+				rule.Last = t
+			}
+		}
+	}
+	return all
+}
+
+// Servers are DHCP servers of others on the networks that are served.
+type Servers struct {
+	Servers []events.Server `json:"servers"` // the one that a machine chose last first
+}
+
+func (s *Server) servers() Servers {
+	return Servers{Servers: append([]events.Server{}, s.Daemon.Servers()...)}
 }
 
 // maxQuery bounds the text of one value in a query, in bytes: what a machine can

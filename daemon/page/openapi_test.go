@@ -30,10 +30,13 @@ var update = flag.Bool("update", false, "write the schemas in openapi.json anew"
 
 // bodies are what the paths of the API tell.
 var bodies = map[string]any{
-	"/api/v1/status":        status.Report{},
-	"/api/v1/configuration": Configuration{},
-	"/api/v1/rules":         Rules{},
-	"/api/v1/explain":       control.Explanation{},
+	"/api/v1/status":         status.Report{},
+	"/api/v1/configuration":  Configuration{},
+	"/api/v1/rules":          Rules{},
+	"/api/v1/explain":        control.Explanation{},
+	"/api/v1/machines":       Machines{},
+	"/api/v1/machines/{mac}": MachineDetail{},
+	"/api/v1/servers":        Servers{},
 }
 
 // otherwise are types that write themselves as another.
@@ -42,6 +45,18 @@ var otherwise = map[reflect.Type]any{
 		MAC   string        `json:"mac"`
 		Facts events.Facts  `json:"facts"`
 		Boots []events.Boot `json:"boots"`
+	}{},
+	reflect.TypeFor[events.Update](): struct {
+		MAC    string        `json:"mac"`
+		Arch   string        `json:"arch,omitempty"`
+		Began  time.Time     `json:"began"`
+		Result events.Result `json:"result"`
+		Was    events.Result `json:"was"`
+		Rule   string        `json:"rule,omitempty"`
+		Stall  *events.Stall `json:"stall,omitempty"`
+		Event  *events.Event `json:"event,omitempty"`
+		New    bool          `json:"new,omitempty"`
+		Lost   int           `json:"lost,omitempty"`
 	}{},
 }
 
@@ -194,7 +209,9 @@ func TestOpenAPISchemas(t *testing.T) {
 	for _, path := range slices.Sorted(maps.Keys(bodies)) {
 		s.named(reflect.TypeOf(bodies[path]))
 	}
-	s.named(reflect.TypeFor[Refused]())
+	for _, other := range []any{Refused{}, Served{}, events.Update{}} {
+		s.named(reflect.TypeOf(other))
+	}
 	doc := readDescription(t)
 	components := doc["components"].(object)
 	if *update {
@@ -244,6 +261,8 @@ func TestOpenAPIAnswers(t *testing.T) {
 	for path, body := range bodies {
 		url := path
 		switch path {
+		case "/api/v1/machines/{mac}":
+			url = "/api/v1/machines/52:54:00:aa:00:01"
 		case "/api/v1/explain":
 			url += "?mac=52:54:00:aa:00:01&firmware=efi64&serial=S1"
 		}

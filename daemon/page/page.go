@@ -39,6 +39,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -47,6 +48,7 @@ import (
 	"github.com/pixiecore/pixiecore/booters/boot"
 	"github.com/pixiecore/pixiecore/daemon/control"
 	"github.com/pixiecore/pixiecore/daemon/status"
+	"github.com/pixiecore/pixiecore/protocols/events"
 	"github.com/pixiecore/pixiecore/protocols/netio"
 )
 
@@ -70,6 +72,12 @@ type Daemon interface {
 	// Heard is what a machine said in DHCP, as far as it is remembered; nil: not
 	// at all.
 	Heard(mac net.HardwareAddr) *boot.Facts
+	// Servers are the DHCP servers of others that machines were seen to choose.
+	Servers() []events.Server
+	// Follow gives a reader all that machines do from now on: events.Log.Subscribe.
+	Follow(waiting int) *events.Subscription
+	// Served is what tells this state of the daemon from another. It is asked often.
+	Served() Served
 	// Ready is nil while machines that ask are answered. The error says in a
 	// sentence why not.
 	Ready() error
@@ -81,7 +89,12 @@ type Server struct {
 	Daemon   Daemon
 	// Access is who may read, as it is with the next request. Nil: this host.
 	Access func() Access
-	Log    *zap.Logger
+	// Stop ends the streams when it is closed. Run does that by itself; nil: they end
+	// when their reader goes.
+	Stop <-chan struct{}
+	Log  *zap.Logger
+
+	streams atomic.Int32
 }
 
 // Listener wraps a TCP listener such that at most a bounded number of connections is
@@ -93,6 +106,7 @@ func (s *Server) String() string { return "status " + s.Listener.Addr().String()
 
 // Run serves until ctx is done, and then returns nil.
 func (s *Server) Run(ctx context.Context) error {
+	s.Stop = ctx.Done()
 	srv := &http.Server{
 		Handler: s.Handler(), ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
 		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes, ErrorLog: zap.NewStdLog(s.Log),

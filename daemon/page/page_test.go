@@ -10,9 +10,11 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -63,12 +65,17 @@ type fake struct {
 	running control.Configuration
 	heard   *boot.Facts
 	ready   error
+	log     *events.Log
+	served  atomic.Pointer[Served]
 }
 
-func (f *fake) Status() status.Report                  { return f.report }
-func (f *fake) Running() control.Configuration         { return f.running }
-func (f *fake) Heard(mac net.HardwareAddr) *boot.Facts { return f.heard }
-func (f *fake) Ready() error                           { return f.ready }
+func (f *fake) Status() status.Report                   { return f.report }
+func (f *fake) Running() control.Configuration          { return f.running }
+func (f *fake) Heard(mac net.HardwareAddr) *boot.Facts  { return f.heard }
+func (f *fake) Servers() []events.Server                { return f.log.Servers() }
+func (f *fake) Follow(waiting int) *events.Subscription { return f.log.Subscribe(waiting) }
+func (f *fake) Served() Served                          { return *f.served.Load() }
+func (f *fake) Ready() error                            { return f.ready }
 
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
@@ -99,9 +106,12 @@ func newFake(t testing.TB) *fake {
 	log.Begin(mac, noon)
 	log.SetFacts(mac, events.Facts{Arch: "x64", Firmware: "efi64", Serial: "S1", Product: "<b>R640</b>"})
 	log.Add(mac, events.Event{Time: noon, Kind: events.Offered, Rule: "databases", Gen: 7})
-	log.Add(mac, events.Event{Time: noon.Add(time.Second), Kind: events.Loader, Rule: "databases", Gen: 7, Detail: "TFTP ipxe.efi"})
+	log.Chose(mac, netip.MustParseAddr("192.0.2.53"), noon.Add(time.Second))
+	log.Start(mac, events.Event{Time: noon.Add(time.Second), Kind: events.Loader, Rule: "databases", Boot: "linux", Gen: 7, Via: "tftp", File: "ipxe.efi", Size: 1 << 20}, func() int64 { return 1 << 18 })
+	log.Stall(mac, noon, events.Stall{Time: noon.Add(time.Minute), Since: noon.Add(time.Second), Word: "loader", Due: "the end of the loader", Cause: "Nothing is acknowledged: look at the path MTU."})
 	problem := config.Problem{File: "pixiecore.hcl", Line: 3, Column: 1, Severity: config.SeverityWarning, Summary: "no pxe listener", Detail: "Write one."}
-	return &fake{
+	f := &fake{
+		log:     log,
 		running: control.Configuration{Gen: 7, Config: cfg, Table: table, Loaders: set},
 		report: status.Report{
 			Version: "1.2.3", Started: noon.Add(-time.Hour), Generation: 7, Loaded: noon, Files: []string{"/etc/pixiecore.hcl"}, Standin: "it is old",
@@ -117,6 +127,8 @@ func newFake(t testing.TB) *fake {
 			Machines:       log.Machines(),
 		},
 	}
+	f.served.Store(&Served{Generation: 7})
+	return f
 }
 
 // fromLoopback is a request of a program of this host.
