@@ -218,11 +218,12 @@ func (s *Server) machine(r *http.Request) (*MachineDetail, error) {
 	if err != nil || len(mac) != len(events.MAC{}) {
 		return nil, refusal{http.StatusBadRequest, fmt.Sprintf("%q is not an address like 52:54:00:aa:00:01", r.PathValue("mac"))}
 	}
-	c := s.Daemon.Running()
-	seen := control.Recognise(c, slices.DeleteFunc(s.Daemon.Status().Machines, func(m events.Machine) bool { return m.MAC != events.MAC(mac) }), s.Daemon.Heard)
-	if len(seen) == 0 {
+	c, all := s.Daemon.Running(), s.Daemon.Status().Machines
+	i := slices.IndexFunc(all, func(m events.Machine) bool { return m.MAC == events.MAC(mac) })
+	if i < 0 {
 		return nil, refusal{http.StatusNotFound, fmt.Sprintf("%s has not been heard of, or was forgotten: does its request come here at all? What listeners did not serve is counted under Server.", mac)}
 	}
+	seen := control.Recognise(c, all[i:i+1], s.Daemon.Heard)
 	d := &MachineDetail{Name: seen[0].Name, Machine: seen[0].Machine}
 	x, err := control.Explain(r.Context(), c, seen[0].Question, false)
 	if err != nil {

@@ -3,8 +3,10 @@
 //
 //	           ┌ /healthz /readyz                      anybody
 //	Server ────┤
-//	           └ Access ─▶ /api/v1/…     JSON          who may read
-//	             (401, 403)
+//	           └ Access ─┬▶ /api/v1/…    JSON          who may read
+//	             (401,   └▶ / /machines/MAC …  pages ──┐
+//	              403)      /assets/…                  │ page.js: at an event, the page is
+//	                        /api/v1/events ◀───────────┘ fetched again, and what differs is taken
 //
 // The paths of the API, with every field, are in openapi.json, which is served as
 // /api/v1/openapi.json and which a test holds against the code.
@@ -30,6 +32,17 @@
 // outage; the refusal stands in the document. Ready is another question: whether
 // machines that ask get answers from here.
 //
+// A page is made by the server, from the same values that the API tells, and is
+// whole without JavaScript. With it, a page does not know how to show anything
+// either: at an event it fetches itself once more, and takes over the parts that
+// differ. So there is one description of what a page looks like, nothing to build,
+// and no state in a browser that could be wrong. A page has rowsShown machines at
+// most, so that to fetch it is cheap.
+//
+// Nothing on a page is from elsewhere, and nothing in it is run or styles it but
+// files of its own: what a machine says of itself stands on the page, and the
+// content security policy is the second lock behind html/template.
+//
 // There is no path that changes anything. What an operator may do is decided by who
 // they are, at the control socket; a token that somebody has copied should show
 // them no more than what they could see.
@@ -37,6 +50,7 @@ package page
 
 import (
 	"context"
+	"io/fs"
 	"net"
 	"net/http"
 	"sync/atomic"
@@ -92,7 +106,11 @@ type Server struct {
 	// Stop ends the streams when it is closed. Run does that by itself; nil: they end
 	// when their reader goes.
 	Stop <-chan struct{}
-	Log  *zap.Logger
+	// Assets are files in place of those of the same name that are built in: see
+	// Files. They are read anew for each request, for whoever works on them. Nil:
+	// there are none.
+	Assets fs.FS
+	Log    *zap.Logger
 
 	streams atomic.Int32
 }
@@ -126,8 +144,10 @@ func (s *Server) Handler() *http.ServeMux {
 		}
 		say(w, http.StatusOK, "ready")
 	})
-	for path, h := range s.api() {
-		mux.Handle("GET "+path, s.guard(h))
+	for _, handlers := range []map[string]http.Handler{s.api(), s.pages()} {
+		for path, h := range handlers {
+			mux.Handle("GET "+path, s.guard(h))
+		}
 	}
 	return mux
 }
