@@ -534,6 +534,29 @@ func TestServeOverASocket(t *testing.T) {
 	}
 }
 
+// The firmware that is leased an address must not take the advertisement for a
+// proxy's.
+func TestWhoIsLeasedAnAddressIsToldNoVendorClass(t *testing.T) {
+	for name, c := range map[string]struct {
+		pool leases.Pool
+		want int
+	}{"leased": {pool(4), 0}, "proxy": {leases.Pool{}, 1}} {
+		s := server(t, boot.Boot, Settings{Advertise: netip.MustParseAddr("2001:db8::1"), Pool: c.pool})
+		m := message(dhcpv6.MessageTypeSolicit, arch(7), vendor("PXEClient:Arch:00007:UNDI:003000"), ia())
+		a, err := s.handle(t.Context(), netio.Datagram{Data: m.ToBytes(), Peer: netip.AddrPortFrom(linkLocal, 546), Local: AllServers, Interface: loopback(t, s)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := dhcpv6.MessageFromBytes(a.datagram.Data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := len(got.GetOption(dhcpv6.OptionVendorClass)); n != c.want {
+			t.Errorf("%s: %d vendor classes, want %d", name, n, c.want)
+		}
+	}
+}
+
 // FuzzAnswer holds what PixieFail taught (CVE-2023-45229 and on): every answer can
 // be read, is not larger than what was asked about allows, and has a short server
 // identifier.

@@ -16,9 +16,14 @@
 // answered, and no address is ever offered or refused: EDK2 takes such an
 // advertisement as that of a proxy, if it has the vendor class PXEClient or
 // HTTPClient, and the address from the ordinary server. (Without the class, the PXE
-// of EDK2 2022.11 waits for ever when both have advertised.) With
-// a pool everybody on the link gets an address who asks, since the firmware asks a
-// second time without saying that it boots.
+// of EDK2 2022.11 waits for ever when both have advertised.) With a pool everybody on
+// the link gets an address who asks, since the firmware asks a second time without
+// saying that it boots.
+//
+// What EDK2's PXE takes for a proxy's it asks about once more, on port 4011, which
+// nothing specifies over IPv6. That is left unanswered, and the firmware goes on to its
+// HTTP Boot at once. An iPXE that it loads by PXE has no autoexec.ipxe over IPv6 and
+// takes the first advertisement with an address, so it would never see our script.
 //
 // A machine that the rules ignore gets no answer to a request that says its
 // architecture. One that boots its own disk gets an address and no boot file, on

@@ -395,13 +395,17 @@ func (s *Server) address(w way) (netip.Addr, error) {
 }
 
 // class is the vendor class of an answer to firmware. Without it EDK2's HTTP Boot
-// says "Remote boot cancelled", and its PXE takes no advertisement for a proxy's.
-func class(s Stage) string {
+// says "Remote boot cancelled", and its PXE takes no advertisement for a proxy's. Who
+// is leased an address is not told it for PXE: EDK2 would not take the boot file from
+// the answer, but ask for it once more on port 4011.
+func class(s Stage, leased bool) string {
 	switch s {
 	case StageHTTPBoot:
 		return "HTTPClient"
 	case StageROM:
-		return "PXEClient"
+		if !leased {
+			return "PXEClient"
+		}
 	}
 	return ""
 }
@@ -409,7 +413,7 @@ func class(s Stage) string {
 // respond makes the datagram.
 func (s *Server) respond(w way, a reply) (reply, error) {
 	offer := Offer{
-		DUID: s.DUID, URL: a.url, Class: class(a.client.Stage), Preference: w.set.Preference, DNS: w.set.DNS,
+		DUID: s.DUID, URL: a.url, Class: class(a.client.Stage, w.set.leases()), Preference: w.set.Preference, DNS: w.set.DNS,
 		Valid: w.set.Pool.Lifetime, Preferred: w.set.Preferred,
 	}
 	m, err := respond(w.request, a.client, offer, s.lessor(w.set, a.client.DUID))
