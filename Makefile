@@ -86,8 +86,9 @@ test-systemd: ## install the deb under Debian's systemd, and live with it (needs
 firmware: ## stage Debian's iPXE binaries, to be embedded by the next build
 	packaging/firmware/stage
 
-docs: ## write docs/language.md and the manual pages anew
+docs: ## write docs/language.md, the manual pages and the README's table of what boots anew
 	$(GO) generate ./daemon/cli/docs
+	$(GO) test -run TestREADME ./e2e -update
 
 run: ## stage what is missing, build, and serve the built-in screen (needs root)
 	@[ -n '$(ROOT)' ] || { echo 'The ports of DHCP and TFTP need root: sudo make run' >&2; exit 2; }

@@ -60,6 +60,7 @@ var floors = []floor{
 	{"examples/api-server", nil},
 	{"e2e/systemd", nil},
 	{"e2e/bench", nil},
+	{"e2e/init", nil},
 	{"examples/library", []string{"."}},
 	{".", []string{"daemon", "daemon/classic", "config", "booters", "booters/boot", "protocols/dhcp6"}},
 }

@@ -3,9 +3,11 @@
 package e2e
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"strings"
 	"sync"
@@ -13,6 +15,7 @@ import (
 	"time"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
+	"github.com/insomniacslk/dhcp/dhcpv6"
 	"golang.org/x/sys/unix"
 
 	"github.com/pixiecore/pixiecore/protocols/netio/netlab"
@@ -133,30 +136,60 @@ func (c *capture) summary() string {
 
 // String is the frame in one line, as far as a boot is concerned.
 func (f frame) String() string {
-	be := binary.BigEndian
 	head := fmt.Sprintf("%s > %s %4d", f.src(), f.dst(), f.size)
-	if be.Uint16(f.data[12:]) != unix.ETH_P_IP || len(f.data) < 14+20 {
-		return fmt.Sprintf("%s ethertype %#04x", head, be.Uint16(f.data[12:]))
+	protocol, src, dst, l4 := f.ip()
+	if !src.IsValid() {
+		return fmt.Sprintf("%s ethertype %#04x", head, binary.BigEndian.Uint16(f.data[12:]))
 	}
-	p := f.data[14:]
-	l4 := p[min(int(p[0]&15)*4, len(p)):]
-	src, dst := net.IP(p[12:16]), net.IP(p[16:20])
-	if len(l4) < 8 {
-		return fmt.Sprintf("%s IP %s > %s", head, src, dst)
+	if len(l4) < 20 || protocol != unix.IPPROTO_UDP && protocol != unix.IPPROTO_TCP {
+		return fmt.Sprintf("%s protocol %d %s > %s", head, protocol, src, dst)
 	}
-	ports := fmt.Sprintf("%s:%d > %s:%d", src, be.Uint16(l4), dst, be.Uint16(l4[2:]))
-	switch p[9] {
-	case unix.IPPROTO_UDP:
-		if m, err := dhcpv4.FromBytes(l4[8:]); err == nil {
-			return fmt.Sprintf("%s DHCP %s %s siaddr %s file %q", head, ports, m.MessageType(), m.ServerIPAddr, m.BootFileName)
+	ports := fmt.Sprintf("%s > %s", netip.AddrPortFrom(src, binary.BigEndian.Uint16(l4)), netip.AddrPortFrom(dst, binary.BigEndian.Uint16(l4[2:])))
+	if protocol == unix.IPPROTO_TCP {
+		return fmt.Sprintf("%s TCP %s %s", head, ports, text(l4[min(int(l4[12]>>4)*4, len(l4)):]))
+	}
+	if m, err := dhcpv4.FromBytes(l4[8:]); err == nil {
+		return fmt.Sprintf("%s DHCP %s %s siaddr %s file %q", head, ports, m.MessageType(), m.ServerIPAddr, m.BootFileName)
+	}
+	if m, err := dhcpv6.MessageFromBytes(l4[8:]); err == nil && src.Is6() {
+		return fmt.Sprintf("%s DHCPv6 %s %s file %q", head, ports, m.MessageType, m.Options.BootFileURL())
+	}
+	return fmt.Sprintf("%s UDP %s %s", head, ports, text(l4[8:]))
+}
+
+// ip is what stands in an IP header, and what is behind it. Without one, src is not
+// valid.
+func (f frame) ip() (protocol byte, src, dst netip.Addr, l4 []byte) {
+	switch p := f.data[14:]; {
+	case binary.BigEndian.Uint16(f.data[12:]) == unix.ETH_P_IP && len(p) >= 20:
+		return p[9], netip.AddrFrom4([4]byte(p[12:16])), netip.AddrFrom4([4]byte(p[16:20])), p[min(int(p[0]&15)*4, len(p)):]
+	case binary.BigEndian.Uint16(f.data[12:]) == unix.ETH_P_IPV6 && len(p) >= 40:
+		return p[6], netip.AddrFrom16([16]byte(p[8:24])), netip.AddrFrom16([16]byte(p[24:40])), p[40:]
+	}
+	return 0, netip.Addr{}, netip.Addr{}, nil
+}
+
+// requests are the files that a machine asked for, in order and each as often as
+// it asked: "TFTP name", "HEAD path", "GET path". A query, which is a path's token,
+// is left out.
+func (c *capture) requests(mac string) []string {
+	var all []string
+	for _, f := range c.from(mac) {
+		protocol, _, _, l4 := f.ip()
+		switch {
+		case protocol == unix.IPPROTO_UDP && len(l4) > 10 && binary.BigEndian.Uint16(l4[2:]) == 69 && binary.BigEndian.Uint16(l4[8:]) == 1: // RRQ (RFC 1350 §5)
+			name, _, _ := bytes.Cut(l4[10:], []byte{0})
+			all = append(all, "TFTP "+string(name))
+		case protocol == unix.IPPROTO_TCP && len(l4) >= 20:
+			line, _, _ := bytes.Cut(l4[min(int(l4[12]>>4)*4, len(l4)):], []byte("\r\n"))
+			if method, rest, _ := strings.Cut(string(line), " "); method == "GET" || method == "HEAD" {
+				target, _, _ := strings.Cut(rest, " ")
+				target, _, _ = strings.Cut(target, "?")
+				all = append(all, method+" "+target)
+			}
 		}
-		return fmt.Sprintf("%s UDP %s %s", head, ports, text(l4[8:]))
-	case unix.IPPROTO_TCP:
-		if len(l4) >= 20 {
-			return fmt.Sprintf("%s TCP %s %s", head, ports, text(l4[min(int(l4[12]>>4)*4, len(l4)):]))
-		}
 	}
-	return fmt.Sprintf("%s protocol %d %s > %s", head, p[9], src, dst)
+	return all
 }
 
 // text is the beginning of a payload, as far as it can be read.

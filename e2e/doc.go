@@ -10,16 +10,23 @@
 //	   192.0.2.2                  192.0.2.1
 //	═══════╧══════════ bridge ════════╧═══════╤═══════════╤══  netlab's Switch
 //	                                        tap 1       tap 2 …   each captured
-//	                                      QEMU: SeaBIOS or OVMF,
+//	                                      QEMU with its firmware,
 //	                                      serial console to the test
 //
-// Each rule's command line carries a nonce. The initial RAM disk prints
+// Every machine's command line carries a nonce. The initial RAM disk prints
 // /proc/cmdline on the serial console, so a nonce read there proves that this
-// machine booted by that rule and by nothing else.
+// machine booted by its rule and by nothing else.
 //
-// To run it, as root on Debian:
+// What machines boot on what networks is one list, cases_test.go. TestMatrix boots
+// all of it, by one rule and one boot block, and prints case, verdict and seconds;
+// the README's table of what boots is made of the same list. A new kind of firmware
+// is a row there, a board in machine_test.go and its parts in the script setup.
+//
+// To run it, as root on Debian, and one case of it (-run takes the names of network
+// and machine with _ for a blank):
 //
 //	e2e/setup && go test -count=1 -timeout 30m -tags e2e -v ./e2e
+//	go test -count=1 -tags e2e -v -run 'TestMatrix/beside_a_DHCP_server/UEFI_arm64,_PXE$' ./e2e
 //
 // A case that cannot run here is skipped and says why; with
 // PIXIECORE_NO_SKIP=1 it fails. PIXIECORE_BIN names a daemon to test in place
@@ -28,8 +35,17 @@
 // # Decisions
 //
 // The machines run without KVM, so that a test takes the same path wherever it
-// runs; a boot takes 10 to 60 seconds. What is tested here is what only real
-// firmware can tell. All else has tests of its own beside the code.
+// runs; a boot takes 10 to 100 seconds, and no more than two are on at once. What is
+// tested here is what only real firmware can tell. All else has tests of its own
+// beside the code.
+//
+// A kernel that printed its nonce has not come by the way that its case means, if the
+// firmware tried another one after that had failed. So the requests on the machine's
+// cable count as well: by which protocol it fetched its loader, and how often.
+//
+// QEMU has no PXE ROM for a BIOS but iPXE's. A filter between such a machine and its
+// cable takes out of its requests what shows it to be iPXE, until it fetches a file
+// (plain_test.go).
 //
 // The daemon is told to start and to reload as a service manager and an editor
 // would do it: readiness and the verdict on a saved file are read from its

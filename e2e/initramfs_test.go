@@ -4,33 +4,52 @@ package e2e
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
-	"testing"
+	"path/filepath"
 )
 
 // cmdlineMark begins the line that the initial RAM disk prints.
 const cmdlineMark = "PIXIECORE-CMDLINE "
 
-const initScript = `#!/bin/busybox sh
-/bin/busybox mount -t proc proc /proc
-/bin/busybox echo "` + cmdlineMark + `$(/bin/busybox cat /proc/cmdline)"
-/bin/busybox poweroff -f
-`
+// goarchs are the architectures of machines, as the configuration and as Go call
+// them.
+var goarchs = map[string]string{"x64": "amd64", "arm64": "arm64"}
 
-// initramfs makes an archive with busybox and the script above.
-func initramfs(t *testing.T, busybox string) []byte {
-	t.Helper()
-	shell, err := os.ReadFile(busybox)
+// makeFiles puts a kernel and an initial RAM disk of each architecture into dir, as
+// ARCH/linux and ARCH/initrd.
+func makeFiles(dir string) error {
+	for arch, goarch := range goarchs {
+		if err := os.Mkdir(filepath.Join(dir, arch), 0o755); err != nil {
+			return err
+		}
+		program := filepath.Join(dir, arch, "init")
+		if err := goBuild(program, "./init", "-trimpath", "-ldflags", "-s -w", "GOARCH="+goarch); err != nil {
+			return err
+		}
+		archive, err := initramfs(program)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(os.WriteFile(filepath.Join(dir, arch, "initrd"), archive, 0o644),
+			os.Symlink(cached(arch, "linux"), filepath.Join(dir, arch, "linux"))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// initramfs makes an archive whose only program is the one at path.
+func initramfs(path string) ([]byte, error) {
+	program, err := os.ReadFile(path)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	var c cpio
-	c.add("bin", dirMode, nil)
-	c.add("bin/busybox", execMode, shell)
 	c.add("proc", dirMode, nil)
-	c.add("init", execMode, []byte(initScript))
-	return c.close()
+	c.add("init", execMode, program)
+	return c.close(), nil
 }
 
 // Modes of an entry, as stat(2) has them.

@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -49,21 +50,75 @@ func need(t *testing.T, what string, paths ...string) string {
 	return ""
 }
 
+// made is what TestMain makes for all tests: the programs that they build are built
+// once.
+var made struct {
+	dir    string
+	daemon func() (string, error) // its path
+	files  func() (string, error) // a folder with ARCH/linux and ARCH/initrd of each architecture
+}
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "pixiecore-e2e")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	made.dir = dir
+	made.daemon = sync.OnceValues(func() (string, error) {
+		bin := filepath.Join(dir, "pixiecore")
+		return bin, goBuild(bin, "../daemon/pixiecore", "-tags", "embed_ipxe")
+	})
+	made.files = sync.OnceValues(func() (string, error) { return dir, makeFiles(dir) })
+	code := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// goBuild builds a static program; env is "GOARCH=arm64" for example.
+func goBuild(bin, pkg string, flags ...string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), buildLimit)
+	defer cancel()
+	env := append(os.Environ(), "CGO_ENABLED=0")
+	args := []string{"build", "-o", bin}
+	for _, f := range flags {
+		if strings.HasPrefix(f, "GOARCH=") {
+			env = append(env, f)
+		} else {
+			args = append(args, f)
+		}
+	}
+	cmd := exec.CommandContext(ctx, "go", append(args, pkg)...)
+	cmd.Env = env
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %w\n%s", cmd, err, out)
+	}
+	return nil
+}
+
+// cached is a path of what e2e/setup unpacks.
+func cached(name ...string) string {
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		dir = "/var/empty" // where nothing is: what is needed is told to be missing
+	}
+	return filepath.Join(append([]string{dir, "pixiecore-e2e"}, name...)...)
+}
+
 // A lab is the network of the picture in doc.go.
 type lab struct {
 	*netlab.LAN
-	server         *netlab.Host
-	serverMAC      string
-	kernel, initrd string // files
-	taps           int
+	server    *netlab.Host
+	serverMAC string
+	files     string // with ARCH/linux and ARCH/initrd
+	taps      atomic.Int32
 }
 
 // newLab makes the network and starts the DHCP server.
 func newLab(t *testing.T) *lab {
 	t.Helper()
 	l := newSegment(t)
-	// An ordinary DHCP server: addresses, and not a word of booting.
-	l.dnsmasq(t, "--dhcp-range=192.0.2.100,192.0.2.199,10m", "--dhcp-authoritative", "--no-ping", "--dhcp-option=option:router")
+	l.dnsmasq(t, addresses...)
 	return l
 }
 
@@ -78,20 +133,18 @@ func (l *lab) dnsmasq(t *testing.T, args ...string) {
 // test.
 func newSegment(t *testing.T) *lab {
 	t.Helper()
-	netlab.Require(t, "ip", "dnsmasq", "qemu-system-x86_64")
+	netlab.Require(t, "ip", "dnsmasq")
 	if _, err := os.Stat("/dev/net/tun"); err != nil {
 		skip(t, "needs tap devices: %v", err)
 	}
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		skip(t, "needs a cache directory for the kernel: %v", err)
+	for arch := range goarchs {
+		need(t, "a kernel", cached(arch, "linux"))
 	}
-	l := &lab{kernel: need(t, "a kernel", filepath.Join(cache, "pixiecore-e2e", "vmlinuz")), initrd: filepath.Join(t.TempDir(), "initrd")}
-	archive := initramfs(t, need(t, "a static busybox", "/bin/busybox", "/usr/bin/busybox"))
-	if err := os.WriteFile(l.initrd, archive, 0o644); err != nil {
+	files, err := made.files()
+	if err != nil {
 		t.Fatal(err)
 	}
-
+	l := &lab{files: files}
 	l.LAN = netlab.New(t)
 	// The switch is to speak no IPv6 of its own on the machines' cables.
 	l.Switch.Do(func() {
@@ -114,8 +167,7 @@ func newSegment(t *testing.T) *lab {
 
 // tap makes a port of the switch for a machine.
 func (l *lab) tap(t *testing.T) string {
-	l.taps++
-	name := fmt.Sprintf("tap%d", l.taps)
+	name := fmt.Sprintf("tap%d", l.taps.Add(1))
 	l.Tap(name)
 	t.Cleanup(func() { l.Switch.IP("link", "delete", name) })
 	return name
@@ -205,13 +257,9 @@ func daemonBinary(t *testing.T) string {
 		return bin
 	}
 	need(t, "staged iPXE binaries", "../booters/loaders/firmware/SHA256SUMS")
-	bin := filepath.Join(t.TempDir(), "pixiecore")
-	ctx, cancel := context.WithTimeout(t.Context(), buildLimit)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, "go", "build", "-tags", "embed_ipxe", "-o", bin, "../daemon/pixiecore")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
+	bin, err := made.daemon()
+	if err != nil {
+		t.Fatal(err)
 	}
 	return bin
 }

@@ -3,8 +3,6 @@
 package e2e
 
 import (
-	"context"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -14,18 +12,15 @@ import (
 
 // A program that has the server in it boots a machine by a Booter of its own.
 func TestLibrary(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	need(t, "staged iPXE binaries", "../booters/loaders/firmware/SHA256SUMS")
 	bin := filepath.Join(t.TempDir(), "library")
-	ctx, cancel := context.WithTimeout(t.Context(), buildLimit)
-	defer cancel()
-	build := exec.CommandContext(ctx, "go", "build", "-tags", "embed_ipxe", "-o", bin, "../examples/library")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
+	if err := goBuild(bin, "../examples/library", "-tags", "embed_ipxe"); err != nil {
+		t.Fatal(err)
 	}
-	bios, want := machine{mac: "52:54:00:00:00:08"}, nonce()
-	d := &daemon{process: start(t, l.server, exec.Command(bin, l.kernel, l.initrd, "console=ttyS0 quiet panic=-1 nonce="+want))}
+	bios, want := machine{bootCase: bootCase{machine: "BIOS", platform: seabios}, mac: "52:54:00:00:00:08"}, nonce()
+	d := &daemon{process: start(t, l.server, exec.Command(bin, l.files+"/x64/linux", l.files+"/x64/initrd", "console=ttyS0 quiet panic=-1 nonce="+want))}
 	for begun := time.Now(); !strings.Contains(d.String(), `listening listener="http `); {
 		if time.Since(begun) > startLimit {
 			t.Fatalf("the program does not serve:\n%s", d)

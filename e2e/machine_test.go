@@ -15,71 +15,108 @@ import (
 
 // A machine is one to be switched on.
 type machine struct {
-	mac  string
-	uefi bool
-	nic  string   // QEMU's device; virtio-net-pci if empty
-	off  []string // what its firmware is told to leave out: "IPv4PXESupport"; UEFI only
-	disk string   // what its disk prints when it is booted; no disk if empty
+	bootCase
+	mac   string
+	nonce string // what a boot of it prints
 }
 
 // bootLimit is how long a machine may take from power on to the text that is
 // waited for. A UEFI boot takes about 30 s on an idle machine.
-const bootLimit = 180 * time.Second
+const bootLimit = 240 * time.Second
+
+// atOnce is how many machines are on at the same time. Each keeps a processor
+// busy.
+const atOnce = 2
+
+var slots = make(chan struct{}, atOnce)
+
+// A board is what a platform is in QEMU.
+type board struct {
+	program string
+	args    []string
+	rom     bool   // the NIC has its ROM, iPXE of 2019
+	code    string // UEFI firmware
+	vars    string // and what its variables are at first
+}
+
+var boards = map[platform]board{
+	seabios: {program: "qemu-system-x86_64", rom: true, args: []string{"-machine", "pc,graphics=off"}}, // SeaBIOS speaks on the serial console
+	ovmf: {program: "qemu-system-x86_64", args: []string{"-machine", "q35,graphics=off"},
+		code: "/usr/share/OVMF/OVMF_CODE_4M.fd", vars: "/usr/share/OVMF/OVMF_VARS_4M.fd"},
+	aavmf: {program: "qemu-system-aarch64", args: []string{"-machine", "virt", "-cpu", "cortex-a57"},
+		code: "/usr/share/AAVMF/AAVMF_CODE.fd", vars: "/usr/share/AAVMF/AAVMF_VARS.fd"},
+}
 
 // memory of a machine in MiB.
-const memory = "384"
+const memory = "512"
 
 // A running machine.
 type running struct {
 	*process
 	*capture
-	name string // the test's, and the machine's, for messages
-	mac  string
-	on   time.Time
+	name      string // the test's, for messages
+	mac       string
+	serverMAC string
+	on        time.Time
 }
 
-// powerOn starts a machine. It is off again when the test ends.
+// powerOn starts a machine, as soon as no more than one other is on. It is off
+// again when the test ends.
 func (l *lab) powerOn(t *testing.T, d *daemon, m machine) *running {
 	t.Helper()
+	slots <- struct{}{}
+	t.Cleanup(func() { <-slots })
+	of := boards[m.platform]
+	if _, err := exec.LookPath(of.program); err != nil {
+		skip(t, "needs %s: %v; run e2e/setup", m.platform, err)
+	}
 	tap := l.tap(t)
-	args := []string{
+	args := append([]string{
 		"-accel", "tcg", "-m", memory, "-smp", "1", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
 		"-serial", "stdio", "-monitor", "none",
-		"-netdev", "tap,id=net,script=no,downscript=no,ifname=" + tap,
 		"-device", "virtio-rng-pci", // EDK2 of 2024 and later has no network without a source of randomness
-	}
+	}, of.args...)
 	nic := m.nic
 	if nic == "" {
 		nic = "virtio-net-pci"
 	}
 	nic += ",netdev=net,bootindex=0,mac=" + m.mac
-	dir := t.TempDir()
-	if m.uefi {
+	dir, err := os.MkdirTemp(made.dir, "machine") // a name without commas, which QEMU's options end at
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if m.plain {
+		args = append(args, "-netdev", l.plainROM(t, tap, dir))
+	} else {
+		args = append(args, "-netdev", "tap,id=net,script=no,downscript=no,ifname="+tap)
+	}
+	if of.rom {
+		need(t, "the iPXE ROMs of QEMU", "/usr/lib/ipxe/qemu/pxe-virtio.rom")
+	} else {
+		nic += ",romfile=" // the firmware's own network stack
+	}
+	if of.code != "" {
 		vars := filepath.Join(dir, "vars.fd")
-		template, err := os.ReadFile(need(t, "OVMF", "/usr/share/OVMF/OVMF_VARS_4M.fd"))
+		template, err := os.ReadFile(need(t, "UEFI firmware", of.vars))
 		if err != nil {
 			t.Fatal(err)
 		}
 		if err := os.WriteFile(vars, template, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		args = append(args, "-machine", "q35,graphics=off",
-			"-drive", "if=pflash,format=raw,readonly=on,file="+need(t, "OVMF", "/usr/share/OVMF/OVMF_CODE_4M.fd"),
-			"-drive", "if=pflash,format=raw,file="+vars)
-		nic += ",romfile=" // no iPXE in a ROM: the firmware's own network stack
-	} else {
-		need(t, "the iPXE ROMs of QEMU", "/usr/lib/ipxe/qemu/pxe-virtio.rom")
-		args = append(args, "-machine", "pc,graphics=off") // SeaBIOS speaks on the serial console
+		args = append(args, "-drive", "if=pflash,format=raw,unit=0,readonly=on,file="+need(t, "UEFI firmware", of.code),
+			"-drive", "if=pflash,format=raw,unit=1,file="+vars)
 	}
 	args = append(args, "-device", nic)
 	for _, support := range m.off {
 		args = append(args, "-fw_cfg", "name=opt/org.tianocore/"+support+",string=no")
 	}
-	if m.disk != "" {
+	if m.end == disk {
 		args = append(args, "-drive", m.makeDisk(t, dir), "-device", "virtio-blk-pci,drive=disk,bootindex=1")
 	}
 
-	r := &running{name: strings.TrimPrefix(t.Name(), "TestBoot/") + " " + m.mac, mac: m.mac, on: time.Now()}
+	r := &running{name: m.machine, mac: m.mac, serverMAC: l.serverMAC, on: time.Now()}
 	r.capture = newCapture(t, l.Switch, tap)
 	logged := len(d.String())
 	t.Cleanup(func() {
@@ -89,17 +126,17 @@ func (l *lab) powerOn(t *testing.T, d *daemon, m machine) *running {
 			t.Logf("%s: daemon meanwhile:\n%s", r.name, tail(d.String()[logged:], 8<<10))
 		}
 	})
-	r.process = start(t, l.Switch, exec.Command("qemu-system-x86_64", args...))
+	r.process = start(t, l.Switch, exec.Command(of.program, args...))
 	return r
 }
 
-// makeDisk makes a disk that prints m.disk, as a -drive of QEMU.
+// makeDisk makes a disk that prints the nonce, as a -drive of QEMU.
 func (m machine) makeDisk(t *testing.T, dir string) string {
 	t.Helper()
 	const drive = "if=none,id=disk,format=raw,readonly=on,file="
-	if !m.uefi {
+	if m.platform == seabios {
 		disk := filepath.Join(dir, "disk")
-		if err := os.WriteFile(disk, bytes.Join([][]byte{bootSector(m.disk), make([]byte, 1<<20)}, nil), 0o600); err != nil {
+		if err := os.WriteFile(disk, bytes.Join([][]byte{bootSector(m.nonce), make([]byte, 1<<20)}, nil), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		return drive + disk
@@ -109,7 +146,7 @@ func (m machine) makeDisk(t *testing.T, dir string) string {
 	if err := os.MkdirAll(filepath.Join(esp, "EFI", "BOOT"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(esp, "EFI", "BOOT", "BOOTX64.EFI"), efiProgram(m.disk), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(esp, "EFI", "BOOT", "BOOTX64.EFI"), efiProgram(m.nonce), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return drive + "fat:" + esp
