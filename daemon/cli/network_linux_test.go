@@ -165,14 +165,19 @@ func (l *lab) status() (status.Report, error) {
 // boot boots one machine of the kind.
 func (l *lab) boot(profile, mac string) booted {
 	l.t.Helper()
-	cmd := command("pxeclient", profile, mac, "192.0.2.50")
+	return bootOn(l.t, l.machines, profile, mac, "192.0.2.50")
+}
+
+// bootOn boots a machine of the kind on the host, which has the address.
+func bootOn(t testing.TB, h *netlab.Host, profile, mac, address string) (b booted) {
+	t.Helper()
+	cmd := command("pxeclient", profile, mac, address)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, os.Stderr
 	var err error
-	l.machines.Do(func() { err = cmd.Run() })
-	var b booted
+	h.Do(func() { err = cmd.Run() })
 	if err != nil || json.Unmarshal(out.Bytes(), &b) != nil {
-		l.t.Fatalf("client: %v: %s", err, &out)
+		t.Fatalf("client: %v: %s", err, &out)
 	}
 	return b
 }

@@ -119,8 +119,8 @@ func TestScriptsForIPXE(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, got := range map[string]string{
-		"autoexec":       Autoexec(base, token),
-		"autoexec-fixed": Autoexec(base, ""),
+		"autoexec":       Autoexec(base, token, mac),
+		"autoexec-fixed": Autoexec(base, "", nil),
 		"stub":           Stub(base, Machine{Token: token}),
 		"stub-fixed":     Stub(base, Machine{}),
 		"stub-original":  Stub(base, Machine{MAC: mac, Arch: "1"}),

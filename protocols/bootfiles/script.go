@@ -145,6 +145,8 @@ func ScriptURL(base, token string) string {
 const (
 	dhcpTries   = 10
 	dhcpPause   = 2
+	nicTries    = 3 // by one interface alone
+	maxNICs     = 8 // among which it is looked for
 	chainTries  = 10
 	chainPause  = 3
 	screenPause = 15
@@ -179,13 +181,28 @@ func (s *script) chain(url string) {
 // Autoexec is autoexec.ipxe: it gets an address and goes on to Stub. It takes
 // the place of iPXE's own boot sequence, so it must run DHCP itself. An empty
 // token makes the script for machines that nothing is known of.
-func Autoexec(base, token string) string {
+//
+// Left to itself, iPXE takes the first interface on which any DHCP server answers,
+// which need not be on this network. mac is that of the interface that the firmware
+// boots by, which is asked alone at first; nil: it is not known.
+func Autoexec(base, token string, mac net.HardwareAddr) string {
 	var s script
 	s.line("set user-class pixiecore")
 	s.line("set tries:int32 0")
+	asks := "dhcp"
+	if len(mac) > 0 {
+		asks = "dhcp ${nic}"
+		for i := range maxNICs {
+			// The x stands for the interface that is not there, of which no word would be left.
+			s.line("iseq x${net%d/mac} x%s && set nic net%d ||", i, mac, i)
+		}
+	}
 	s.line(":dhcp")
-	s.line("dhcp && goto found ||")
+	s.line("%s && goto found ||", asks)
 	s.line("inc tries")
+	if len(mac) > 0 {
+		s.line("iseq ${tries} %d && clear nic ||", nicTries)
+	}
 	s.line("iseq ${tries} %d && goto nodhcp ||", dhcpTries)
 	s.line("echo pixiecore: no DHCP answer yet, attempt ${tries} of %d", dhcpTries)
 	s.line("sleep %d", dhcpPause)

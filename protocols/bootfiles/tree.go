@@ -215,7 +215,7 @@ func (t Tree) Open(ctx context.Context, name, base string) (File, error) {
 	case m.Firmware.Board():
 		return t.openBoard(ctx, d, f, dir, base)
 	case f.Kind == KindAutoexec:
-		f.Data = []byte(Autoexec(base, dir))
+		f.Data = []byte(Autoexec(base, dir, m.MAC))
 		return f, nil
 	}
 	f.Data = d.Snapshot.Loader(m)
@@ -264,7 +264,7 @@ func (t Tree) openFixed(snap *boot.Snapshot, name, base string) (File, error) {
 	f := File{Name: name, Gen: snap.Gen}
 	switch name {
 	case AutoexecScript:
-		f.Kind, f.Data = KindAutoexec, []byte(Autoexec(base, ""))
+		f.Kind, f.Data = KindAutoexec, []byte(Autoexec(base, "", nil))
 		return f, nil
 	case BootScript:
 		f.Kind, f.Data = KindScript, []byte(Stub(base, Machine{}))

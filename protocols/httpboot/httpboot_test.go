@@ -271,7 +271,7 @@ func TestTreeByHTTP(t *testing.T) {
 		{"GET", dir + "/ipxe.efi", 200, "snponly", "application/efi"},
 		{"HEAD", dir + "/ipxe.efi", 200, "", "application/efi"},
 		{"GET", dir + "//ipxe.efi", 200, "snponly", "application/efi"}, // shim's double slash: no redirect
-		{"GET", dir + "/autoexec.ipxe", 200, bootfiles.Autoexec("http://192.0.2.1:80", s.token(16)), "text/plain"},
+		{"GET", dir + "/autoexec.ipxe", 200, bootfiles.Autoexec("http://192.0.2.1:80", s.token(16), mac), "text/plain"},
 		{"GET", "/boot.ipxe", 200, bootfiles.Stub("http://192.0.2.1:80", bootfiles.Machine{}), "text/plain"},
 		{"GET", "/", 404, "no such file\n", "text/plain; charset=utf-8"},
 		{"GET", "/_/nothing", 404, "no such file\n", "text/plain; charset=utf-8"},
