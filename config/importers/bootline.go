@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"path"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 
@@ -116,7 +117,8 @@ func split(line string) (words []string, ok bool) {
 type server struct {
 	listen                  string
 	port, status            int
-	debug, share            bool
+	debug, share, facts     bool
+	format                  string
 	bios, rom, efi32, efi64 string
 }
 
@@ -134,6 +136,9 @@ func (d *draft) bootLine(text string) error {
 	return d.command(c.args)
 }
 
+// usualLimit is the time limit of an API where the command line has none.
+const usualLimit = 5 * time.Second
+
 // command makes the configuration of a command line.
 func (d *draft) command(args []string) error {
 	verb := args[0]
@@ -142,8 +147,10 @@ func (d *draft) command(args []string) error {
 	f.Usage = func() {}
 	var (
 		s                           server
+		six                         server6
 		cmdline, message            string
-		arch, mirror                string
+		arch, mirror, version       string
+		catalogues                  []string
 		limit                       = f.Duration("api-request-timeout", 0, "")
 		v1api, v1kernel, v1initrd   string
 		dhcpPort, pxePort, tftpPort int
@@ -163,14 +170,19 @@ func (d *draft) command(args []string) error {
 	f.StringVar(&message, "bootmsg", "", "")
 	f.StringVar(&arch, "arch", "", "")
 	f.StringVar(&mirror, "mirror", "", "")
+	f.StringVar(&version, "version", "", "")
+	f.StringArrayVar(&catalogues, "catalogue", nil, "")
+	f.StringVar(&s.format, "log-format", "auto", "")
+	f.BoolVar(&s.facts, "send-facts", false, "")
+	f.IntVar(&dhcpPort, "port-dhcp", 0, "")
+	f.IntVar(&pxePort, "port-pxe", 0, "")
+	f.IntVar(&tftpPort, "port-tftp", 0, "")
+	six.add(f)
 	if strings.HasPrefix(verb, "-") { // the first version: flags of Go's own kind, and no command
 		f.StringVar(&v1api, "api", "", "")
 		f.StringVar(&v1kernel, "kernel", "", "")
 		f.StringVar(&v1initrd, "initrd", "", "")
 		f.DurationVar(limit, "api-timeout", 0, "")
-		f.IntVar(&dhcpPort, "port-dhcp", 67, "")
-		f.IntVar(&pxePort, "port-pxe", 4011, "")
-		f.IntVar(&tftpPort, "port-tftp", 69, "")
 		f.IntVar(&s.port, "port-http", 70, "")
 		doubled := make([]string, len(args))
 		for i, a := range args {
@@ -181,9 +193,6 @@ func (d *draft) command(args []string) error {
 		}
 		if err := f.Parse(doubled); err != nil {
 			return err
-		}
-		if dhcpPort != 67 || pxePort != 4011 || tftpPort != 69 {
-			d.leave("Ports of DHCP, PXE and TFTP other than their own: machines ask on those.")
 		}
 		args = []string{v1kernel}
 		if verb = "boot"; v1api != "" {
@@ -200,14 +209,24 @@ func (d *draft) command(args []string) error {
 		}
 		args = f.Args()
 	}
-	if *limit != 0 {
+	if dhcpPort != 0 && dhcpPort != 67 || pxePort != 0 && pxePort != 4011 || tftpPort != 0 && tftpPort != 69 {
+		d.leave("Ports of DHCP, PXE and TFTP other than their own: machines ask on those.")
+	}
+	if *limit != 0 && *limit != usualLimit {
 		d.leave("The time limit of %v for the API: DHCP waits for it as long as the boot's timeout says, and its answer may take five seconds.", *limit)
 	}
 
 	var id, what string
 	switch {
 	case verb == "bootipv6" || verb == "ipv6api":
-		return fmt.Errorf("%s gives machines URLs of other servers, which a configuration cannot do: keep the command line", verb)
+		listen := ""
+		if f.Changed("listen-addr") {
+			listen = s.listen
+		}
+		if err := d.over6(verb, listen, six, f.Changed("preference")); err != nil {
+			return err
+		}
+		return d.logging(s)
 	case verb == "boot" && len(args) > 0 && args[0] != "":
 		for _, a := range args {
 			if why := unusable(a); why != "" {
@@ -230,8 +249,16 @@ func (d *draft) command(args []string) error {
 			return errors.New("the URL of the API cannot be read")
 		}
 		id = d.boot("imported", bootDraft{api: api})
-		d.leave("The API is also told what is known of a machine, by a query that the original did not send.")
+		if !s.facts {
+			d.leave("The API is also told what is known of a machine, by a query that the original did not send.")
+		}
 	case verb == "quick" && len(args) > 0:
+		if len(catalogues) > 0 {
+			return fmt.Errorf("the recipes of %q are not read by an import: write what `pixiecore quick --print` prints", catalogues)
+		}
+		if len(args) == 1 && version != "" {
+			args = append(args, version)
+		}
 		b, err := d.recipe(args, arch, mirror)
 		if err != nil {
 			return err
@@ -289,10 +316,15 @@ func (d *draft) serving(s server) error {
 	if s.port <= 0 || s.port > 1<<16-1 {
 		return fmt.Errorf("%d is no port of HTTP", s.port)
 	}
-	d.standard(s.listen, s.port, s.share, nil)
-	if s.status != 0 {
-		d.leave("--status-port %d: the original served nothing there; the status is on 127.0.0.1:8067.", s.status)
+	switch {
+	case s.status < 0 || s.status > 1<<16-1:
+		return fmt.Errorf("%d is no port of the status", s.status)
+	case s.status == s.port: // as NixOS has it
+		d.leave("--status-port %d is the port of HTTP: the status is on 127.0.0.1:8067.", s.status)
+	default:
+		d.status = s.status
 	}
+	d.standard(s.listen, s.port, s.share, nil)
 	var loaders strings.Builder
 	for _, l := range []struct{ name, path string }{{"bios", s.bios}, {"bios_ipxe", s.rom}, {"efi32", s.efi32}, {"efi64", s.efi64}} {
 		if l.path != "" && unusable(l.path) == "" && !strings.Contains(l.path, "://") {
@@ -302,8 +334,28 @@ func (d *draft) serving(s server) error {
 	if loaders.Len() > 0 {
 		fmt.Fprintf(&d.listeners, "\nipxe {\n%s}\n", loaders.String())
 	}
+	return d.logging(s)
+}
+
+// logging writes how the log looks.
+func (d *draft) logging(s server) error {
+	var lines []string
 	if s.debug {
-		d.listeners.WriteString("\nlog { level = \"debug\" }\n")
+		lines = append(lines, "level = \"debug\"")
+	}
+	switch s.format {
+	case "auto":
+	case "classic":
+		d.leave("--log-format classic: a configuration has no such lines; systemd's journal has MAC=, RULE= and the like.")
+	case "console", "json":
+		lines = append(lines, "format = "+quote(s.format))
+	default:
+		return fmt.Errorf("--log-format %q is not one of auto, console, json, classic", s.format)
+	}
+	if len(lines) == 1 {
+		fmt.Fprintf(&d.listeners, "\nlog { %s }\n", lines[0])
+	} else if len(lines) > 1 {
+		fmt.Fprintf(&d.listeners, "\nlog {\n%s\n}\n", strings.Join(lines, "\n"))
 	}
 	return nil
 }

@@ -154,6 +154,7 @@ type draft struct {
 	blocks    strings.Builder // machines and boots
 	rules     strings.Builder
 	left      []string
+	status    int             // the port of the status; 0: the usual one
 	taken     map[string]bool // identifiers, by type and name
 }
 
@@ -199,7 +200,16 @@ func (d *draft) standard(address string, port int, share bool, interfaces []stri
 	block("pxe", 4011, true, of)
 	block("tftp", 69, true, "")
 	block("http", port, port == 80, "")
-	d.listeners.WriteString("listener \"status\" {} # this host only\n")
+	d.statusListener()
+}
+
+// statusListener writes that of the status.
+func (d *draft) statusListener() {
+	if d.status == 0 {
+		d.listeners.WriteString("listener \"status\" {} # this host only\n")
+		return
+	}
+	fmt.Fprintf(&d.listeners, "listener \"status\" { address = \"127.0.0.1:%d\" } # this host only\n", d.status)
 }
 
 // unique makes an identifier of name that is not taken for typ.

@@ -43,7 +43,7 @@ func (d *draft) nixos(text string) error {
 			rest = take(m[1], rest[len(m[0]):])
 		}
 	}
-	for _, name := range []string{"mode", "kernel", "initrd", "cmdLine", "apiServer"} {
+	for _, name := range []string{"mode", "kernel", "initrd", "cmdLine", "apiServer", "quick"} {
 		if unread[name] {
 			return fmt.Errorf("services.pixiecore.%s is an expression, which only Nix can read: import the unit that it makes, systemctl cat pixiecore | pixiecore import -", name)
 		}
@@ -72,15 +72,17 @@ func (d *draft) nixos(text string) error {
 		}
 	case "api":
 		args = []string{"api", settings["apiServer"]}
+	case "quick":
+		args = []string{"quick", settings["quick"]}
 	default:
-		return fmt.Errorf("services.pixiecore.mode %q is neither boot nor api", settings["mode"])
+		return fmt.Errorf("services.pixiecore.mode %q is neither boot, api nor quick", settings["mode"])
 	}
 	for name, flag := range map[string]string{"debug": "--debug", "dhcpNoBind": "--dhcp-no-bind"} {
 		if settings[name] == "true" {
 			args = append(args, flag)
 		}
 	}
-	for _, s := range []struct{ name, flag string }{{"listen", "--listen-addr"}, {"port", "--port"}} {
+	for _, s := range []struct{ name, flag string }{{"listen", "--listen-addr"}, {"port", "--port"}, {"statusPort", "--status-port"}} {
 		if v := settings[s.name]; v != "" {
 			args = append(args, s.flag+"="+v)
 		}

@@ -3,7 +3,7 @@
 #
 # Not carried over:
 #   Variables ($NAME) of a shell or of systemd stand as they are: replace them.
-#   --status-port 80: the original served nothing there; the status is on 127.0.0.1:8067.
+#   --status-port 80 is the port of HTTP: the status is on 127.0.0.1:8067.
 
 listener "dhcp" {
   share = true
