@@ -111,7 +111,7 @@ type Daemon struct {
 
 	interfaces *netio.Interfaces
 	once       atomic.Pointer[once.States] // what was armed and done; nil: no rule has asked
-	packets    *capture.Ring // what machines sent and got
+	packets    *capture.Ring               // what machines sent and got
 	chains     *dhcp4.Chains
 	boots      *boots.Memory              // outlives generations and listeners, like a boot under way
 	past       map[events.MAC]*boot.Facts // what machines said before the start; never modified after New

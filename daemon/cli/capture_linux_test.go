@@ -52,4 +52,24 @@ func TestCapture(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, out)
 		}
 	}
+
+	// The configuration that has answered would answer the same; another would not.
+	replay := func(config string) (string, error) {
+		out, err := command("pixiecore", "replay", file, "--config", config).CombinedOutput()
+		return string(out), err
+	}
+	if out, err := replay(l.config); err != nil || !strings.Contains(out, "Requests for a boot: 3, of which 0 would be answered in another way. Other requests: 0.") {
+		t.Errorf("by the same configuration: %v\n%s", err, out)
+	}
+	src, err := os.ReadFile(l.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := dir + "/next.hcl"
+	if err := os.WriteFile(next, []byte(strings.Replace(string(src), "52:54:00:00:00:*", "52:54:00:00:09:*", 1)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := replay(next); err == nil || !strings.Contains(out, "of which 3 would") || !strings.Contains(out, "ignored") {
+		t.Errorf("by another: %v\n%s", err, out)
+	}
 }

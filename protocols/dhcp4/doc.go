@@ -57,6 +57,9 @@
 // part of iPXE's two seconds and for maxAsking requests at most. Who is answered
 // too late asks again: a client repeats its request by itself.
 //
+// Judge answers without a socket, at the time of Clock: what a configuration would
+// have said to a packet of yesterday is decided by the code that will say it.
+//
 // With Addresses, what a machine boots goes into the same OFFER and ACK, by the same
 // rules and in the same forms: EDK2 takes an offer with both before any other's, and
 // GRUB finds its server in the ACK alone. The rules say what somebody boots, and not

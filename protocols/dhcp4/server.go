@@ -81,6 +81,7 @@ type Server struct {
 	Events     *events.Log
 	Drops      *drops.Counts // nil: nothing is counted
 	Log        *zap.Logger
+	Clock      func() time.Time // nil: time.Now
 
 	probes probes
 }
@@ -290,7 +291,7 @@ func (s *Server) handle(ctx context.Context, d netio.Datagram) (answer, error) {
 // a ProxyDHCP server ever sees of another.
 func (s *Server) overhear(req *dhcpv4.DHCPv4) {
 	if server, ok := optionAddr(req, dhcpv4.OptionServerIdentifier); ok && len(req.ClientHWAddr) == 6 {
-		s.Events.Chose([6]byte(req.ClientHWAddr), server, time.Now())
+		s.Events.Chose([6]byte(req.ClientHWAddr), server, s.now())
 	}
 }
 
@@ -298,7 +299,7 @@ func (s *Server) overhear(req *dhcpv4.DHCPv4) {
 func (s *Server) boot(ctx context.Context, r request, a answer) (_ answer, err error) {
 	m := &a.client.Machine
 	arrived(m.Facts, s.Role, s.listener(r.set), r.iface, r.from.Peer.Addr())
-	now := time.Now()
+	now := s.now()
 	m.Facts = s.Boots.Heard(boots.Request{
 		MAC: [6]byte(m.MAC), Transaction: r.TransactionID, Program: a.client.program(), Discover: r.MessageType() == dhcpv4.MessageTypeDiscover, Facts: m.Facts, Type: a.client.Type,
 	}, now)
@@ -326,7 +327,7 @@ func (s *Server) ask(r request, a answer) answer {
 		ctx, cancel := context.WithTimeout(ctx, wait)
 		defer cancel()
 		var err error
-		if a.decision, err = s.Boots.Await(ctx, a.decision, a.client.Machine, time.Now()); err != nil {
+		if a.decision, err = s.Boots.Await(ctx, a.decision, a.client.Machine, s.now()); err != nil {
 			return a, errOperator{faulty{err, events.FaultAPI}}
 		}
 		return s.reply(r, a)
@@ -353,7 +354,7 @@ func (s *Server) reply(r request, a answer) (answer, error) {
 			return a, errOperator{faulty{fmt.Errorf("no loader for %s: `pixiecore check` says where it was looked for and what mends it", m.Firmware), events.FaultNoLoader}}
 		}
 		// The REQUEST for an address goes on with what its DISCOVER was allowed.
-		if a.client.Stage == StageIPXEWithoutHTTP && (a.lease == nil || a.lease.message == dhcpv4.MessageTypeOffer) && !s.Chains.Allow([6]byte(m.MAC), time.Now()) {
+		if a.client.Stage == StageIPXEWithoutHTTP && (a.lease == nil || a.lease.message == dhcpv4.MessageTypeOffer) && !s.Chains.Allow([6]byte(m.MAC), s.now()) {
 			return a, errOperator{faulty{fmt.Errorf("the machine's iPXE cannot load by HTTP, and the loader given to it less than %s ago came back the same: use another loader for %s", ChainEvery, m.Firmware), events.FaultNoHTTP}}
 		}
 	}
@@ -365,7 +366,7 @@ func (s *Server) reply(r request, a answer) (answer, error) {
 			return a, errOperator{err}
 		}
 	}
-	token := s.Tokens.Seal(boot.Token{MAC: [6]byte(m.MAC), Type: a.client.Type, Time: time.Now()})
+	token := s.Tokens.Seal(boot.Token{MAC: [6]byte(m.MAC), Type: a.client.Type, Time: s.now()})
 	switch base := set.Web.Base(addr); a.offering {
 	case OfferScript:
 		a.file = bootfiles.ScriptURL(base, token)
