@@ -29,7 +29,7 @@ FISHCOMPDIR ?= $(PREFIX)/share/fish/vendor_completions.d
 DATA = install -D -m 644
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test unit e2e lint bench load fuzz docs firmware clean $(BINARY) completions install packages test-packages test-systemd
+.PHONY: help build run test unit e2e lint bench load soak fuzz docs firmware clean $(BINARY) completions install packages test-packages test-systemd
 
 help: ## print this
 	@echo 'make TARGET, where TARGET is one of'
@@ -133,6 +133,11 @@ load: $(BINARY) ## the second half of bench: the table of measured against targe
 	@mkdir -p dist
 	$(GO) test -tags bench -c -o dist/bench.test ./e2e/bench
 	cd e2e/bench && PIXIECORE_BIN=$(CURDIR)/$(BINARY) taskset -c 1 $(CURDIR)/dist/bench.test -test.run TestTable -test.v -test.timeout 60m
+
+soak: $(BINARY) ## floods and half-open requests, while a machine boots; PART=100 does a hundredth (needs root)
+	@mkdir -p dist
+	$(GO) test -tags bench -c -o dist/bench.test ./e2e/bench
+	cd e2e/bench && PIXIECORE_SOAK_PART=$(or $(PART),1) PIXIECORE_BIN=$(CURDIR)/$(BINARY) taskset -c 1 $(CURDIR)/dist/bench.test -test.run TestSoak -test.v -test.timeout 60m
 
 fuzz: ## fuzz every target for FUZZTIME (30s)
 	@for pkg in $$($(GO) list ./...); do \

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"testing"
@@ -76,8 +75,7 @@ func TestTable(t *testing.T) {
 
 	dir, file := configure(t, 10_000)
 	b.file = file
-	b.pixiecore = newSubject(t, "pixiecore", serve(bin, file))
-	b.pixiecore.until(t, "answer", func() bool { return answers(t, b.pixiecore) })
+	b.pixiecore = started(t, bin, file)
 	b.echo = echo(t)
 	b.dnsmasq = dnsmasq(t, dir)
 	b.atftpd = atftpd(t, dir)
@@ -105,11 +103,11 @@ func (b *bench) start(t *testing.T, bin string) {
 		var memory []int64
 		for range b.rounds {
 			file := configure()
-			s := newSubject(t, "starting", exec.Command("true"))
+			s := newSegment(t, "starting")
 			c := newCaller(t, s, clientUDP)
 			q := request(1, dhcpPort)
 			began := time.Now()
-			s.run(t, serve(bin, file))
+			s.serve(t, bin, file)
 			for {
 				if time.Since(began) > startLimit {
 					t.Fatalf("no answer within %s:\n%s", startLimit, s.log)

@@ -373,9 +373,7 @@ func pixiecoreWithCSV(t *testing.T, bin string, n int) *subject {
 	t.Helper()
 	dir, file := configure(t, 0)
 	csv(t, dir, file, n)
-	s := newSubject(t, "pixiecore", serve(bin, file))
-	s.until(t, "answer", func() bool { return answers(t, s) })
-	return s
+	return started(t, bin, file)
 }
 
 // csv gives a configuration n machines of a table, and a rule for each.

@@ -21,15 +21,20 @@
 // net/http handler that writes a fixed text. Servers that are not installed are
 // left out, with their rows.
 //
+// `make soak` does to a daemon of that kind what a hostile or broken network does:
+// a flood of MAC addresses, TFTP requests that nobody acknowledges, headers that
+// never end. It fails if memory is not bounded, or if a machine that means well
+// has to wait. CI does a small part of each.
+//
 // PIXIECORE_BIN names the daemon to load, in place of one built from this tree;
 // PIXIECORE_BENCH_ROUNDS the rounds (5) and PIXIECORE_BENCH_TURN the length of a
-// turn (2s).
+// turn (2s). PIXIECORE_SOAK_PART=n does the n-th part of each fault.
 //
 // # Decisions
 //
 // The daemon runs with 10,000 rules, a status listener and all that it records,
 // since that is how it is run; and without CAP_NET_ADMIN, as the packaged unit
-// runs it.
+// runs it; its sockets of DHCP and PXE are opened for it as the socket units do.
 //
 // The load has one processor, the server the other. With fewer than two there
 // is no figure.

@@ -19,6 +19,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/pixiecore/pixiecore/protocols/netio/netlab"
 )
 
@@ -53,12 +55,19 @@ type subject struct {
 // newSubject starts a server on processor 0 of a new segment.
 func newSubject(t *testing.T, name string, cmd *exec.Cmd) *subject {
 	t.Helper()
+	s := newSegment(t, name)
+	s.run(t, cmd)
+	return s
+}
+
+// newSegment is a segment whose server is yet to be started.
+func newSegment(t *testing.T, name string) *subject {
+	t.Helper()
 	lan := netlab.New(t)
 	s := &subject{name: name, server: lan.Host("server", serverAddr.String()+"/24"), client: lan.Host("client", clientAddr.String()+"/24")}
 	for i := range machines {
 		s.client.IP("address", "add", machine(i).String()+"/24", "dev", "eth0")
 	}
-	s.run(t, cmd)
 	return s
 }
 
@@ -262,15 +271,59 @@ boot "live" {
 func pixiecore(t *testing.T, bin string, n int) *subject {
 	t.Helper()
 	_, file := configure(t, n)
-	s := newSubject(t, "pixiecore", serve(bin, file))
+	return started(t, bin, file)
+}
+
+// started is the daemon with a configuration.
+func started(t *testing.T, bin, file string) *subject {
+	t.Helper()
+	s := newSegment(t, "pixiecore")
+	s.serve(t, bin, file)
 	s.until(t, "answer", func() bool { return answers(t, s) })
 	return s
 }
 
-// serve is the command line of the daemon, without the capability that would let
-// it enlarge its buffers beyond what the system allows everybody.
-func serve(bin, file string) *exec.Cmd {
-	return exec.Command("setpriv", "--bounding-set", "-net_admin", "--inh-caps", "-net_admin", bin, "serve", "--config", file, "--control", filepath.Join(filepath.Dir(file), "control"))
+// receiveBuffer is that of the socket units, in bytes.
+const receiveBuffer = 16 << 20
+
+// serve starts the daemon as the packaged units do: with the sockets of DHCP and
+// of PXE opened for it, and without the capability that would let it enlarge the
+// buffers of its own beyond what the system allows everybody.
+func (s *subject) serve(t *testing.T, bin, file string) {
+	t.Helper()
+	sockets := []*os.File{s.socket(t, 67), s.socket(t, 4011)}
+	cmd := exec.Command("sh", "-c", `LISTEN_PID=$$ exec "$0" "$@"`,
+		"setpriv", "--bounding-set", "-net_admin", "--inh-caps", "-net_admin", bin, "serve", "--config", file, "--control", filepath.Join(filepath.Dir(file), "control"))
+	cmd.Env = append(os.Environ(), "LISTEN_FDS=2", "LISTEN_FDNAMES=pixiecore-dhcp:pixiecore-pxe")
+	cmd.ExtraFiles = sockets
+	s.run(t, cmd)
+	for _, f := range sockets {
+		f.Close()
+	}
+}
+
+// socket is a UDP socket of the server as a socket unit opens it.
+func (s *subject) socket(t *testing.T, port int) *os.File {
+	t.Helper()
+	var f *os.File
+	s.server.Do(func() {
+		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f = os.NewFile(uintptr(fd), strconv.Itoa(port))
+		for _, o := range [...]struct{ level, name, value int }{
+			{unix.SOL_SOCKET, unix.SO_BROADCAST, 1}, {unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer}, {unix.IPPROTO_IP, unix.IP_PKTINFO, 1},
+		} {
+			if err := unix.SetsockoptInt(fd, o.level, o.name, o.value); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := unix.Bind(fd, &unix.SockaddrInet4{Port: port}); err != nil {
+			t.Fatal(err)
+		}
+	})
+	return f
 }
 
 // Sizes in bytes.
