@@ -13,7 +13,7 @@ import (
 )
 
 // apiSettings are those that a boot with api may have.
-var apiSettings = []string{"api", "timeout", "stale"}
+var apiSettings = []string{"api", "timeout", "stale", "installs"}
 
 // prepareAPI makes what an API decides of a boot's settings. The result is
 // whether it is such a boot.

@@ -42,6 +42,8 @@ type bootBlock struct {
 	settings map[string]*setting
 	cmdline  []*setting // the pieces of the command line
 	fileVar  cty.Value  // what file means in it
+	installs bool       // whether it writes disks
+	phones   bool       // whether a machine is given the address of phone_home()
 	recipe   recipe
 	spec     *boot.Spec          // of sources, and no part of what is forgotten once the file is loaded; where it hangs on the machine, as it is written
 	api      *booters.APIOptions // whom it asks instead; nil: nobody
@@ -175,6 +177,7 @@ func (d *decoder) inherit(b *bootBlock, path []string) {
 func (d *decoder) prepare(b *bootBlock) {
 	r := &b.recipe
 	r.name = b.name
+	b.prepareInstalls()
 	b.declareFiles()
 	for _, name := range slices.Sorted(maps.Keys(b.files)) {
 		b.files[name].decode(b.name)
@@ -186,7 +189,7 @@ func (d *decoder) prepare(b *bootBlock) {
 		}
 		beside := slices.Clone(b.cmdline)
 		for _, name := range slices.Sorted(maps.Keys(b.settings)) {
-			if name != "script" {
+			if name != "script" && name != "installs" {
 				beside = append(beside, b.settings[name])
 			}
 		}

@@ -224,6 +224,9 @@ func dump(t *testing.T, cfg *Config) string {
 		}
 		b.WriteString(matchText(r.Match))
 		fmt.Fprintf(&b, ": %s %s\n", r.Action.Do, r.Action.Boot)
+		if r.Once != nil {
+			fmt.Fprintf(&b, "\tonce %+v\n", *r.Once)
+		}
 		if r.Action.Render != nil {
 			b.WriteString("\tfor each machine:\n")
 		}

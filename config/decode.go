@@ -33,6 +33,8 @@ type decoder struct {
 	boots     map[string]*bootFamily
 	families  []*bootFamily // all of them, in file order
 	ruleAt    []hcl.Range   // where the Config's rules stand
+	ruleBoots []*bootBlock  // what they boot; nil: no boot
+	ruleMatch []*matchTree  // what they match by; nil: every machine
 	bootVar   cty.Value     // what boot means, once all of them are known
 	locals    map[string]*local
 	local     cty.Value         // what local means, likewise
@@ -559,6 +561,7 @@ func (d *decoder) urlKey(b *hclsyntax.Block) {
 // warnings looks at the meaning of a file without errors.
 func (d *decoder) warnings() {
 	d.warnListeners()
+	d.warnOnce()
 	rules := d.cfg.Rules
 	if len(rules) == 0 {
 		d.problems = append(d.problems, Problem{File: d.name, Severity: SeverityWarning, Summary: string(sumNoRules),

@@ -273,15 +273,12 @@ func (v *vetter) member(e *hclsyntax.ScopeTraversalExpr, root string, names []st
 
 func (v *vetter) call(n *hclsyntax.FunctionCallExpr) {
 	switch {
-	case slices.Contains(laterFunctions, n.Name):
-		v.ok = false
-		v.errorf(n.NameRange, sumLater, "%s", laterSentence(fmt.Sprintf("The function %s", n.Name)))
 	case !slices.Contains(functionNames, n.Name):
 		v.ok = false
 		v.errorf(n.NameRange, sumFunction, "There is no function %q.%s", n.Name, didYouMean(n.Name, functionNames))
 	case slices.Contains(readers, n.Name) && len(n.Args) > 0 && len(membersOf(n.Args[0])) > 0:
 		v.refuse(n.Args[0], "What %s reads must be known when the file is loaded, and machine.* is not. Give templatefile values of the machine instead, { NAME = machine.name }.", n.Name)
-	case n.Name == "url":
+	case n.Name == "url", n.Name == "phone_home":
 		v.address(n)
 	case n.Name == "contains" && len(n.Args) == 2:
 		if list, ok := n.Args[0].(*hclsyntax.TupleConsExpr); ok {
@@ -297,7 +294,7 @@ func (v *vetter) call(n *hclsyntax.FunctionCallExpr) {
 func (v *vetter) address(n *hclsyntax.FunctionCallExpr) {
 	if v.has&rootFile == 0 {
 		v.ok = false
-		v.errorf(n.NameRange, sumFunction, "url() makes an address for the machine that boots. It can stand in cmdline, message and script of a boot, and in content and tree of its files; a kernel, an initrd or a source is a path or URL itself.")
+		v.errorf(n.NameRange, sumFunction, "%s() makes an address for the machine that boots. It can stand in cmdline, message and script of a boot, and in content and tree of its files; a kernel, an initrd or a source is a path or URL itself.", n.Name)
 		return
 	}
 	of := n.Args

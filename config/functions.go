@@ -94,8 +94,9 @@ var pure = map[string]function.Function{
 	"zipmap":          stdlib.ZipmapFunc,
 }
 
-// functionNames are all that there are. url is one of a boot only: see linking.
-var functionNames = slices.Sorted(slices.Values(append(slices.Collect(maps.Keys(new(disk).functions("/"))), "url")))
+// functionNames are all that there are. url and phone_home are of a boot only: see
+// linking.
+var functionNames = slices.Sorted(slices.Values(append(slices.Collect(maps.Keys(new(disk).functions("/"))), "url", "phone_home")))
 
 // functions are those of a file in dir: the paths that it gives them count from
 // there.

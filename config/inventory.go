@@ -67,7 +67,7 @@ func (s *scope) entry(name text, attrs hclsyntax.Attributes, refused bool) (e bo
 		ok = false
 		s.errorf(name.at, sumBadName, "A machine's name has letters, digits, \".\", \"_\" and \"-\", and begins with a letter or a digit: it can stand in paths and host names. %q is none.", name.s)
 	default:
-		ok = s.once("name", name.s, name.at, e.Name)
+		ok = s.onlyOnce("name", name.s, name.at, e.Name)
 	}
 
 	if a := attrs["mac"]; a != nil {
@@ -79,7 +79,7 @@ func (s *scope) entry(name text, attrs hclsyntax.Attributes, refused bool) (e bo
 		for _, t := range all {
 			mac, good := s.mac(t)
 			if good {
-				good = s.once("MAC address", mac.String(), t.at, e.Name)
+				good = s.onlyOnce("MAC address", mac.String(), t.at, e.Name)
 				e.MACs = append(e.MACs, mac)
 			}
 			ok = ok && good
@@ -94,7 +94,7 @@ func (s *scope) entry(name text, attrs hclsyntax.Attributes, refused bool) (e bo
 				s.errorf(t.at, sumUUID, "%v.", err)
 			} else {
 				e.UUID = uuid
-				ok = s.once("UUID", uuid, t.at, e.Name) && ok
+				ok = s.onlyOnce("UUID", uuid, t.at, e.Name) && ok
 			}
 		}
 	}
@@ -111,7 +111,7 @@ func (s *scope) entry(name text, attrs hclsyntax.Attributes, refused bool) (e bo
 				s.errorf(t.at, sumNoIdentity, "Operating systems ask for their address without their UUID, so a machine that has an ip is known by its MAC addresses. Write mac = \"…\" beside it.")
 			default:
 				e.IP = addr
-				ok = s.once("address", addr.String(), t.at, e.Name) && ok
+				ok = s.onlyOnce("address", addr.String(), t.at, e.Name) && ok
 				s.reservedAt = &t.at
 			}
 		}
@@ -123,9 +123,9 @@ func (s *scope) entry(name text, attrs hclsyntax.Attributes, refused bool) (e bo
 	return e, ok
 }
 
-// once is unique for what stands in a table, where both places may be the same
+// onlyOnce is unique for what stands in a table, where both places may be the same
 // cell of two rows: the sentence names both machines.
-func (s *scope) once(kind, name string, at hcl.Range, of string) bool {
+func (s *scope) onlyOnce(kind, name string, at hcl.Range, of string) bool {
 	key := [2]string{kind, name}
 	before, used := s.first[key]
 	if !used {

@@ -9,7 +9,7 @@ import (
 // blocks are all that there are, the file itself first, in the order in which
 // they are explained.
 var blocks = []*Block{
-	&fileSchema, &listenerSchema, &poolSchema, &localsSchema, &bootSchema, &fileBlockSchema, &assetsSchema, &machineSchema, &ruleSchema, &matchSchema, &notSchema, &anySchema,
+	&fileSchema, &listenerSchema, &poolSchema, &localsSchema, &bootSchema, &fileBlockSchema, &assetsSchema, &machineSchema, &ruleSchema, &matchSchema, &notSchema, &anySchema, &onceSchema,
 	&testSchema, &ipxeSchema, &cacheSchema, &fetchSchema, &logSchema, &reloadSchema, &stateSchema, &urlKeySchema,
 }
 
@@ -142,12 +142,14 @@ var bootSchema = Block{
 			Doc: "How long a machine's DHCP request waits for the `api`, 1800ms at most. A later answer serves the machine's next request; after five seconds there is none."},
 		{Name: "stale", Type: TypeDuration, Default: "`\"0s\"`", Example: `"1h"`,
 			Doc: "How old an answer of the `api` may be that stands in while it cannot be asked. A refusal is final."},
+		{Name: "installs", Type: TypeBool, Default: "`false`", Example: "true",
+			Doc: "`true`: it writes disks. Its rules then need [once](#once), and are for machines that a `machine` block names; and an edit of the file that gives a machine such a boot is held until somebody asks for it. A command line that looks like an installer's, without this, is a warning, which `false` answers."},
 		{Name: "extends", Type: TypeBoot, Example: "boot.base",
 			Doc: "Takes over all settings of that boot which the block does not set itself. A boot that is only extended needs no kernel."},
 		forEach,
 	},
 	Blocks: []string{"file"},
-	Later:  []string{"checksums", "efi", "installs", "loader", "offer", "prefetch", "secure_boot"},
+	Later:  []string{"checksums", "efi", "loader", "offer", "prefetch", "secure_boot"},
 }
 
 var fileBlockSchema = Block{
@@ -211,12 +213,40 @@ var ruleSchema = Block{
 			Doc: "`true`: do not answer the machine."},
 		{Name: "local", Type: TypeBool, Example: "true",
 			Doc: "`true`: let the machine boot its own disk."},
+		{Name: "any_machine", Type: TypeBool, Default: "`false`", Example: "true",
+			Doc: "`true`, for a boot with `installs`: machines that no `machine` block names are installed too, when they are armed."},
 		{Name: "probe", Type: TypeBool, Default: "`false`", Example: "true",
 			Doc: "`true`: load iPXE to learn what the rule asks for, on every machine that no earlier rule decides about. Without it, a rule that hangs on what only iPXE knows is an error."},
 		forEach,
 	},
-	Blocks: []string{"match"},
-	Later:  []string{"any_machine", "offer", "once"},
+	Blocks: []string{"match", "once"},
+	Later:  []string{"offer"},
+}
+
+// onceName is said with a consonant.
+const onceName = "once"
+
+var onceSchema = Block{
+	Name: onceName,
+	Doc: "In a rule that boots something: only machines that are armed for it do, and each time that one is armed, one time. `pixiecore arm NAME` arms a machine; all others get what `spent` says. " +
+		"The arm is used up when the machine is given its script, and belongs to that boot, which gets the same as often as it asks. When the machine has done its work it says so (`done_by`), and from then on gets `spent`. " +
+		"Until then, another boot of it waits at a screen for the operator: neither the installer nor a half-written disk starts by itself. " +
+		"What machines have done is kept in the state directory, by the machine's name, else its UUID, else its MAC address, and not by the rule. Where it is lost or cannot be read, nobody is armed.",
+	Example: "machine \"db1\" {\n  mac    = \"52:54:00:aa:00:01\"\n  labels = { role = \"db\" }\n}\n\nboot \"debian\" {\n  installs = true\n  kernel   = \"https://example.org/linux\"\n  cmdline  = \"auto=true url=${url(file.preseed)}\"\n\n  file \"preseed\" {\n    content = \"d-i preseed/late_command string wget -O /dev/null ${phone_home()}\\n\"\n  }\n}\n\nrule \"databases\" {\n  match { labels = { role = \"db\" } }\n  boot = boot.debian\n  once {\n    timeout    = \"2h\"\n    on_timeout = \"park\"\n  }\n}\n",
+	Attributes: []Attribute{
+		{Name: "spent", Type: TypeText, Default: "`local`", Words: []string{boot.Local.String(), boot.Ignore.String()}, Example: `"ignore"`,
+			Doc: "What machines get that are not armed, or are done: `local`, their own disk, or `ignore`, no answer."},
+		{Name: "done_by", Type: TypeText, Default: "`phone-home`", Words: []string{string(boot.DoneByPhoneHome), string(boot.DoneByBooting)}, Example: `"booting"`,
+			Doc: "What shows that a machine is done: `phone-home`, that it asks for the address of `phone_home()`, or `booting`, that iPXE starts the kernel."},
+		{Name: "attempts", Type: TypeNumber, Default: "1", Example: "2",
+			Doc: "How many boots may use one arm, for machines that may break off."},
+		{Name: "timeout", Type: TypeDuration, Default: "none", Example: `"2h"`,
+			Doc: "How long after it was given its script a machine has to say that it is done; then its next boot gets `on_timeout`. A restart of pixiecore begins the time anew."},
+		{Name: "on_timeout", Type: TypeText, Default: "`park`", Words: []string{string(boot.TimeoutPark), string(boot.TimeoutLocal), string(boot.TimeoutRearm)}, Example: `"local"`,
+			Doc: "`park` lets it wait for the operator, also where `attempts` are left, `local` lets it boot its disk, and `rearm` lets it begin anew."},
+		{Name: "start", Type: TypeText, Default: "`disarmed`", Words: []string{startDisarmed, startArmed}, Example: `"armed"`,
+			Doc: "What a machine is of which nothing is kept. `armed` has an effect from `pixiecore arm --begin` on, by which somebody says that nothing was lost."},
+	},
 }
 
 // matchSchema is that of not and any, too.
@@ -293,7 +323,7 @@ var testSchema = Block{
 	Example: "rule \"servers\" {\n  match { serial = \"X*\" }\n  probe = true\n  local = true\n}\n\ntest \"a server boots its disk\" {\n  machine = { mac = \"52:54:00:aa:00:01\", arch = \"x64\", serial = \"X7\" }\n  expect  = { rule = \"servers\", action = \"local\" }\n}\n",
 	Attributes: []Attribute{
 		{Name: "machine", Type: TypeObject, Needed: true, Members: testMembers(), Example: `{ mac = "52:54:00:aa:00:01", arch = "x64", firmware = "efi64" }`,
-			Doc: "The machine: `mac`, and any of `arch` (`x64` unless set), `firmware` (`efi64` unless set) and what else a rule can ask. What is not said, the machine does not have."},
+			Doc: "The machine: `mac`, and any of `arch` (`x64` unless set), `firmware` (`efi64` unless set), `armed` (`true` for a rule with `once`), and what else a rule can ask. What is not said, the machine does not have."},
 		{Name: "expect", Type: TypeObject, Needed: true, Members: expectations, Example: `{ rule = "servers", boot = "live", cmdline_contains = ["ip=dhcp"] }`,
 			Doc: "What becomes of it: the names of the `rule` and the `boot`, the `action` (`boot`, `ignore` or `local`), the path or URL of the `kernel`, a text or a list of them that the command line contains, and such texts for `files`, by their names (`preseed`, `seed/user-data`); of a file with a source, of its path or URL."},
 	},
@@ -396,7 +426,7 @@ var urlKeySchema = Block{
 // testMembers are what a test can say of its machine: all that a machine tells,
 // but not what the inventory knows.
 func testMembers() []string {
-	names := []string{"subnet"}
+	names := []string{"armed", "subnet"}
 	for name := range facts {
 		if name != "name" && name != "labels" && name != "bootif" {
 			names = append(names, name)

@@ -103,7 +103,7 @@ func (s *scope) of(b *bootBlock) *scope {
 func (s *scope) linking(ctx *hcl.EvalContext, link func(booters.Target) (string, error)) *hcl.EvalContext {
 	ctx = ctx.NewChild()
 	ctx.Variables = map[string]cty.Value{"file": s.boot.fileVar, "assets": s.assetsVar}
-	ctx.Functions = map[string]function.Function{"url": s.urlFunction(link)}
+	ctx.Functions = map[string]function.Function{"url": s.urlFunction(link), "phone_home": phoneHome(link)}
 	return ctx
 }
 
@@ -172,14 +172,7 @@ func (s *scope) target(args []cty.Value) (t booters.Target, arg int, err error) 
 }
 
 // callsURL reports whether an expression asks for an address.
-func callsURL(e hclsyntax.Expression) (calls bool) {
-	hclsyntax.VisitAll(e, func(n hclsyntax.Node) hcl.Diagnostics {
-		call, ok := n.(*hclsyntax.FunctionCallExpr)
-		calls = calls || ok && call.Name == "url"
-		return nil
-	})
-	return calls
-}
+func callsURL(e hclsyntax.Expression) bool { return calls(e, "url", "phone_home") }
 
 // links looks at the files and directories that an expression refers to, and at
 // what its url() name, as far as it is known: what is in a loop, or hangs on the

@@ -65,6 +65,9 @@ func (s *scope) phrase(name string, e hclsyntax.Expression, want string, only []
 	if !s.vet(e, has) || links && !s.links(e) {
 		return nil
 	}
+	if links && calls(e, "phone_home") {
+		s.boot.phones = true
+	}
 	p := &phrase{scope: s, name: name, e: e, file: only != nil}
 	members := membersOf(e)
 	links = links && callsURL(e)

@@ -23,10 +23,17 @@ func (d *decoder) rule(b *hclsyntax.Block) {
 	}
 	complete := len(body.Attributes)+len(body.Blocks) == len(b.Body.Attributes)+len(b.Body.Blocks)
 	said := d.said(b.DefRange(), body.Attributes, complete)
-	match := d.matchBlock(body)
+	match, once := d.matchBlock(body), d.onceBlock(body)
 
 	for _, in := range d.instances(b, name) {
-		r := booters.Rule{Name: in.name, Pos: pos(b.DefRange()), Action: in.action(said)}
+		r := booters.Rule{Name: in.name, Pos: pos(b.DefRange())}
+		var boots *bootBlock
+		r.Action, boots = in.action(said)
+		var outcome *hclsyntax.Attribute
+		if len(said) > 0 {
+			outcome = said[0]
+		}
+		r.Once = in.once(once, body.Attributes["any_machine"], boots, outcome)
 		if a := body.Attributes["probe"]; a != nil {
 			r.Probe, _ = in.flag(a)
 		}
@@ -35,13 +42,17 @@ func (d *decoder) rule(b *hclsyntax.Block) {
 			in.checkProbe(&r.Match, r.Probe, match)
 		}
 		d.cfg.Rules = append(d.cfg.Rules, r)
-		d.ruleAt = append(d.ruleAt, b.DefRange())
+		d.ruleAt, d.ruleBoots = append(d.ruleAt, b.DefRange()), append(d.ruleBoots, boots)
+		d.ruleMatch = append(d.ruleMatch, match)
 	}
 }
 
 // matchBlock is the one match block of a rule, if it has one.
 func (d *decoder) matchBlock(rule *hclsyntax.Body) (first *matchTree) {
-	for _, m := range rule.Blocks { // match is the only block of a rule
+	for _, m := range rule.Blocks {
+		if m.Type != matchSchema.Name {
+			continue
+		}
 		if first != nil {
 			d.errorf(m.TypeRange, sumSecondBlock, "A rule has one match block, in which all settings must be true and any value of a list will do. Put the settings of both into one, or write a second rule.").other = first.TypeRange
 			continue
@@ -72,14 +83,15 @@ func (d *decoder) said(at hcl.Range, attrs hclsyntax.Attributes, complete bool) 
 // outcomes are the settings of which a rule has one.
 var outcomes = []string{"boot", "ignore", "local"}
 
-// action is the outcome of one instance of a rule.
-func (s *scope) action(said []*hclsyntax.Attribute) (action booters.Action) {
+// action is the outcome of one instance of a rule, and the boot that it boots, if it
+// does.
+func (s *scope) action(said []*hclsyntax.Attribute) (action booters.Action, boots *bootBlock) {
 	for _, a := range said {
 		switch a.Name {
 		case "boot":
 			action.Do = boot.Boot
 			if b, ok := s.reference(a.Expr); ok {
-				b.family.used = true
+				b.family.used, boots = true, b
 				action.Boot, action.Spec, action.Files = b.name, b.spec, b.recipe.files
 				if b.api != nil {
 					action.Spec, action.API = nil, b.api
@@ -95,7 +107,7 @@ func (s *scope) action(said []*hclsyntax.Attribute) (action booters.Action) {
 			s.onlyTrue(a)
 		}
 	}
-	return action
+	return action, boots
 }
 
 func (s *scope) onlyTrue(a *hclsyntax.Attribute) {

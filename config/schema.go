@@ -108,15 +108,12 @@ func (b *Block) inside() string {
 	switch {
 	case b.Name == "":
 		return "at the top of a file"
-	case strings.ContainsRune("aeio", rune(b.Name[0])):
+	case strings.ContainsRune("aeio", rune(b.Name[0])) && b.Name != onceName:
 		return "in an " + b.Name + " block"
 	default:
 		return "in a " + b.Name + " block"
 	}
 }
-
-// laterFunctions are the functions of a later version.
-var laterFunctions = []string{"phone_home"}
 
 // laterSentence is said of all that comes in a later version.
 func laterSentence(what string) string {

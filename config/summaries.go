@@ -74,6 +74,7 @@ const (
 	sumTemplate      summary = "unusable template in command line"
 	sumPathFact      summary = "fact that cannot choose files"
 	sumUnusedBoot    summary = "boot is never used"
+	sumInstaller     summary = "an installer without installs"
 
 	// Files of boots, and assets.
 	sumNoContent   summary = "file without content"
@@ -105,6 +106,9 @@ const (
 	sumConstant       summary = "condition without machine"
 	sumProbes         summary = "every machine would load iPXE"
 	sumHidden         summary = "rule is never reached"
+	sumNotOnce        summary = "would install at every boot"
+	sumStrangers      summary = "strangers are not installed"
+	sumNeverDone      summary = "nobody says that it is done"
 	sumImpossible     summary = "no machine can match"
 	sumNoRules        summary = "no rules"
 )

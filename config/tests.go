@@ -22,6 +22,7 @@ type testCase struct {
 	name    string
 	block   hcl.Range
 	machine boot.Machine
+	armed   *bool             // whether it is, for a rule with once; nil: as that says itself
 	expect  map[string][]text // by the names of expectations: what there must be, one text but for cmdline_contains; without files
 	files   map[string][]text // what must stand in files, by their names: see booters.File.Parts
 	at      hcl.Range         // of expect
@@ -66,7 +67,7 @@ func (d *decoder) test(b *hclsyntax.Block) {
 		}
 	}
 	if a := body.Attributes["machine"]; a != nil {
-		t.machine = s.testMachine(a)
+		t.machine, t.armed = s.testMachine(a)
 	}
 	if a := body.Attributes["expect"]; a != nil {
 		t.at = a.Expr.Range()
@@ -170,9 +171,9 @@ func (s *scope) members(a *hclsyntax.Attribute, names, later []string) (all map[
 
 // testMachine is the machine of a test, of which everything is known: what is
 // not said, it does not have.
-func (s *scope) testMachine(a *hclsyntax.Attribute) boot.Machine {
-	said, ok := s.members(a, testSchema.attribute("machine").Members, []string{"armed"})
-	m := boot.Machine{Arch: boot.ArchX64, Firmware: boot.FirmwareEFI64, Probed: true, Facts: &boot.Facts{Known: boot.DHCPFacts &^ boot.FactUUID}}
+func (s *scope) testMachine(a *hclsyntax.Attribute) (m boot.Machine, armed *bool) {
+	said, ok := s.members(a, testSchema.attribute("machine").Members, nil)
+	m = boot.Machine{Arch: boot.ArchX64, Firmware: boot.FirmwareEFI64, Probed: true, Facts: &boot.Facts{Known: boot.DHCPFacts &^ boot.FactUUID}}
 	if _, has := said["mac"]; ok && !has {
 		s.errorf(a.Expr.Range(), sumNoIdentity, "The machine of a test has a MAC address. Write mac = \"…\".")
 	}
@@ -184,12 +185,15 @@ func (s *scope) testMachine(a *hclsyntax.Attribute) boot.Machine {
 	}
 	for _, name := range slices.Sorted(maps.Keys(said)) {
 		value := said[name]
-		if name == "ipxe" {
-			if value.v.IsNull() || value.v.Type() != cty.Bool {
-				s.errorf(value.at, sumType, "ipxe is a %s. Write true or false, without quotes.", kindOf(value.v))
-				continue
+		if name == "ipxe" || name == "armed" {
+			switch is := value.v; {
+			case is.IsNull() || is.Type() != cty.Bool:
+				s.errorf(value.at, sumType, "%s is a %s. Write true or false, without quotes.", name, kindOf(is))
+			case name == "ipxe":
+				f.IPXE = is.True()
+			default:
+				armed = new(is.True())
 			}
-			f.IPXE = value.v.True()
 			continue
 		}
 		t, ok := s.asText(value.v, value.at, name, "a text in quotes")
@@ -238,7 +242,7 @@ func (s *scope) testMachine(a *hclsyntax.Attribute) boot.Machine {
 			*texts[name] = t.s
 		}
 	}
-	return m
+	return m, armed
 }
 
 // runTests decides about the machines of the tests as the daemon would. It is
@@ -272,6 +276,14 @@ func (t *testCase) fail(at hcl.Range, m Mismatch, detail string) *Problem {
 
 func (t *testCase) run(table *booters.Table) {
 	v, err := table.Decide(context.Background(), t.machine)
+	if o := v.Once; err == nil && o != nil {
+		switch armed := o.Armed; {
+		case v.Stranger():
+			v = v.Pass("it installs, and the machine is in no machine block")
+		case t.armed == nil && !armed || t.armed != nil && !*t.armed:
+			v = v.Pass("the machine is not armed")
+		}
+	}
 	spec := new(boot.Spec)
 	if err == nil && v.Action == boot.Boot {
 		spec, err = t.spec(v.Rule)
@@ -298,7 +310,11 @@ func (t *testCase) run(table *booters.Table) {
 			m := Mismatch{What: name, Expected: want.s, Got: got[name]}
 			switch {
 			case name != "cmdline_contains" && m.Got != m.Expected:
-				t.fail(want.at, m, fmt.Sprintf("%s is %q, not %q. Correct the test, or what it tests.", name, m.Got, m.Expected))
+				why := ""
+				if v.Reason != "" {
+					why = fmt.Sprintf(", since %s", v.Reason)
+				}
+				t.fail(want.at, m, fmt.Sprintf("%s is %q, not %q%s. Correct the test, or what it tests.", name, m.Got, m.Expected, why))
 			case name == "cmdline_contains" && !strings.Contains(m.Got, m.Expected):
 				t.fail(want.at, m, fmt.Sprintf("%q is not in the command line %q. Correct the test, or what it tests.", m.Expected, m.Got))
 			}

@@ -7,11 +7,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"go.uber.org/zap"
 
+	"github.com/pixiecore/pixiecore/booters"
 	"github.com/pixiecore/pixiecore/config"
 	"github.com/pixiecore/pixiecore/daemon/control"
 	"github.com/pixiecore/pixiecore/daemon/status"
@@ -42,14 +44,15 @@ func (d *Daemon) judge(running, next *Compiled, now time.Time) *status.HeldEdit 
 		held.Why = "the file differs from what is served: " + wayOut
 		return held
 	}
-	if !r.MaxChanged.Set && !r.MaxRemoved.Set {
+	installs := slices.ContainsFunc(next.Config.Rules, func(r booters.Rule) bool { return r.Once != nil && r.Once.Installs })
+	if !r.MaxChanged.Set && !r.MaxRemoved.Set && !installs {
 		return nil
 	}
 	asked, all := control.Judged(d.seen(now, judgedFor), next.Config, running.Config)
 	before, after := control.Draw(running.Explainable(), asked), control.Draw(next.Explainable(), asked)
 	after.All = all
 	n := control.Tally(before, after, control.Compare(before, after))
-	why := exceeded(r, n)
+	why := exceeded(r, n, installs)
 	if why == nil {
 		return nil
 	}
@@ -62,20 +65,26 @@ func (d *Daemon) judge(running, next *Compiled, now time.Time) *status.HeldEdit 
 // not be compared count, since nobody knows what becomes of them.
 //
 // Every reason to hold an edit is a clause of this.
-func exceeded(r config.Reload, n control.Count) (why []string) {
+func exceeded(r config.Reload, n control.Count, installs bool) (why []string) {
 	left := n.All - n.Asked
-	clause := func(l config.Limit, name, what string, count int) {
-		if !l.Exceeded(count + left) {
-			return
-		}
+	sentence := func(what string, count int) string {
 		s := fmt.Sprintf("%s %d of %d machines", what, count, n.Of)
 		if left > 0 {
 			s += fmt.Sprintf(" and perhaps of %d addresses more, which are too many to compare", left)
 		}
-		why = append(why, fmt.Sprintf("%s (%s = %d)", s, name, l.Most))
+		return s
+	}
+	clause := func(l config.Limit, name, what string, count int) {
+		if l.Exceeded(count + left) {
+			why = append(why, fmt.Sprintf("%s (%s = %d)", sentence(what, count), name, l.Most))
+		}
 	}
 	clause(r.MaxChanged, "max_changed", "changes the boot of", n.Differ)
 	clause(r.MaxRemoved, "max_removed", "takes the boot away from", n.Removed)
+	// Armed or not: who arms a machine has read what it would install.
+	if installs && n.Gained+left > 0 {
+		why = append(why, sentence("gives a boot that writes disks to", n.Gained))
+	}
 	return why
 }
 

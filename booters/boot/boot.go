@@ -179,6 +179,20 @@ type Verdict struct {
 	Notice string
 }
 
+// Stranger reports whether the Verdict writes disks of machines that the operator has
+// named, and this one is none.
+func (v Verdict) Stranger() bool {
+	return v.Once != nil && v.Once.Installs && !v.Once.AnyMachine && v.Machine == ""
+}
+
+// Pass is the Verdict, which has Once, for a machine that is not given what it boots,
+// for a reason.
+func (v Verdict) Pass(why string) Verdict {
+	v.Action, v.Boot, v.Reason = v.Once.Spent, "", why
+	v.Spec, v.Render, v.Ask = nil, nil, nil
+	return v
+}
+
 // SpecFor is what the machine boots that the Verdict is on; nil unless Action is
 // Boot. base is as for Render.
 func (v Verdict) SpecFor(m Machine, base string) (*Spec, error) {

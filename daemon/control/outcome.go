@@ -146,7 +146,7 @@ func newPainter(c Configuration) *painter {
 // platform, so that a local value or a template which changes it is seen; where
 // that fails, for want of a label perhaps, its text stands in.
 func (p *painter) rule(r *booters.Rule) Element {
-	e := Element{Name: r.Name, Does: does(r.Action.Do, r.Action.Boot, ""), Digest: digest(describe(r.Match), r.Probe), Boots: p.specs[r.Name]}
+	e := Element{Name: r.Name, Does: does(r.Action.Do, r.Action.Boot, "") + whenArmed(r.Once), Digest: digest(describe(r.Match), r.Probe, says(r.Once)), Boots: p.specs[r.Name]}
 	if r.Action.Render == nil {
 		return e
 	}
@@ -193,6 +193,11 @@ func (p *painter) machine(q Question) Element {
 		gets = append(gets, o.gets)
 		e.Given += string(o.given)
 		e.Unsure = e.Unsure || o.unsure
+		for _, name := range o.installs {
+			if !slices.Contains(e.Installs, name) {
+				e.Installs = append(e.Installs, name)
+			}
+		}
 		if i == 0 {
 			e.Rule = o.rule
 		} else if e.Rule != o.rule {
@@ -210,17 +215,54 @@ type outcome struct {
 	gets   string // equal where the machine gets the same, by whatever rule
 	given  rune   // whether it boots something: see Element.Given
 	unsure bool   // it hangs on what is not known of the machine: gets tells all that may come of it
+	// installs are the boots that write disks which it may be given, armed or not.
+	installs []string
+}
+
+// whenArmed ends what is said of a rule or a machine: it boots that once.
+func whenArmed(o *boot.Once) string {
+	if o == nil {
+		return ""
+	}
+	return ", when armed"
+}
+
+// says tells what rules boot once apart.
+func says(o *boot.Once) string {
+	if o == nil {
+		return ""
+	}
+	return fmt.Sprintf("%+v", *o)
+}
+
+// mayInstall are the boots of r that write disks, if the machine is one that it does
+// this to.
+func (p *painter) mayInstall(r *booters.Rule, m boot.Machine) []string {
+	if r.Once == nil || !r.Once.Installs || !r.Once.AnyMachine && p.Config.Inventory.Lookup(m) == nil {
+		return nil
+	}
+	return []string{r.Action.Boot}
 }
 
 func (p *painter) outcome(m boot.Machine) outcome {
 	v, err := p.Table.Decide(context.Background(), m)
 	if err == nil && v.Action != boot.Probe {
+		if v.Stranger() {
+			v = v.Pass("")
+		}
 		o := outcome{does: does(v.Action, v.Boot, v.Rule), rule: v.Rule, given: none}
+		if v.Action == boot.Boot && v.Once != nil {
+			o.does += whenArmed(v.Once)
+			o.installs = p.mayInstall(p.rules[v.Rule], m)
+		}
 		if v.Action == boot.Boot {
 			o.given = given
 		}
 		if o.gets, err = p.gets(v.Rule, v.Action, m); err != nil {
 			o.does += ", which fails: " + err.Error()
+		}
+		if v.Action == boot.Boot && v.Once != nil {
+			o.gets = digest(o.gets, says(v.Once))
 		}
 		return o
 	}
@@ -241,6 +283,11 @@ func (p *painter) outcome(m boot.Machine) outcome {
 		r := p.rules[step.Rule]
 		gets, _ := p.gets(r.Name, r.Action.Do, m) // an error is among what it gets
 		all = append(all, gets)
+		for _, name := range p.mayInstall(r, m) {
+			if !slices.Contains(o.installs, name) {
+				o.installs = append(o.installs, name)
+			}
+		}
 		boots, otherwise = boots || r.Action.Do == boot.Boot, otherwise || r.Action.Do != boot.Boot
 		if decided = step.Truth == booters.True; !decided {
 			all = append(all, describe(p.open(r.Match, m)))
@@ -343,6 +390,7 @@ type Count struct {
 	Differ  int // would boot something else, or may
 	Unsure  int // of Differ: it hangs on what they report to iPXE
 	Removed int // of Differ: would boot nothing from here any more, or may
+	Gained  int // of Differ: may be given a boot that writes disks, which they could not be before
 	Of      int // that were compared
 	All     int // that were to be compared: addresses
 	Asked   int // that were: likewise
@@ -351,7 +399,7 @@ type Count struct {
 // Tally counts the machines that Compare has found.
 func Tally(old, new Picture, changes []Change) Count {
 	n := Count{All: max(old.All, new.All), Asked: len(new.Machines)}
-	all, differ, sure, removed := make(map[string]bool), make(map[string]bool), make(map[string]bool), make(map[string]bool)
+	all, differ, sure, removed, gains := make(map[string]bool), make(map[string]bool), make(map[string]bool), make(map[string]bool), make(map[string]bool)
 	for i, e := range new.Machines {
 		var was Element
 		if i < len(old.Machines) {
@@ -361,6 +409,9 @@ func Tally(old, new Picture, changes []Change) Count {
 		all[who] = true
 		if takenAway(was.Given, e.Given) {
 			removed[who] = true
+		}
+		if len(gained(was.Installs, e.Installs)) > 0 {
+			gains[who] = true
 		}
 	}
 	for _, c := range changes {
@@ -373,7 +424,7 @@ func Tally(old, new Picture, changes []Change) Count {
 		}
 	}
 	n.Differ, n.Unsure, n.Of = len(differ), len(differ)-len(sure), len(all)
-	n.Removed = len(removed)
+	n.Removed, n.Gained = len(removed), len(gains)
 	return n
 }
 
@@ -382,6 +433,9 @@ func (n Count) String() string {
 	s := fmt.Sprintf("%d of %d machines would boot something else", n.Differ, n.Of)
 	if n.Removed > 0 {
 		s += fmt.Sprintf("; %d of these would boot nothing from here any more, or may", n.Removed)
+	}
+	if n.Gained > 0 {
+		s += fmt.Sprintf("; %d of these would get a boot that writes disks", n.Gained)
 	}
 	if n.Unsure > 0 {
 		s += fmt.Sprintf("; %d of these cannot be told apart before iPXE asks them", n.Unsure)

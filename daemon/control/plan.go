@@ -5,7 +5,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"reflect"
 	"runtime"
+	"slices"
 	"sync"
 
 	"github.com/pixiecore/pixiecore/booters"
@@ -46,6 +48,8 @@ type Element struct {
 	// Given is, of a machine, whether it boots something from here, a letter for
 	// each platform that it may have: given, maybe or none.
 	Given string `json:"given,omitempty"`
+	// Installs are, of a machine, the boots that write disks which it may be given.
+	Installs []string `json:"installs,omitempty"`
 }
 
 // The letters of Element.Given.
@@ -63,6 +67,17 @@ func takenAway(old, new string) bool {
 		}
 	}
 	return false
+}
+
+// gained are the boots that write disks which a machine may be given, and might not
+// before.
+func gained(old, new []string) (boots []string) {
+	for _, b := range new {
+		if !slices.Contains(old, b) {
+			boots = append(boots, b)
+		}
+	}
+	return boots
 }
 
 // Draw makes the picture of c for the machines.
@@ -198,7 +213,7 @@ func Compare(old, new Picture) []Change {
 				}
 				changes = append(changes, c)
 			case part.what == "machine":
-			case o != e || part.what == "rule" && others[e.Name]:
+			case !same(o, e) || part.what == "rule" && others[e.Name]:
 				switch {
 				case o.Does != e.Does:
 				case o.Boots == e.Boots && o.Files != e.Files:
@@ -226,6 +241,12 @@ func Compare(old, new Picture) []Change {
 		changes = append(changes, Change{What: "rule", Name: "order", Old: "as it is", New: "another order, which decides where several match"})
 	}
 	return changes
+}
+
+// same reports whether two elements that are no machines are the same.
+func same(a, b Element) bool {
+	a.Installs, b.Installs = nil, nil
+	return reflect.DeepEqual(a, b)
 }
 
 // bootOtherwise are the rules that let a machine boot something else although

@@ -21,7 +21,7 @@ func withheld(d Decision) string {
 		return ""
 	case d.Snapshot.Standin != "":
 		return "this boot writes disks, and what is served stands in for the operator's file: " + d.Snapshot.Standin
-	case d.Machine == "" && !o.AnyMachine:
+	case d.Stranger():
 		return "this boot writes disks, and the machine is in no machine block"
 	}
 	return ""
@@ -43,11 +43,11 @@ func (m *Memory) onlyArmed(d Decision, asks boot.Machine, now time.Time) Decisio
 	case once.Give:
 		return d
 	case once.Wait:
+		d.Verdict = d.Pass(v.Reason)
 		d.Action = boot.Park
 	default:
-		d.Action, d.Boot = d.Once.Spent, ""
+		d.Verdict = d.Pass(v.Reason)
 	}
-	d.Reason, d.Spec, d.Render, d.Ask = v.Reason, nil, nil, nil
 	m.tellPassed(d)
 	return d
 }

@@ -7,7 +7,7 @@ test "nothing" {
   expect  = {}
 }
 test "words" {
-  machine = { mac = "52:*", arch = "amd64", firmware = "uefi", serail = "7", ipxe = "yes", asset = 7, uuid = "x", relay = "x", subnet = "192.0.2.0", armed = true, ip = "fe80::1%eth0" }
+  machine = { mac = "52:*", arch = "amd64", firmware = "uefi", serail = "7", ipxe = "yes", asset = 7, uuid = "x", relay = "x", subnet = "192.0.2.0", armed = "yes", ip = "fe80::1%eth0" }
   expect  = { rulle = "r" }
 }
 test "no mac" {
@@ -37,8 +37,8 @@ test "empty" {
 # want: 10:110 error: unusable UUID | UUID "x": not 32 hexadecimal digits, like 4c4c4544-0042-3510-8053-b4c04f463433.
 # want: 10:123 error: unusable address | "x" is not an IP address. Write the relay's, like "192.0.2.1".
 # want: 10:137 error: unusable network | "192.0.2.0" is no network. Write it like "192.0.2.0/24".
-# want: 10:158 error: not in this version | machine.armed is part of the language, but this version does not have it yet. Leave it out for now.
-# want: 10:169 error: unusable address | "fe80::1%eth0" is not an IP address. Write the machine's own, like "192.0.2.50".
+# want: 10:158 error: wrong kind of value | armed is a text. Write true or false, without quotes.
+# want: 10:170 error: unusable address | "fe80::1%eth0" is not an IP address. Write the machine's own, like "192.0.2.50".
 # want: 11:23 error: unknown setting | There is no rulle in expect. Did you mean "rule"?
 # want: 14:13 error: machine without MAC and UUID | The machine of a test has a MAC address. Write mac = "…".
 # want: 15:13 error: wrong kind of value | expect is no object. Write expect = { action = … }.

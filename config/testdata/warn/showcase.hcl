@@ -1,5 +1,4 @@
-# The language on one screen. What this version has not is refused, each with a
-# sentence that says that it comes later. When nothing is, this is a good file.
+# The language on one screen.
 
 listener "dhcp" { # beside the network's own DHCP server
   address    = "0.0.0.0:67"
@@ -81,8 +80,8 @@ test "db1 installs Debian when it is armed" {
   machine = { mac = "52:54:00:aa:00:01", arch = "x64", firmware = "efi64", armed = true }
   expect  = { rule = "databases", boot = "debian", cmdline_contains = ["hostname=db1"] }
 }
-
-# want: 19:3 error: not in this version | "installs" in a boot block is part of the language, but this version does not have it yet. Leave it out for now.
-# want: 61:3 error: not in this version | "once" in a rule block is part of the language, but this version does not have it yet. Leave it out for now.
-# want: 81:84 error: not in this version | machine.armed is part of the language, but this version does not have it yet. Leave it out for now.
-# want: 26:85 error: not in this version | The function phone_home is part of the language, but this version does not have it yet. Leave it out for now.
+# want: 30:1 warning: boot is never used | No rule boots "live". Write boot = boot.live into a rule, or leave the block out.
+# want: 31:13 warning: no such file | There is no file "/srv/live/vmlinuz". Machines that need it will not boot until it is there.
+# want: 32:14 warning: no such file | There is no file "/srv/live/initrd". Machines that need it will not boot until it is there.
+# want: 41:1 warning: boot is never used | No rule boots "rescue". Write boot = boot.rescue into a rule, or leave the block out.
+# want: 49:25 warning: no such file | There is no directory "/srv/images". Machines that need it will not boot until it is there.
