@@ -58,6 +58,7 @@ const (
 	settingInitrd  = "initrd"
 	settingCmdline = "cmdline"
 	settingFetches = "fetches"
+	settingSums    = "sums"
 	settingNotes   = "notes"
 )
 
@@ -80,7 +81,7 @@ type entry struct {
 var ofRecipe = &hcl.BodySchema{Attributes: attributes(), Blocks: []hcl.BlockHeaderSchema{{Type: "release"}}}
 
 func attributes() (all []hcl.AttributeSchema) {
-	for _, name := range []string{settingArches, settingMirror, settingIndex, settingKernel, settingInitrd, settingCmdline, settingFetches, settingNotes} {
+	for _, name := range []string{settingArches, settingMirror, settingIndex, settingKernel, settingInitrd, settingCmdline, settingFetches, settingSums, settingNotes} {
 		all = append(all, hcl.AttributeSchema{Name: name})
 	}
 	return all

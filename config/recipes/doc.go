@@ -18,6 +18,10 @@
 // A version may be a pattern, such as "v3.[0-9]*", where a distribution's next
 // releases will lie where the last ones do.
 //
+// A mirror may give out a part of a distribution only, as many a cache of packages
+// does. The list that the distribution makes of its files, sums, tells a file that is
+// not given out from one that is gone.
+//
 // Where the name of a kernel changes with each build, a recipe names an index, a
 // JSON document that has it. That is the only thing that is fetched here.
 package recipes

@@ -13,6 +13,7 @@ recipe "debian" {
   kernel   = "${mirror}/dists/${version}/main/installer-${arch}/current/images/netboot/debian-installer/${arch}/linux"
   initrd   = ["${mirror}/dists/${version}/main/installer-${arch}/current/images/netboot/debian-installer/${arch}/initrd.gz"]
   fetches  = ["${mirror}/dists/${version}/Release"]
+  sums     = "${mirror}/dists/${version}/main/installer-${arch}/current/images/SHA256SUMS"
 
   release "bookworm" "bullseye" {
     arches = { amd64 = ["ia32", "x64"], arm64 = ["arm64"], i386 = ["ia32", "x64"] }

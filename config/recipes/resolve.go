@@ -48,6 +48,7 @@ type Boot struct {
 	Initrd        []string // URLs or paths
 	Cmdline       string
 	Fetches       []string // URLs or paths that the system fetches by itself
+	Sums          string   // the URL or path of the mirror's own list of files, as sha256sum writes it; may be empty
 	Notes         string   // sentences for who boots it
 }
 
@@ -98,7 +99,8 @@ func (r *Recipe) Resolve(ctx context.Context, from Opener, c Choice) (*Boot, err
 		}
 	}
 	b.Kernel, b.KernelUEFI = e.kernel()
-	b.Initrd, b.Cmdline, b.Fetches, b.Notes = e.texts(settingInitrd), e.text(settingCmdline), e.texts(settingFetches), e.text(settingNotes)
+	b.Initrd, b.Cmdline, b.Fetches = e.texts(settingInitrd), e.text(settingCmdline), e.texts(settingFetches)
+	b.Sums, b.Notes = e.text(settingSums), e.text(settingNotes)
 	if e.err != nil {
 		return nil, e.err
 	}

@@ -782,7 +782,9 @@ rule "VERSION" {
 	}
 	generations := map[uint64]bool{}
 	for _, m := range r.Machines {
-		all := slices.DeleteFunc(m.Events(), func(e events.Event) bool { return e.Kind == events.Asked || e.Kind == events.IPXE || e.Kind == events.Reporting }) // before anything is decided
+		all := slices.DeleteFunc(m.Events(), func(e events.Event) bool {
+			return e.Kind == events.Asked || e.Kind == events.IPXE || e.Kind == events.Reporting
+		}) // before anything is decided
 		of := all[0]
 		generations[of.Gen] = true
 		for _, e := range all {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -216,6 +217,9 @@ const (
 	maxRecipeFiles = 2000
 	// recipeFileTimeout is for one of them, askedAtOnce at a time.
 	recipeFileTimeout = 10 * time.Second
+	// maxSums is how much of a mirror's list of files is read; that of Debian's
+	// installer has 80 KB.
+	maxSums = 4 << 20
 	// quickCheckTimeout is for all.
 	quickCheckTimeout = 10 * time.Minute
 )
@@ -226,6 +230,8 @@ type recipeFile struct {
 	Recipes []string `json:"recipes"` // name, version and architecture
 	Verdict string   `json:"verdict"` // there, gone or unchecked
 	Why     string   `json:"why,omitempty"`
+
+	sums string // the mirror's list in which it should stand; may be empty
 }
 
 // The verdicts.
@@ -245,7 +251,8 @@ func quickCheckCommand() *cobra.Command {
 		Short: "Ask whether the files of recipes are where they should be",
 		Long: `Ask the servers of a recipe's kernel, initrds and further files, or those of all
 recipes, whether they are there, by HEAD. Files that are gone are listed, and so
-is what could not be asked, with the reason: it may be there or not.
+is what could not be asked, with the reason: it may be there or not. That is also
+so for what a mirror does not give out but has in its own list of files.
 
 The exit status is 1 when a file is gone, and 3 when no server could be asked.`,
 		Args: cobra.MaximumNArgs(2),
@@ -296,12 +303,12 @@ func (q *quickFlags) files(ctx context.Context, sources *booters.Sources, args [
 		all   []*recipeFile
 		found = map[string]*recipeFile{}
 	)
-	add := func(file, of, verdict, why string) {
+	add := func(file, of, sums, verdict, why string) {
 		if f := found[file]; f != nil && file != "" {
 			f.Recipes = append(f.Recipes, of)
 			return
 		}
-		f := &recipeFile{File: file, Recipes: []string{of}, Verdict: verdict, Why: why}
+		f := &recipeFile{File: file, Recipes: []string{of}, Verdict: verdict, Why: why, sums: sums}
 		found[file] = f
 		all = append(all, f)
 	}
@@ -309,11 +316,11 @@ func (q *quickFlags) files(ctx context.Context, sources *booters.Sources, args [
 		of := strings.TrimSpace(strings.Join([]string{r.Name, c.Version, c.Arch}, " "))
 		b, err := r.Resolve(ctx, sources, c)
 		if err != nil {
-			add("", of, fileUnchecked, err.Error())
+			add("", of, "", fileUnchecked, err.Error())
 			return
 		}
 		for _, file := range b.Files() {
-			add(file, of, "", "")
+			add(file, of, b.Sums, "", "")
 		}
 	}
 	if len(args) == 0 {
@@ -330,7 +337,7 @@ func (q *quickFlags) files(ctx context.Context, sources *booters.Sources, args [
 				resolve(r, choice)
 			}
 			for _, v := range patterns {
-				add("", r.Name, fileUnchecked, fmt.Sprintf("version %s is a pattern: `pixiecore quick check %s VERSION` asks for one", v, r.Name))
+				add("", r.Name, "", fileUnchecked, fmt.Sprintf("version %s is a pattern: `pixiecore quick check %s VERSION` asks for one", v, r.Name))
 			}
 		}
 		return all, nil
@@ -385,6 +392,41 @@ func lookAll(ctx context.Context, sources *booters.Sources, files []*recipeFile)
 		})
 	}
 	g.Wait() // there is no error
+
+	lists := map[string]map[string]bool{}
+	for _, f := range files {
+		if f.Verdict != fileGone || f.sums == "" {
+			continue
+		}
+		listed, read := lists[f.sums]
+		if !read {
+			own, cancel := context.WithTimeout(ctx, recipeFileTimeout)
+			listed = readSums(own, sources, f.sums) // nothing, if that goes wrong
+			cancel()
+			lists[f.sums] = listed
+		}
+		if listed[f.File] {
+			f.Verdict, f.Why = fileUnchecked, f.Why+", but the mirror's own list has it ("+f.sums+"): this mirror gives out a part only, so name another by --mirror"
+		}
+	}
+}
+
+// readSums reads a list as sha256sum writes it: the files that it has, under their
+// whole names.
+func readSums(ctx context.Context, sources *booters.Sources, at string) map[string]bool {
+	body, _, err := sources.Open(ctx, at)
+	if err != nil {
+		return nil
+	}
+	defer body.Close()
+	listed := map[string]bool{}
+	dir := at[:strings.LastIndexByte(at, '/')+1]
+	for s := bufio.NewScanner(io.LimitReader(body, maxSums)); s.Scan(); {
+		if _, name, ok := strings.Cut(s.Text(), " "); ok {
+			listed[dir+strings.TrimPrefix(strings.TrimLeft(name, " *"), "./")] = true
+		}
+	}
+	return listed
 }
 
 // judge says what an answer means. Only an answer that the file is not there
