@@ -515,6 +515,10 @@ func (d *Daemon) Run(ctx context.Context) error {
 		d.remember(ctx)
 		return nil
 	})
+	g.Go(func() error {
+		d.stalls().Run(ctx)
+		return nil
+	})
 	if d.opts.Path != "" {
 		g.Go(func() error {
 			w := watcher{log: d.log, files: d.watched, poll: d.poll, quiet: d.quiet, changed: d.reloadChanged, open: d.fileEvents}

@@ -18,7 +18,7 @@ const (
 	BootedLocal               // it was told to boot its own disk
 	BootIgnored               // it is not to boot from here
 	Stalled                   // the next step is overdue: Boot.Stall says why
-	BootFailed                // the last step went wrong
+	BootFailed                // the last step went wrong: Boot.Stall says why, once the machine has not tried again
 )
 
 var resultWords = [...]string{"running", "booted", "local", "ignored", "stalled", "failed"}
@@ -60,7 +60,8 @@ type Boot struct {
 	Rule     string    `json:"rule,omitempty"` // of the last step that has one; likewise:
 	Boot     string    `json:"boot,omitempty"`
 	Gen      uint64    `json:"generation,omitempty"`
-	Stall    *Stall    `json:"stall,omitempty"`    // while Result is Stalled; never modified
+	Over     bool      `json:"over,omitempty"`     // the machine has begun another one since
+	Stall    *Stall    `json:"stall,omitempty"`    // while Result is Stalled or BootFailed; never modified
 	Steps    []Event   `json:"steps"`              // in the order in which they began, at most MaxSteps
 	LeftOut  int       `json:"left_out,omitempty"` // steps from the middle that were forgotten
 }

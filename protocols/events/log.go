@@ -54,7 +54,8 @@ type machine struct {
 type run struct {
 	Boot
 	steps   []step
-	reached Kind // the furthest step
+	reached Kind   // the furthest step
+	told    string // the word of the last Stall
 }
 
 // A step is an Event, and its transfer while that runs.
@@ -85,6 +86,28 @@ func (l *Log) Begin(mac MAC, at time.Time) {
 		return
 	}
 	l.begin(m, at)
+}
+
+// Trouble is why the boot before the one that the machine is in did not go on; empty
+// where it did, or began longer ago than within.
+func (l *Log) Trouble(mac MAC, within time.Duration, now time.Time) string {
+	if l == nil {
+		return ""
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e, ok := l.machines[mac]
+	if !ok {
+		return ""
+	}
+	boots := e.Value.(*machine).boots
+	if len(boots) < 2 {
+		return ""
+	}
+	if b := boots[len(boots)-2]; b.Stall != nil && now.Sub(b.Began) < within {
+		return b.Stall.Cause
+	}
+	return ""
 }
 
 // Began is when the boot began that the machine is in; zero where none is known, or
@@ -171,12 +194,12 @@ func (b *run) goes(e Event, first bool) (was Result) {
 		// No step forward: what was said stands.
 	case e.Kind == File && (was == Booted || was == BootedLocal):
 		// The system fetches it.
-	case was == Stalled && !further:
+	case (was == Stalled || was == BootFailed) && !further && !e.Active:
 		// The same once more.
 	default:
 		b.Result = Running
 	}
-	if b.Result != Stalled {
+	if b.Result != Stalled && b.Result != BootFailed {
 		b.Stall = nil
 	}
 	return was
@@ -260,9 +283,10 @@ func (l *Log) Servers() []Server {
 	return all
 }
 
-// Stall says why the boot of the machine that began then does not go on. It reports
-// whether that was news: false where the boot has gone on, or is known to stall.
-func (l *Log) Stall(mac MAC, began time.Time, s Stall) bool {
+// Stall says why the boot of the machine that began then does not go on, seen being
+// the Latest of what that was judged by. It reports whether that is news: false where
+// something has happened since, or the same was said of this boot before.
+func (l *Log) Stall(mac MAC, began, seen time.Time, s Stall) (news bool) {
 	if l == nil {
 		return false
 	}
@@ -277,14 +301,17 @@ func (l *Log) Stall(mac MAC, began time.Time, s Stall) bool {
 		if !b.Began.Equal(began) {
 			continue
 		}
-		if b.Result != Running && b.Result != BootFailed || !b.Boot.latest(b.steps).Equal(s.Since) {
+		if !b.unfinished() || !b.copy().Latest().Equal(seen) {
 			return false
 		}
 		was := b.Result
-		b.Result, b.Stall = Stalled, &s
+		if b.Stall = &s; was == Running {
+			b.Result = Stalled
+		}
+		news, b.told = b.told != s.Word, s.Word
 		l.touch(m)
 		l.tell(m, b, was, Event{}, false)
-		return true
+		return news
 	}
 	return false
 }
@@ -318,8 +345,9 @@ func (l *Log) Machine(mac MAC) (Machine, bool) {
 	return e.Value.(*machine).copy(), true
 }
 
-// Unfinished are the boots of which a next step may be due: those of Result Running
-// or BootFailed, with Boots of those alone.
+// Unfinished are the boots of which a next step may be due: those of Result Running,
+// and those of BootFailed of which it is not said yet what that means. Each machine
+// has those alone.
 func (l *Log) Unfinished() []Machine {
 	if l == nil {
 		return nil
@@ -331,7 +359,7 @@ func (l *Log) Unfinished() []Machine {
 		m := e.Value.(*machine)
 		one := Machine{MAC: m.mac, Facts: m.facts}
 		for _, b := range m.boots {
-			if b.Result == Running || b.Result == BootFailed {
+			if b.unfinished() {
 				one.Boots = append(one.Boots, b.copy())
 			}
 		}
@@ -442,6 +470,9 @@ func (l *Log) begin(m *machine, at time.Time) *run {
 		l.steps -= len(m.boots[0].steps)
 		m.boots = slices.Delete(m.boots, 0, 1)
 	}
+	if b := m.current(); b != nil {
+		b.Over = true
+	}
 	b := &run{Boot: Boot{Began: at, Attempts: 1}}
 	m.boots = append(m.boots, b)
 	l.touch(m)
@@ -477,6 +508,11 @@ func (m *machine) copy() Machine {
 	return all
 }
 
+// unfinished reports whether a next step may be due.
+func (b *run) unfinished() bool {
+	return b.Result == Running || b.Result == BootFailed && b.Stall == nil
+}
+
 func (b *run) copy() Boot {
 	c := b.Boot
 	c.Steps = make([]Event, len(b.steps))
@@ -490,7 +526,7 @@ func (b *run) copy() Boot {
 func (s *step) now() Event {
 	e := s.Event
 	if s.transfer != nil && s.Active {
-		e.Bytes = s.transfer.position()
+		e.Bytes, e.Last = s.transfer.position(), s.transfer.moved
 	}
 	return e
 }

@@ -14,7 +14,7 @@ type Update struct {
 	Result Result    // of the boot, now
 	Was    Result    // and before this update
 	Rule   string    // likewise
-	Stall  *Stall    // while Result is Stalled; never modified
+	Stall  *Stall    // as in Boot; never modified
 	Event  Event     // the step; Count is 0 where it is only Result that has changed
 	New    bool      // whether Event is a new step; false: one that was repeated, has got on or ended
 	Lost   int       // updates before this one that the reader was too slow for

@@ -4,10 +4,11 @@ import "time"
 
 // A Transfer is a file on its way to a machine. A nil *Transfer takes everything.
 type Transfer struct {
-	log *Log
-	mac MAC
-	at  func() int64
-	off int64 // where position was when it was last told
+	log   *Log
+	mac   MAC
+	at    func() int64
+	off   int64     // where position was when it was last told
+	moved time.Time // when that was; zero: it has not moved
 }
 
 // Start records that a file is on its way: a step that is Active until End. at
@@ -75,11 +76,12 @@ func (t *Transfer) position() int64 {
 	return t.at()
 }
 
-// Tick tells the readers of how far the transfers are that have got on since the last
-// call, and reports whether there are any that run.
-func (l *Log) Tick() (active bool) {
+// Tick tells the readers how far the transfers are that have got on since the last
+// call, at the time of now. Somebody is to call it every second or so, since it is
+// also how it is known that one does not get on.
+func (l *Log) Tick(now time.Time) {
 	if l == nil {
-		return false
+		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -88,10 +90,9 @@ func (l *Log) Tick() (active bool) {
 		if at == t.off {
 			continue
 		}
-		t.off = at
+		t.off, t.moved = at, now
 		if m, b, s := t.find(); s != nil {
 			l.tell(m, b, b.Result, s.now(), false)
 		}
 	}
-	return len(l.active) > 0
 }

@@ -36,6 +36,9 @@ const (
 	// decideTimeout bounds one question to the Booter: more than the five seconds
 	// that an API has, so that it is the API's error that is told.
 	decideTimeout = 6 * time.Second
+	// troubleFor is how long ago a boot may have begun for its diagnosis to be shown
+	// at the next one.
+	troubleFor = time.Hour
 )
 
 // A Server serves one listener.
@@ -312,6 +315,9 @@ func (s *Server) script(w http.ResponseWriter, r *http.Request) {
 		if m.Firmware == boot.FirmwareX86PC && q.Get("cpu") == "unknown" {
 			notice = strings.TrimPrefix(notice+"; this iPXE cannot ask the CPU, so the machine counts as ia32", "; ")
 		}
+		if why := s.Events.Trouble(mac, troubleFor, time.Now()); why != "" {
+			notice = strings.TrimPrefix(notice+"; the boot before this one did not go on: "+why, "; ")
+		}
 		var spec *boot.Spec
 		if r.Method == http.MethodHead { // a probe, which gets nothing
 			spec, err = d.SpecFor(m, s.base(r))
@@ -333,6 +339,10 @@ func (s *Server) script(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		s.Drops.Add(drops.Failed)
 		log.Warn("script not made", zap.Error(err))
+		var digest *boot.DigestError
+		if errors.As(err, &digest) {
+			fault = events.FaultDigest
+		}
 		s.Events.Add(mac, events.Event{Kind: events.Failed, Rule: d.Rule, Boot: d.Boot, Gen: d.Snapshot.Gen, Via: "http", Fault: fault, Detail: err.Error()})
 		text(w, bootfiles.Screen(s.base(r), id, "no script for this machine: "+err.Error()))
 		return
@@ -388,6 +398,9 @@ func (s *Server) file(w http.ResponseWriter, r *http.Request) {
 			status, msg, detail, fault = http.StatusForbidden, digest.Error(), digest.Brief(), events.FaultDigest
 			fallthrough
 		default:
+			if errors.Is(err, fs.ErrNotExist) {
+				fault = events.FaultMissing
+			}
 			s.Log.Warn("file not served", zap.String("peer", r.RemoteAddr), zap.String("type", q.Get("type")), zap.Error(err))
 		}
 		s.fileEvent(q, d, events.Event{Kind: events.Failed, Fault: fault, Detail: detail})
