@@ -120,7 +120,7 @@ type Event struct {
 	BlockSize int    `json:"block_size,omitempty"` // of TFTP, in bytes
 	Fault     Fault  `json:"fault,omitempty"`      // of Failed
 	Final     bool   `json:"final,omitempty"`      // nothing that this server would see is due after it
-	Detail    string `json:"detail,omitempty"`     // a stage, an offer, a reason; cut to MaxText bytes
+	Detail    string `json:"detail,omitempty"`     // a stage, an offer, a reason; cut to MaxDetail bytes
 }
 
 // Latest is when it was last repeated, or ended, or happened.
@@ -237,7 +237,7 @@ func (f *Facts) merge(more Facts) (changed bool) {
 		{&f.Manufacturer, more.Manufacturer}, {&f.Product, more.Product}, {&f.Asset, more.Asset},
 		{&f.Hostname, more.Hostname}, {&f.IP, more.IP},
 	} {
-		if s := clean(p.from); s != "" && s != *p.to {
+		if s := clean(p.from, MaxText); s != "" && s != *p.to {
 			*p.to = strings.Clone(s) // what s was cut from may be a whole packet
 			changed = true
 		}
@@ -245,9 +245,9 @@ func (f *Facts) merge(more Facts) (changed bool) {
 	return changed
 }
 
-// clean makes a client's text fit to be shown: printable, on one line, at most
-// MaxText bytes.
-func clean(s string) string {
+// clean makes a client's text fit to be shown: printable, on one line, at most so
+// many bytes.
+func clean(s string, most int) string {
 	// A longer text is cut before it is looked at, so that the cost is bounded
 	// too. What is cut may be half a rune, which is no printable one.
 	s = strings.Map(func(r rune) rune {
@@ -255,7 +255,7 @@ func clean(s string) string {
 			return -1
 		}
 		return r
-	}, s[:min(len(s), MaxText)])
+	}, s[:min(len(s), most)])
 	return strings.TrimSpace(s)
 }
 

@@ -160,10 +160,10 @@ func TestTextsOfClientsAreMadeFitToShow(t *testing.T) {
 	} {
 		l := New()
 		l.SetFacts(one, Facts{Product: in})
-		l.Add(one, Event{Kind: Failed, Detail: in})
+		l.Add(one, Event{Kind: Failed, File: in})
 		m := l.Machines()[0]
-		if m.Facts.Product != want || m.Boots[0].Steps[0].Detail != want {
-			t.Errorf("%q: got fact %q and detail %q, want %q", in, m.Facts.Product, m.Boots[0].Steps[0].Detail, want)
+		if m.Facts.Product != want || m.Boots[0].Steps[0].File != want {
+			t.Errorf("%q: got fact %q and file %q, want %q", in, m.Facts.Product, m.Boots[0].Steps[0].File, want)
 		}
 	}
 }
@@ -172,7 +172,7 @@ func FuzzClean(f *testing.F) {
 	f.Add("PowerEdge R640")
 	f.Add("\x1b]0;title\a\u202e\xff")
 	f.Fuzz(func(t *testing.T, s string) {
-		got := clean(s)
+		got := clean(s, MaxText)
 		if len(got) > MaxText || !utf8.ValidString(got) {
 			t.Fatalf("clean(%q) = %q", s, got)
 		}

@@ -18,6 +18,7 @@ const (
 	MaxAll      = 64 << 10         // steps of all machines
 	MaxServers  = 32               // other DHCP servers remembered
 	MaxText     = 160              // bytes of one text that a client may have written
+	MaxDetail   = 480              // bytes of Event.Detail: a sentence of a server's, in which such a text may stand
 	FoldWithin  = 30 * time.Second // since its last repetition, an event counts as the same one
 	RetryWithin = 10 * time.Minute // since its last step, a boot that has not got further than DHCP goes on with the next DISCOVER
 	// MaxSilence is how long after its last step a boot is over to which no next one
@@ -142,7 +143,7 @@ func (l *Log) add(mac MAC, e Event, t *Transfer) {
 	if e.Time.IsZero() {
 		e.Time = time.Now()
 	}
-	e.Detail, e.File = clean(e.Detail), clean(e.File)
+	e.Detail, e.File = clean(e.Detail, MaxDetail), clean(e.File, MaxText)
 	m := l.machine(mac)
 	l.touch(m)
 	b := m.current()
@@ -412,7 +413,7 @@ func (l *Log) Restore(machines []Machine) {
 			r := &run{Boot: b}
 			r.Boot.Steps, r.Gen = nil, 0
 			for _, e := range b.Steps[max(0, len(b.Steps)-MaxSteps):] {
-				e.Detail, e.File, e.Gen = clean(e.Detail), clean(e.File), 0
+				e.Detail, e.File, e.Gen = clean(e.Detail, MaxDetail), clean(e.File, MaxText), 0
 				if e.Active {
 					e.Active, e.End = false, e.Latest()
 				}

@@ -46,7 +46,7 @@ func (t *Transfer) End(bytes int64, detail string) {
 	}
 	s.Bytes, s.Active, s.End, s.transfer = bytes, false, time.Now(), nil
 	if detail != "" {
-		s.Detail = clean(detail)
+		s.Detail = clean(detail, MaxDetail)
 	}
 	l.touch(m)
 	l.tell(m, b, b.Result, s.Event, false)
