@@ -222,7 +222,7 @@ rule "a" {
 ipxe { efi64 = "loader-a" }`)
 			b.reload()
 			scripted(b)
-		}, stalls.Grace, stalls.Digest, []string{"must be abababababab"}},
+		}, stalls.Grace, stalls.Digest, []string{"must have abababababab"}},
 		{"the API is down", func(b *booting) {
 			b.write(`boot "a" { api = "http://127.0.0.1:1/" }
 rule "a" {

@@ -50,6 +50,9 @@ type Stall struct {
 	Word  string    `json:"word"`  // of a fixed set: package stalls
 	Due   string    `json:"due"`   // what should have come
 	Cause string    `json:"cause"` // a sentence: what is likely wrong, and the way out
+
+	// Seen is the Latest of the boot that was judged; the zero Time: it does not matter.
+	Seen time.Time `json:"-"`
 }
 
 // A Boot is one boot of a machine, from its first DISCOVER on.

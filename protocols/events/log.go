@@ -284,10 +284,10 @@ func (l *Log) Servers() []Server {
 	return all
 }
 
-// Stall says why the boot of the machine that began then does not go on, seen being
-// the Latest of what that was judged by. It reports whether that is news: false where
-// something has happened since, or the same was said of this boot before.
-func (l *Log) Stall(mac MAC, began, seen time.Time, s Stall) (news bool) {
+// Stall says why the boot of the machine that began then does not go on. It reports
+// whether that is news: false where something has happened since it was judged, or the
+// same was said of this boot before.
+func (l *Log) Stall(mac MAC, began time.Time, s Stall) (news bool) {
 	if l == nil {
 		return false
 	}
@@ -302,7 +302,7 @@ func (l *Log) Stall(mac MAC, began, seen time.Time, s Stall) (news bool) {
 		if !b.Began.Equal(began) {
 			continue
 		}
-		if !b.unfinished() || !b.copy().Latest().Equal(seen) {
+		if !b.unfinished() || !s.Seen.IsZero() && !b.copy().Latest().Equal(s.Seen) {
 			return false
 		}
 		was := b.Result

@@ -94,7 +94,7 @@ func Diagnose(m events.Machine, b events.Boot, n Network, now time.Time) (events
 	if d.word == "" || !b.Over && now.Sub(d.since) < d.within {
 		return events.Stall{}, false
 	}
-	return events.Stall{Time: now, Since: d.since, Word: d.word, Due: d.what, Cause: d.cause}, true
+	return events.Stall{Time: now, Since: d.since, Word: d.word, Due: d.what, Cause: d.cause, Seen: b.Latest()}, true
 }
 
 // A view is a boot as it is looked at.

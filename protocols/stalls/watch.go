@@ -48,11 +48,11 @@ func (w *Watch) Check(now time.Time) {
 		for _, b := range m.Boots {
 			seen := b.Latest()
 			if seen.Before(w.Started) {
-				w.Events.Stall(m.MAC, b.Began, seen, events.Stall{Time: now, Since: seen, Word: Unseen, Due: "anything", Cause: "nothing has been heard of this boot since this server was started anew"})
+				w.Events.Stall(m.MAC, b.Began, events.Stall{Time: now, Since: seen, Word: Unseen, Due: "anything", Cause: "nothing has been heard of this boot since this server was started anew", Seen: seen})
 				continue
 			}
 			s, ok := Diagnose(m, b, network, now)
-			if !ok || !w.Events.Stall(m.MAC, b.Began, seen, s) {
+			if !ok || !w.Events.Stall(m.MAC, b.Began, s) {
 				continue
 			}
 			w.Log.Warn("boot does not go on", zap.Stringer("mac", net.HardwareAddr(m.MAC[:])), zap.String("rule", b.Rule), zap.String("boot", b.Boot),
