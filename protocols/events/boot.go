@@ -45,14 +45,13 @@ func (r *Result) UnmarshalText(text []byte) error {
 
 // A Stall is why a boot does not go on.
 type Stall struct {
-	Time  time.Time `json:"time"`  // when it was told
-	Since time.Time `json:"since"` // the last step
-	Word  string    `json:"word"`  // of a fixed set: package stalls
-	Due   string    `json:"due"`   // what should have come
-	Cause string    `json:"cause"` // a sentence: what is likely wrong, and the way out
+	Time  time.Time `json:"time"`          // when it was told
+	Since time.Time `json:"since"`         // the last step
+	Word  string    `json:"word"`          // of a fixed set: package stalls
+	Due   string    `json:"due"`           // what should have come
+	Cause string    `json:"cause"`         // a sentence: what is likely wrong, and the way out
+	Seen  time.Time `json:"seen,omitzero"` // the Latest of the boot when it was judged
 
-	// Seen is the Latest of the boot that was judged; the zero Time: it does not matter.
-	Seen time.Time `json:"-"`
 }
 
 // A Boot is one boot of a machine, from its first DISCOVER on.
