@@ -34,9 +34,10 @@ var floors = []floor{
 	{"protocols/once", []string{"booters/boot"}},
 	{"protocols/pcap", nil},
 	{"protocols/boots", []string{"booters/boot", "protocols/events", "protocols/once"}},
-	{"protocols/bootfiles", []string{"booters/boot", "protocols/boots", "protocols/drops", "protocols/events"}},
+	{"protocols/strategy", []string{"booters/boot"}},
+	{"protocols/bootfiles", []string{"booters/boot", "protocols/boots", "protocols/drops", "protocols/events", "protocols/strategy"}},
 	{"protocols/leases", nil},
-	{"protocols/*", []string{"booters/boot", "protocols/netio", "protocols/pcap", "protocols/leases", "protocols/events", "protocols/drops", "protocols/boots", "protocols/bootfiles"}},
+	{"protocols/*", []string{"booters/boot", "protocols/netio", "protocols/pcap", "protocols/leases", "protocols/events", "protocols/drops", "protocols/boots", "protocols/bootfiles", "protocols/strategy"}},
 	{"systemd", nil},
 	{"config", []string{"booters", "booters/boot"}},
 	// The original's command line may name a recipe.

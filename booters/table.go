@@ -40,6 +40,12 @@ type Action struct {
 	Render func(Request) (*boot.Spec, error)
 	// API says what boot.Boot boots, if it is set; Spec and Render are nil then.
 	API *APIOptions
+	// Loader is by what a machine with UEFI boots. On boot.Local, boot.LoaderShim says
+	// that no unsigned program would start.
+	Loader boot.Loader
+	// Programs are those of boot.LoaderGRUB and boot.LoaderShim for a machine: sources,
+	// as in Spec. Nil where Loader is another.
+	Programs func(Request) (boot.Programs, error)
 	// Files are those of the boot. Two actions with the same Boot have the same.
 	Files []*File
 }
@@ -99,7 +105,7 @@ func NewTable(seal *Sealer, src *Sources, inv *Inventory, rules []Rule) (*Table,
 			}
 			errs = append(errs, err)
 		}
-		t.verdicts[i] = boot.Verdict{Action: r.Action.Do, Spec: spec, Render: t.renderer(&r.Action), Ask: ask, Wait: wait, Once: r.Once, Rule: r.Name, Pos: r.Pos, Boot: r.Action.Boot}
+		t.verdicts[i] = boot.Verdict{Action: r.Action.Do, Spec: spec, Render: t.renderer(&r.Action), Ask: ask, Wait: wait, Once: r.Once, Loader: r.Action.Loader, Programs: t.programs(&r.Action), Rule: r.Name, Pos: r.Pos, Boot: r.Action.Boot}
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
@@ -140,6 +146,31 @@ func (t *Table) renderer(a *Action) func(boot.Machine, string) (*boot.Spec, erro
 	}
 }
 
+// programs is Verdict.Programs for an action that has them.
+func (t *Table) programs(a *Action) func(boot.Machine) (boot.Programs, error) {
+	if a.Do != boot.Boot || a.Programs == nil {
+		return nil
+	}
+	return func(m boot.Machine) (p boot.Programs, err error) {
+		of, err := a.Programs(t.request(m, a.Boot, ""))
+		if err != nil {
+			return p, err
+		}
+		for _, one := range [...]struct {
+			source boot.ID
+			to     *boot.ID
+		}{{of.Shim, &p.Shim}, {of.GRUB, &p.GRUB}} {
+			if one.source == "" {
+				continue
+			}
+			if *one.to, err = t.issue(otherFile, string(one.source)); err != nil {
+				return boot.Programs{}, err
+			}
+		}
+		return p, nil
+	}
+}
+
 // asker is Verdict.Ask and Verdict.Wait for a rule whose boot is an API's matter.
 // What the API says is the rule's outcome, also where it refuses.
 func (t *Table) asker(r *Rule) (ask func(context.Context, boot.Machine) (boot.Verdict, error), wait time.Duration, err error) {
@@ -176,10 +207,10 @@ func (t *Table) issue(kind fileKind, source string) (boot.ID, error) {
 //
 // The walk stops at the first rule that is not false. If that one is true, it
 // decides. If it is unknown, the first true rule behind it is looked for. Where
-// that one ignores the machine, it decides and the rules before it count as not
-// matched, so that nobody's machine loads iPXE only to be left alone; unless an
-// unknown rule before it has Probe, or the unknown could be lifted by what the
-// machine said in DHCP (see lost). In every other case the answer is
+// that one is without iPXE (see withoutIPXE), it decides and the rules before it
+// count as not matched, so that nobody's machine loads iPXE only to be left alone, or
+// fails to under Secure Boot; unless an unknown rule before it has Probe, or the
+// unknown could be lifted by what the machine said in DHCP (see lost). In every other case the answer is
 // boot.Probe, under the name of the first unknown rule: also where no true rule
 // follows, for whoever writes one rule with arch = ["x64"] wants his BIOS
 // machines of 64 bits to boot.
@@ -198,7 +229,7 @@ func (t *Table) Decide(_ context.Context, m boot.Machine) (boot.Verdict, error) 
 		return t.named(t.verdicts[first], t.rules[first].Once, &m), nil
 	case m.Probed:
 		return t.forgotten(first, &m)
-	case firstTrue != none && t.rules[firstTrue].Action.Do == boot.Ignore && !t.insists(&m, firstTrue):
+	case firstTrue != none && t.rules[firstTrue].Action.withoutIPXE(&m) && !t.insists(&m, firstTrue):
 		return t.verdicts[firstTrue], nil
 	default:
 		return t.probe(first), nil
@@ -215,15 +246,22 @@ func (t *Table) named(v boot.Verdict, o *boot.Once, m *boot.Machine) boot.Verdic
 	return v
 }
 
-// insists reports whether a machine is to load iPXE although the rule ignores
-// it, for a rule before that which is unknown.
-func (t *Table) insists(m *boot.Machine, ignoring int) bool {
+// withoutIPXE reports whether the action gives the machine no iPXE: it ignores it, or
+// boots it by another loader. A machine without UEFI has no other, and so loses
+// nothing by being asked.
+func (a *Action) withoutIPXE(m *boot.Machine) bool {
+	return a.Do == boot.Ignore || a.Do == boot.Boot && !a.Loader.IPXE() && m.Firmware.UEFI()
+}
+
+// insists reports whether a machine is to load iPXE although the rule does without,
+// for a rule before that which is unknown.
+func (t *Table) insists(m *boot.Machine, without int) bool {
 	if t.lost(m) {
 		return true
 	}
 	s, _ := newSubject(m, t.inv)
 	for _, i := range t.probing {
-		if i >= ignoring {
+		if i >= without {
 			break
 		}
 		if truth, _ := t.rules[i].Match.eval(&s); truth == Unknown {
@@ -296,7 +334,7 @@ func (t *Table) Explain(m boot.Machine) Trace {
 				unknown = i
 			}
 			insists = insists || r.Probe
-		case truth == True && (unknown == none || r.Action.Do == boot.Ignore && !insists):
+		case truth == True && (unknown == none || r.Action.withoutIPXE(&m) && !insists):
 			trace.Verdict = t.named(t.verdicts[i], r.Once, &m)
 			return trace
 		case truth == True:

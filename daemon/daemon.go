@@ -757,7 +757,7 @@ func (d *Daemon) commit(n *next) (gen uint64) {
 		c.cache.SetMax(c.Config.Cache.MaxSize)
 	}
 	tell(n.listeners, n.placed, n.certs, n.addresses)
-	next := boot.Snapshot{Booter: c.booter(), Loaders: c.Loaders.Bytes()}
+	next := boot.Snapshot{Booter: c.booter(), Loaders: c.Loaders.Bytes(), Builds: c.Loaders.Builds()}
 	if d.current == nil && d.standin != "" {
 		next.Standin = "the file has errors"
 	}

@@ -17,6 +17,8 @@ import (
 	"sync/atomic"
 	"syscall"
 
+	"go.uber.org/zap"
+
 	"github.com/pixiecore/pixiecore/config"
 	"github.com/pixiecore/pixiecore/daemon/page"
 	"github.com/pixiecore/pixiecore/daemon/ports"
@@ -108,7 +110,7 @@ func (d *Daemon) open(c placed) (*listener, error) {
 		}
 		closes(conn)
 		l.port = conn.LocalAddr().Port()
-		files := tftpFiles{tree: bootfiles.Tree{Boots: d.boots, Tokens: d.tokens}, listener: l, interfaces: d.interfaces, events: d.events}
+		files := tftpFiles{tree: bootfiles.Tree{Boots: d.boots, Tokens: d.tokens}, listener: l, interfaces: d.interfaces, events: d.events, log: d.log.Named("tftp")}
 		l.server = &tftp.Server{
 			Conn: &beatingConn{d.tap(conn, capture.TFTP(d.owner)), &l.beat}, Files: files, Interfaces: d.interfaces, SinglePort: func() bool { return l.settings.Load().SinglePort },
 			Free: l.close, Drops: &l.drops, Done: d.transferred, Log: d.log.Named("tftp"),
@@ -321,6 +323,7 @@ type tftpFiles struct {
 	listener   *listener
 	interfaces *netio.Interfaces
 	events     *events.Log
+	log        *zap.Logger
 }
 
 // Open implements tftp.Files.
@@ -346,15 +349,27 @@ func (f tftpFiles) Open(ctx context.Context, r tftp.Request) (tftp.File, error) 
 	if err != nil {
 		return tftp.File{}, err
 	}
+	if file.Problem != "" {
+		f.listener.drops.Add(drops.Failed)
+		f.log.Warn("machine not booted", zap.Stringer("mac", file.Machine.MAC), zap.String("rule", file.Rule), zap.Uint64("gen", file.Gen), zap.String("problem", file.Problem))
+		if len(file.Machine.MAC) == len(events.MAC{}) {
+			f.events.Add([6]byte(file.Machine.MAC), events.Event{Kind: events.Failed, Rule: file.Rule, Gen: file.Gen, Via: "tftp", Fault: events.FaultScript, Detail: file.Problem})
+		}
+	}
 	t := tftp.File{Name: file.Name, Size: int64(len(file.Data)), Content: bytes.NewReader(file.Data)}
 	if file.Body != nil {
+		if file.Size < 0 {
+			file.Body.Close()
+			f.listener.drops.Add(drops.Failed)
+			return tftp.File{}, fmt.Errorf("%s: its server does not say how long it is, and TFTP has to: write a cache block", file.Name)
+		}
 		t.Size, t.Close = file.Size, file.Body.Close
 		var ok bool
 		if t.Content, ok = file.Body.(io.ReaderAt); !ok {
 			t.Content = tftp.Stream(file.Body)
 		}
 	}
-	if len(file.Machine.MAC) == len(events.MAC{}) {
+	if len(file.Machine.MAC) == len(events.MAC{}) && file.Problem == "" {
 		s := &sending{log: f.events, file: file, size: t.Size}
 		t.Acked, t.Close = s.acked, s.close
 	}
@@ -376,7 +391,7 @@ func (s *sending) acked(bytes int64) {
 	if s.step != nil {
 		return
 	}
-	e := events.Event{Kind: s.file.Kind.Event(), Rule: s.file.Rule, Gen: s.file.Gen, Via: "tftp", File: s.file.Name, Size: s.size}
+	e := events.Event{Kind: s.file.Kind.Event(), Rule: s.file.Rule, Gen: s.file.Gen, Via: "tftp", File: s.file.Name, Size: s.size, Final: s.file.Final()}
 	s.step = s.log.Start([6]byte(s.file.Machine.MAC), e, s.at.Load)
 }
 

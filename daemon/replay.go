@@ -40,7 +40,7 @@ type Replayed struct {
 	Time     time.Time `json:"time"`
 	MAC      string    `json:"mac"`
 	Port     uint16    `json:"port"`     // 67 or 4011
-	Stage    string    `json:"stage"`    // dhcp4.Stage
+	Stage    string    `json:"stage"`    // strategy.Stage
 	Firmware string    `json:"firmware"` //
 	Rule     string    `json:"rule,omitempty"`
 	Boot     string    `json:"boot,omitempty"`

@@ -217,3 +217,18 @@ func Possible(a Architecture, f Firmware) bool {
 	}
 	return false
 }
+
+// EFISuffix is what UEFI puts behind the names of programs for an architecture, as
+// in BOOTX64.EFI, in lower case (UEFI 2.10 §3.5.1.1, table 3.2).
+func (a Architecture) EFISuffix() string {
+	switch a {
+	case ArchIA32:
+		return "ia32"
+	case ArchARM32:
+		return "arm"
+	case ArchARM64:
+		return "aa64"
+	default:
+		return a.Name()
+	}
+}

@@ -171,6 +171,13 @@ type Verdict struct {
 	Once    *Once
 	Machine string
 
+	// Loader is by what the firmware is to load a Boot. For Local, LoaderShim says
+	// that the network has Secure Boot, so that no other program would be started.
+	Loader Loader
+	// Programs are those of LoaderGRUB and LoaderShim; nil: there are none. The error
+	// is a sentence.
+	Programs func(m Machine) (Programs, error)
+
 	Rule   string // the rule's name; empty where no rule decided
 	Pos    string // where the rule stands, "pixiecore.hcl:12"; may be empty
 	Boot   string // the boot block's name; may be empty
@@ -316,16 +323,21 @@ func OpenLink(b Booter, id ID, name string) (Link, error) {
 type Snapshot struct {
 	Gen     uint64 // counts from 1
 	Booter  Booter
-	Loaders map[Firmware][]byte // the network boot program for each platform
+	Loaders map[Firmware][]byte // the network boot program for each platform, an iPXE
 	// Standin is why it stands in for the operator's file, in a clause, so that nothing
 	// of it writes disks; empty: it is that file.
 	Standin string
+	// Builds are those of LoaderIPXE and LoaderSNPOnly that differ from Loaders.
+	Builds map[Loader]map[Firmware][]byte
 }
 
-// Loader is the network boot program for a machine; empty where there is none. A
-// BIOS that came as an iPXE of its network card has no use for the card's UNDI, and
-// may have one of its own.
-func (s *Snapshot) Loader(m Machine) []byte {
+// Loader is the iPXE for a machine, of the build that is wanted if there is such a
+// one; empty where there is none. A BIOS that came as an iPXE of its network card has
+// no use for the card's UNDI, and may have one of its own.
+func (s *Snapshot) Loader(m Machine, want Loader) []byte {
+	if b := s.Builds[want][m.Firmware]; len(b) > 0 {
+		return b
+	}
 	if own := s.Loaders[FirmwareX86Ipxe]; m.Firmware == FirmwareX86PC && m.Facts.Knows(FactIPXE) && m.Facts.IPXE && len(own) > 0 {
 		return own
 	}

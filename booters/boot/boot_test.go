@@ -95,12 +95,12 @@ func TestTheLoaderOfABIOSThatIsAnIPXE(t *testing.T) {
 		{"an iPXE in the card", Machine{Facts: card}, "ipxe.pxe"},
 		{"an iPXE in a card, under UEFI", Machine{Firmware: FirmwareEFI64, Facts: card}, "snponly"},
 	} {
-		if got := string(snap.Loader(tc.m)); got != tc.want {
+		if got := string(snap.Loader(tc.m, LoaderAuto)); got != tc.want {
 			t.Errorf("%s: got %q, want %q", tc.name, got, tc.want)
 		}
 	}
 	delete(snap.Loaders, FirmwareX86Ipxe)
-	if got := string(snap.Loader(Machine{Facts: card})); got != "undionly" {
+	if got := string(snap.Loader(Machine{Facts: card}, LoaderAuto)); got != "undionly" {
 		t.Errorf("without one of its own: got %q", got)
 	}
 }

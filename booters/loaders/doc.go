@@ -21,7 +21,8 @@
 // own driver, the one that has just fetched it, while ipxe.efi brings drivers
 // of its own and leaves the USB, Broadcom and vendor cards that they do not
 // know without a network. A card that only ipxe.efi can drive is one line of
-// configuration.
+// configuration: loader = "ipxe" in the boot, for which the other build is kept too if
+// there is one. A configured path is for both.
 //
 // A program that a directory holds for another processor is passed over:
 // "ipxe.efi" is what distributions of any architecture call theirs. Everything

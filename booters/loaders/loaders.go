@@ -51,7 +51,21 @@ func (m Missing) Error() string {
 func firmwares() []boot.Firmware { return append(boot.Platforms(), boot.FirmwareX86Ipxe) }
 
 // A Set holds the loaders of one generation. The zero Set has none.
-type Set struct{ loaders map[boot.Firmware]Loader }
+type Set struct {
+	loaders map[boot.Firmware]Loader
+	// builds are those of iPXE that were found beside: of a firmware's two, the one
+	// that is not in loaders.
+	builds map[boot.Loader]map[boot.Firmware]Loader
+}
+
+// Build returns the loader for f that a boot asks for by its loader setting: of the
+// build, where there is such a one, else the only one.
+func (s *Set) Build(f boot.Firmware, want boot.Loader) (l Loader, ok bool) {
+	if l, ok = s.builds[want][f]; ok {
+		return l, true
+	}
+	return s.Get(f)
+}
 
 // Get returns the loader for f.
 func (s *Set) Get(f boot.Firmware) (l Loader, ok bool) {
@@ -80,6 +94,18 @@ func (s *Set) Bytes() map[boot.Firmware][]byte {
 	return b
 }
 
+// Builds is what a boot.Snapshot holds beside.
+func (s *Set) Builds() map[boot.Loader]map[boot.Firmware][]byte {
+	all := make(map[boot.Loader]map[boot.Firmware][]byte, len(s.builds))
+	for want, loaders := range s.builds {
+		all[want] = make(map[boot.Firmware][]byte, len(loaders))
+		for f, l := range loaders {
+			all[want][f] = l.Data
+		}
+	}
+	return all
+}
+
 // Dirs are the directories where distributions install iPXE. Debian keeps it
 // in the first (bookworm's EFI binary in the second), Fedora in the third.
 func Dirs() []string { return []string{"/usr/lib/ipxe", "/boot", "/usr/share/ipxe"} }
@@ -96,7 +122,7 @@ func Load(configured map[boot.Firmware]string, dirs []string) (*Set, []Missing, 
 
 func load(configured map[boot.Firmware]string, binary fs.FS, dirs []string) (*Set, []Missing, error) {
 	l := lookup{configured: configured, binary: binary, dirs: dirs, seen: make(map[string]file)}
-	set := &Set{loaders: make(map[boot.Firmware]Loader)}
+	set := &Set{loaders: make(map[boot.Firmware]Loader), builds: make(map[boot.Loader]map[boot.Firmware]Loader)}
 	var missing []Missing
 	var errs []error
 	for _, f := range firmwares() {
@@ -121,6 +147,16 @@ func load(configured map[boot.Firmware]string, binary fs.FS, dirs []string) (*Se
 			continue
 		}
 		set.loaders[f] = *found
+		for _, want := range []boot.Loader{boot.LoaderIPXE, boot.LoaderSNPOnly} {
+			one := k
+			one.names = slices.DeleteFunc(slices.Clone(k.names), func(name string) bool { return buildOf(name) != want })
+			if other, _ := l.find(one); other != nil && other.Path != found.Path {
+				if set.builds[want] == nil {
+					set.builds[want] = make(map[boot.Firmware]Loader)
+				}
+				set.builds[want][f] = *other
+			}
+		}
 	}
 	if len(errs) > 0 {
 		return nil, missing, errors.Join(errs...)

@@ -1,7 +1,9 @@
 package loaders
 
 import (
+	"path"
 	"slices"
+	"strings"
 
 	"github.com/pixiecore/pixiecore/booters/boot"
 )
@@ -52,6 +54,19 @@ func kinds() []kind {
 		{boot.FirmwareEFIARM64, boot.FirmwareEFIARM64, []string{"snponly-arm64.efi", "arm64-efi/snponly.efi", "ipxe-arm64.efi", "arm64-efi/ipxe.efi"}, peARM64, mendTrixie},
 		{boot.FirmwareEFIRISCV64, boot.FirmwareEFIRISCV64, []string{"snponly-riscv64.efi", "ipxe-riscv64.efi"}, peRISCV64, mendTrixie},
 		{boot.FirmwareEFILoongArch64, boot.FirmwareEFILoongArch64, []string{"snponly-loong64.efi", "ipxe-loong64.efi"}, peLoongArch64, mendTrixie},
+	}
+}
+
+// buildOf tells iPXE's two builds apart by the file's name, as all that distribute them
+// do: neither says what it is. The BIOS has one only.
+func buildOf(name string) boot.Loader {
+	switch {
+	case path.Ext(name) != ".efi":
+		return boot.LoaderAuto
+	case strings.Contains(name, "snponly"):
+		return boot.LoaderSNPOnly
+	default:
+		return boot.LoaderIPXE
 	}
 }
 

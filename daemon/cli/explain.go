@@ -157,13 +157,19 @@ func candidate(cmd *cobra.Command, path string) (control.Configuration, error) {
 	return compiled.Explainable(), nil
 }
 
+// stageTitles are the titles of an explanation's parts.
+var stageTitles = map[string]string{
+	"firmware": "When the firmware asks", "ipxe": "When iPXE has reported",
+	"shim": "When GRUB asks, which the shim has loaded", "grub": "When GRUB asks", "native": "What the firmware starts",
+}
+
 // explanation shows what becomes of a machine.
 func (p *printer) explanation(x control.Explanation) {
 	for i, w := range x.Walks {
 		if i > 0 {
 			p.printf("\n")
 		}
-		p.printf("%s\n", p.paint(bold, map[string]string{"firmware": "When the firmware asks", "ipxe": "When iPXE has reported"}[w.Stage]))
+		p.printf("%s\n", p.paint(bold, stageTitles[w.Stage]))
 		for _, s := range w.Steps {
 			mark, why := p.paint(green, "✓"), "matches"
 			switch s.Truth {
@@ -189,7 +195,11 @@ func (p *printer) explanation(x control.Explanation) {
 		case boot.Local.String():
 			p.printf("  → boots its own disk\n")
 		default:
-			p.printf("  → boots %s\n", w.Boot)
+			by := ""
+			if w.Loader != "" {
+				by = ", by loader " + w.Loader
+			}
+			p.printf("  → boots %s%s\n", w.Boot, by)
 		}
 		switch {
 		case w.Asked:
@@ -204,6 +214,9 @@ func (p *printer) explanation(x control.Explanation) {
 			p.printf("  %-9s is offered: %s %s\n", o.Stage, o.Offer, o.File)
 			if o.Loader != "" {
 				p.printf("            which is %s\n", o.Loader)
+			}
+			if o.Then != "" {
+				p.printf("            and then GRUB, which is %s\n", o.Then)
 			}
 			if o.Error != "" {
 				p.printf("            %s\n", p.paint(red, o.Error))

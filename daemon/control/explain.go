@@ -11,7 +11,7 @@ import (
 	"github.com/pixiecore/pixiecore/config"
 	"github.com/pixiecore/pixiecore/daemon/status"
 	"github.com/pixiecore/pixiecore/protocols/bootfiles"
-	"github.com/pixiecore/pixiecore/protocols/dhcp4"
+	"github.com/pixiecore/pixiecore/protocols/strategy"
 )
 
 // A Configuration is one that is served, or that could be.
@@ -27,18 +27,19 @@ type Configuration struct {
 type Explanation struct {
 	Machine    Question `json:"machine"`
 	Generation uint64   `json:"generation,omitempty"` // 0: of a file that is not served
-	Walks      []Walk   `json:"walks"`                // over the rules: when the firmware asks, and when iPXE has reported
+	Walks      []Walk   `json:"walks"`                // over the rules: when the firmware asks, and when iPXE has reported, or another loader asks
 }
 
 // A Walk is one way over the rules.
 type Walk struct {
-	Stage  string `json:"stage"` // "firmware" or "ipxe"
+	Stage  string `json:"stage"` // "firmware", or "ipxe", "shim", "grub", "native"
 	Steps  []Step `json:"steps"` // the rules that were looked at, in order
 	Action string `json:"action"`
 	Rule   string `json:"rule,omitempty"` // that decided; empty where none did
 	At     string `json:"at,omitempty"`
 	Boot   string `json:"boot,omitempty"`
-	Held   string `json:"held,omitempty"` // why the machine is not answered although a rule boots it
+	Loader string `json:"loader,omitempty"` // by what UEFI is to load the boot; empty: by any iPXE
+	Held   string `json:"held,omitempty"`   // why the machine is not answered although a rule boots it
 	Error  string `json:"error,omitempty"`
 	// Asks is the address of the API that has the last word, without a password.
 	// Asked is whether it has been asked: then all else is by its answer.
@@ -48,7 +49,7 @@ type Walk struct {
 	// Offers are the answers to the firmware's requests.
 	Offers []Offer `json:"offers,omitempty"`
 	// Kernel, Initrd and Cmdline are what the configuration says, and Script is
-	// what iPXE is given. Both only where iPXE has reported.
+	// what iPXE, or GRUB, is given. Both only at the later stage.
 	Kernel  string   `json:"kernel,omitempty"`
 	Initrd  []string `json:"initrd,omitempty"`
 	Cmdline string   `json:"cmdline,omitempty"`
@@ -81,10 +82,11 @@ type Step struct {
 
 // An Offer is what one kind of program on the machine is answered.
 type Offer struct {
-	Stage  string `json:"stage"` // dhcp4.Stage: "rom", "http-boot", "ipxe"
-	Offer  string `json:"offer"` // dhcp4.Offering: "loader", "script", "nothing"
+	Stage  string `json:"stage"` // strategy.Stage: "rom", "http-boot", "ipxe"
+	Offer  string `json:"offer"` // strategy.Offer: "loader", "shim", "script", "nothing"
 	File   string `json:"file,omitempty"`
-	Loader string `json:"loader,omitempty"` // the file that is served under that name
+	Loader string `json:"loader,omitempty"` // the path or URL that is served under that name
+	Then   string `json:"then,omitempty"`   // and of the GRUB that a shim asks for
 	Error  string `json:"error,omitempty"`  // why it is not
 }
 
@@ -104,29 +106,36 @@ func Explain(ctx context.Context, c Configuration, q Question, ask bool) (Explan
 	if err != nil {
 		return x, err
 	}
-	first := walk(ctx, c, "firmware", m, ask)
-	for _, s := range []dhcp4.Stage{dhcp4.StageROM, dhcp4.StageHTTPBoot, dhcp4.StageIPXE} {
+	first, loader := walk(ctx, c, "firmware", m, ask)
+	for _, s := range []strategy.Stage{strategy.ROM, strategy.HTTPBoot, strategy.IPXE} {
 		if first.Error == "" && has(m.Firmware, s) {
-			first.Offers = append(first.Offers, offer(c, m, s, action(first.Action)))
+			v := boot.Verdict{Action: action(first.Action), Rule: first.Rule, Loader: loader}
+			first.Offers = append(first.Offers, offer(c, m, s, v))
 		}
 	}
 	x.Walks = append(x.Walks, first)
 	if q.Early || m.Firmware.Board() || first.Action == boot.Ignore.String() {
 		return x, nil
 	}
+	if !loader.IPXE() && m.Firmware.UEFI() && first.Action == boot.Boot.String() {
+		next, _ := walk(ctx, c, loader.String(), m, ask) // no iPXE comes between
+		x.Walks = append(x.Walks, next)
+		return x, nil
+	}
 	if m, err = late.Machine(); err != nil {
 		return x, err
 	}
-	x.Walks = append(x.Walks, walk(ctx, c, "ipxe", m, ask))
+	next, _ := walk(ctx, c, "ipxe", m, ask)
+	x.Walks = append(x.Walks, next)
 	return x, nil
 }
 
 // has reports whether there is a program of that stage on such a machine.
-func has(f boot.Firmware, s dhcp4.Stage) bool {
+func has(f boot.Firmware, s strategy.Stage) bool {
 	switch s {
-	case dhcp4.StageHTTPBoot:
+	case strategy.HTTPBoot:
 		return f != boot.FirmwareX86PC && f != boot.FirmwareRPi
-	case dhcp4.StageIPXE:
+	case strategy.IPXE:
 		return !f.Board()
 	}
 	return true
@@ -141,7 +150,8 @@ func action(word string) boot.Action {
 	return boot.Ignore
 }
 
-func walk(ctx context.Context, c Configuration, stage string, m boot.Machine, ask bool) Walk {
+// walk also returns the loader that strategy.For goes by.
+func walk(ctx context.Context, c Configuration, stage string, m boot.Machine, ask bool) (Walk, boot.Loader) {
 	trace := c.Table.Explain(m)
 	v := trace.Verdict
 	w := Walk{Stage: stage, Steps: []Step{}, Action: v.Action.String(), Rule: v.Rule, At: v.Pos, Boot: v.Boot}
@@ -151,20 +161,23 @@ func walk(ctx context.Context, c Configuration, stage string, m boot.Machine, as
 	for _, h := range c.Holds {
 		if h.Rule == "" || h.Rule == v.Rule {
 			w.Action, w.Held = boot.Ignore.String(), h.Why()
-			return w
+			return w, v.Loader
 		}
 	}
 	err := trace.Err
 	if v.Ask != nil {
 		if w.Asks = c.asks(v.Rule, m); !ask {
-			return w
+			return w, v.Loader
 		}
 		w.Asked = true
 		if v, err = v.Ask(ctx, m); err == nil {
 			w.Action, w.Held = v.Action.String(), v.Reason
 		}
 	}
-	if m.Probed && err == nil {
+	if v.Action == boot.Boot && v.Loader != boot.LoaderAuto {
+		w.Loader = v.Loader.String()
+	}
+	if (m.Probed || stage == v.Loader.String()) && err == nil {
 		w.Script, err = c.script(v, m)
 		if spec := c.sources(v, m); spec != nil {
 			// The script holds sealed IDs of these.
@@ -180,7 +193,7 @@ func walk(ctx context.Context, c Configuration, stage string, m boot.Machine, as
 	if err != nil {
 		w.Error = err.Error()
 	}
-	return w
+	return w, v.Loader
 }
 
 // file is the path or URL of a source, whose digest is noted if it has one.
@@ -199,12 +212,20 @@ func (w *Walk) file(source boot.ID) string {
 func (c Configuration) script(v boot.Verdict, m boot.Machine) (string, error) {
 	switch v.Action {
 	case boot.Boot:
-		spec, err := c.spec(v, m)
-		if err != nil {
+		if err := bootfiles.Startable(m, v); err != nil {
 			return "", err
 		}
-		if m.Firmware.Board() {
+		spec, err := c.spec(v, m)
+		switch {
+		case err != nil:
+			return "", err
+		case m.Firmware.Board():
 			return bootfiles.BoardConfig(sampleBase, sampleToken, spec, m.Firmware)
+		case !m.Firmware.UEFI() || m.Probed:
+		case v.Loader == boot.LoaderNative:
+			return "", nil // the firmware starts it, and nothing is made for it
+		case !v.Loader.IPXE():
+			return bootfiles.GRUB(sampleBase, sampleToken, spec, "")
 		}
 		return bootfiles.Boot(sampleBase, spec, bootfiles.Machine{MAC: m.MAC}, "")
 	case boot.Local:
@@ -281,26 +302,55 @@ func (c Configuration) asks(rule string, m boot.Machine) string {
 }
 
 // offer is what DHCP answers a program on the machine.
-func offer(c Configuration, m boot.Machine, s dhcp4.Stage, a boot.Action) Offer {
-	o := dhcp4.Strategy(dhcp4.Client{Machine: m, Stage: s}, a)
+func offer(c Configuration, m boot.Machine, s strategy.Stage, v boot.Verdict) Offer {
+	o := strategy.For(m.Firmware, s, v)
 	x := Offer{Stage: s.String(), Offer: o.String()}
-	switch o {
-	case dhcp4.OfferScript:
+	switch o.Kind {
+	case strategy.Script:
 		x.File = bootfiles.ScriptURL(sampleBase, sampleToken)
-	case dhcp4.OfferExtlinux:
+		return x
+	case strategy.Extlinux:
 		x.File = bootfiles.BoardPath(sampleToken)
-	case dhcp4.OfferExtlinuxByHTTP:
+	case strategy.ExtlinuxByHTTP:
 		x.File = sampleBase + "/" + bootfiles.BoardPath(sampleToken)
-	case dhcp4.OfferLoader, dhcp4.OfferLoaderByHTTP:
-		x.File = bootfiles.LoaderPath(sampleToken, m.Firmware)
-		if o == dhcp4.OfferLoaderByHTTP {
+	case strategy.ByTFTP, strategy.ByHTTP:
+		x.File = bootfiles.ProgramPath(sampleToken, m, o.Program)
+		if o.Kind == strategy.ByHTTP {
 			x.File = sampleBase + "/" + x.File
 		}
-		l, ok := c.Loaders.Get(m.Firmware)
+	}
+	var p boot.Programs
+	if o.Program == strategy.Shim || o.Program == strategy.GRUB {
+		var err error
+		if p, err = c.programs(v.Rule, m); err != nil {
+			x.Error = err.Error()
+		}
+	}
+	switch o.Program {
+	case strategy.Shim:
+		x.Loader, x.Then = booters.ShownSource(string(p.Shim)), booters.ShownSource(string(p.GRUB))
+	case strategy.GRUB:
+		x.Loader = booters.ShownSource(string(p.GRUB))
+	case strategy.EFI:
+		if spec := c.sources(v, m); spec != nil {
+			x.Loader = booters.ShownSource(string(spec.Kernel))
+		}
+	case strategy.AnyIPXE:
+		l, ok := c.Loaders.Build(m.Firmware, v.Loader)
 		if !ok {
 			x.Error = fmt.Sprintf("there is no loader for %s, so the machine gets no answer", m.Firmware)
 		}
 		x.Loader = l.Path
 	}
 	return x
+}
+
+// programs are the sources of those that the rule gives the machine.
+func (c Configuration) programs(rule string, m boot.Machine) (boot.Programs, error) {
+	for _, r := range c.Config.Rules {
+		if r.Name == rule && r.Action.Programs != nil {
+			return r.Action.Programs(booters.Preview(c.Config.Inventory, m))
+		}
+	}
+	return boot.Programs{}, nil
 }

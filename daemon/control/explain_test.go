@@ -324,12 +324,12 @@ rule "lab" { boot = boot.inventory }
 		t.Errorf("refused: %+v", x)
 	}
 	q.Early, q.Facts = false, map[string]string{"uuid": "4c4c4544-0042-3510-8053-b4c04f463433", "serial": "7"}
-	w := walk(t.Context(), c, "ipxe", must(q.Machine()), true)
+	w, _ := walk(t.Context(), c, "ipxe", must(q.Machine()), true)
 	if want := strings.Replace(srv.URL, "http://", "http://redacted@", 1) + "/netboot/linux?redacted"; w.Action != "boot" || w.Kernel != want || !strings.Contains(w.Script, "boot kernel quiet") {
 		t.Errorf("got %+v, want the kernel %s", w, want)
 	}
 	srv.Close()
-	if w := walk(t.Context(), c, "ipxe", must(q.Machine()), true); !strings.Contains(w.Error, "connection refused") {
+	if w, _ := walk(t.Context(), c, "ipxe", must(q.Machine()), true); !strings.Contains(w.Error, "connection refused") {
 		t.Errorf("down: %+v", w)
 	}
 }

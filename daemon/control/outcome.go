@@ -145,8 +145,17 @@ func newPainter(c Configuration) *painter {
 // rule is what the rule does. What it boots is rendered for a stranger on each
 // platform, so that a local value or a template which changes it is seen; where
 // that fails, for want of a label perhaps, its text stands in.
-func (p *painter) rule(r *booters.Rule) Element {
-	e := Element{Name: r.Name, Does: does(r.Action.Do, r.Action.Boot, "") + whenArmed(r.Once), Digest: digest(describe(r.Match), r.Probe, says(r.Once)), Boots: p.specs[r.Name]}
+func (p *painter) rule(r *booters.Rule) (e Element) {
+	e = Element{Name: r.Name, Does: does(r.Action.Do, r.Action.Boot, "") + whenArmed(r.Once), Digest: digest(describe(r.Match), r.Probe, says(r.Once)), Boots: p.specs[r.Name]}
+	defer func() {
+		if r.Action.Loader != boot.LoaderAuto {
+			all := []any{e.Boots}
+			for _, m := range everywhere(boot.Machine{MAC: net.HardwareAddr{2, 0, 0, 0, 0, 0}}) {
+				all = append(all, loading(r.Action, booters.Preview(nil, filled(m)))...)
+			}
+			e.Boots = digest(all...)
+		}
+	}()
 	if r.Action.Render == nil {
 		return e
 	}
@@ -314,18 +323,36 @@ func (p *painter) gets(rule string, do boot.Action, m boot.Machine) (string, err
 	if do != boot.Boot {
 		return do.String(), nil
 	}
-	if constant, ok := p.specs[rule]; ok {
-		return constant, nil
-	}
 	req, action := booters.Preview(p.Config.Inventory, filled(m)), p.rules[rule].Action
+	by := loading(action, req)
+	if constant, ok := p.specs[rule]; ok {
+		if len(by) == 0 {
+			return constant, nil
+		}
+		return digest(append(by, constant)...), nil
+	}
 	s, err := action.Render(req)
 	if err != nil {
 		return digest(err.Error()), err
 	}
-	if len(action.Files) == 0 {
+	if len(action.Files) == 0 && len(by) == 0 {
 		return digest(spec(s)), nil
 	}
-	return digest(append(contents(action.Files, req), spec(s))...), nil
+	return digest(append(append(contents(action.Files, req), by...), spec(s))...), nil
+}
+
+// loading tells apart by what the machine would load what it boots; empty where that
+// is any iPXE.
+func loading(a booters.Action, req booters.Request) []any {
+	if a.Do != boot.Boot || a.Loader == boot.LoaderAuto || !req.Machine.Firmware.UEFI() {
+		return nil
+	}
+	all := []any{a.Loader.String()}
+	if a.Programs != nil {
+		p, err := a.Programs(req)
+		all = append(all, string(p.Shim), string(p.GRUB), fmt.Sprint(err))
+	}
+	return all
 }
 
 // contents tells apart what is in files.

@@ -131,6 +131,9 @@ func (t Tree) openBoard(ctx context.Context, d boots.Decision, f File, dir, base
 	}
 	spec, err := d.SpecFor(m, base)
 	if err == nil {
+		err = Startable(m, d.Verdict)
+	}
+	if err == nil {
 		err = bootable(spec, m.Firmware)
 	}
 	if err == nil && f.Kind != KindFirmware { // which says nothing of what is booted yet

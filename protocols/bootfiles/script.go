@@ -315,6 +315,15 @@ func Boot(base string, spec *boot.Spec, who Machine, notice string) (string, err
 	return s.String(), nil
 }
 
+// Startable says why what the verdict boots cannot be started on the machine, in a
+// sentence for its screen.
+func Startable(m boot.Machine, v boot.Verdict) error {
+	if v.Action == boot.Boot && v.Loader == boot.LoaderNative && !m.Firmware.UEFI() {
+		return fmt.Errorf("boot %s is an EFI program, which only a machine with UEFI can start, and this one has %s firmware: switch it to UEFI, or give it another rule", v.Boot, m.Firmware)
+	}
+	return nil
+}
+
 // FilePath is where HTTP serves what a Spec's IDs name.
 const FilePath = "/_/file"
 

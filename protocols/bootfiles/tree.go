@@ -9,12 +9,14 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/pixiecore/pixiecore/booters/boot"
 	"github.com/pixiecore/pixiecore/protocols/boots"
 	"github.com/pixiecore/pixiecore/protocols/drops"
 	"github.com/pixiecore/pixiecore/protocols/events"
+	"github.com/pixiecore/pixiecore/protocols/strategy"
 )
 
 // Names of the scripts in the tree.
@@ -57,14 +59,24 @@ func FixedLoader(f boot.Firmware) string {
 	return ""
 }
 
-// LoaderPath is the boot file name of the machine that token names: a relative
-// path for TFTP, and a path below the root for HTTP. It has at most 46 bytes.
-func LoaderPath(token string, f boot.Firmware) string {
-	return token + "/" + loaderName(f)
+// ProgramPath is the boot file name of the machine that token names, and that is
+// given program p: a relative path for TFTP, and a path below the root for HTTP. It
+// has at most 55 bytes.
+func ProgramPath(token string, m boot.Machine, p strategy.Program) string {
+	return token + "/" + programName(m, p)
 }
 
-func loaderName(f boot.Firmware) string {
-	if f.UEFI() {
+// programName is what the program is called in the machine's directory. A shim
+// looks beside itself for a GRUB of just that name.
+func programName(m boot.Machine, p strategy.Program) string {
+	switch {
+	case p == strategy.Shim:
+		return "shim" + m.Arch.EFISuffix() + ".efi"
+	case p == strategy.GRUB:
+		return "grub" + m.Arch.EFISuffix() + ".efi"
+	case p == strategy.EFI:
+		return "boot" + m.Arch.EFISuffix() + ".efi"
+	case m.Firmware.UEFI():
 		return efiLoader
 	}
 	return biosLoader
@@ -123,15 +135,16 @@ const (
 	KindLoader   Kind = iota // a network boot program
 	KindAutoexec             // autoexec.ipxe
 	KindScript               // another iPXE script
-	KindConfig               // what a board reads in place of a script
-	KindKernel               // the kernel of a board
-	KindInitrd               // its initrds, in one
+	KindConfig               // what a board, or GRUB, reads in place of a script
+	KindKernel               // the kernel of a board or for GRUB, or the EFI program that firmware starts
+	KindInitrd               // an initrd; of a board, all of them in one
 	KindFirmware             // a file of a Raspberry Pi's firmware
+	KindBooting              // nothing but the news that the machine is about to start its kernel
 )
 
 // Event is the step of a boot that such a file is.
 func (k Kind) Event() events.Kind {
-	return [...]events.Kind{events.Loader, events.Autoexec, events.Script, events.Script, events.Kernel, events.Initrd, events.File}[k]
+	return [...]events.Kind{events.Loader, events.Autoexec, events.Script, events.Script, events.Kernel, events.Initrd, events.File, events.Booting}[k]
 }
 
 // A File is one entry of the tree.
@@ -145,6 +158,15 @@ type File struct {
 	Machine boot.Machine // whom it is for; no MAC under a fixed name
 	Rule    string       // the rule that decided, empty under a fixed name
 	Gen     uint64
+	// Problem is why the machine is not booted, which the file says on its screen;
+	// empty: it is.
+	Problem string
+}
+
+// Final reports whether nothing more is asked of this server once the machine has the
+// file: it is the EFI program that its firmware starts.
+func (f File) Final() bool {
+	return f.Kind == KindKernel && f.Name == programName(f.Machine, strategy.EFI)
 }
 
 // A Tree opens the names of the virtual directory.
@@ -181,25 +203,36 @@ func (t Tree) Recall(m boot.Machine) boot.Machine {
 	return m
 }
 
-// Open looks name up, with or without a leading slash. base is
+// Open looks name up, with or without a leading slash, or with several. base is
 // "http://host:port" as the machine reaches it, for the scripts.
 //
 // Errors wrap boot.ErrNotFound, or ErrRefused where the configuration now
-// ignores the machine; each is one line, fit for the machine's screen.
+// ignores the machine; each is one line, fit for the machine's screen. GRUB can show
+// more than that, and is given a configuration that does: see File.Problem.
 func (t Tree) Open(ctx context.Context, name, base string) (File, error) {
 	dir, file, inDir := strings.Cut(strings.TrimLeft(name, "/"), "/")
 	if !inDir {
 		return t.openFixed(t.Boots.Source.Current(), dir, base)
 	}
-	m, f, ok := t.find(dir, strings.TrimLeft(file, "/"))
+	file = strings.TrimLeft(file, "/")
+	if dir == grubDir {
+		return t.openGRUB(ctx, name, file, base)
+	}
+	m, f, ok := t.find(dir, file)
 	if !ok {
+		// Programs look for files that need not be there: a shim for its revocations
+		// and certificates, GRUB for lists of modules.
 		return File{}, fmt.Errorf("%q: %w", name, boot.ErrNotFound)
 	}
+	forGRUB := f.Kind == KindConfig && m.Firmware.UEFI()
 
 	// The same verdict as in DHCP: a machine that the table ignores by now
 	// gets nothing here either.
 	d, err := t.Boots.Decide(ctx, m, time.Now())
-	if err != nil {
+	switch {
+	case err != nil && forGRUB:
+		return f.screen(err), nil
+	case err != nil:
 		return File{}, fmt.Errorf("%q: %w", name, err)
 	}
 	f.Rule, f.Gen = d.Rule, d.Snapshot.Gen
@@ -208,18 +241,145 @@ func (t Tree) Open(ctx context.Context, name, base string) (File, error) {
 		if d.Held {
 			refused = errHeld
 		}
-		return File{}, fmt.Errorf("%w: %s", refused, d.Refusal(m))
+		if err = fmt.Errorf("%w: %s", refused, d.Refusal(m)); forGRUB {
+			return f.screen(err), nil
+		}
+		return File{}, err
 	}
 
 	switch {
 	case m.Firmware.Board():
 		return t.openBoard(ctx, d, f, dir, base)
+	case forGRUB:
+		if f.Data, err = t.grub(ctx, d, m, dir, base); err != nil {
+			return f.screen(err), nil
+		}
+		return f, nil
 	case f.Kind == KindAutoexec:
 		f.Data = []byte(Autoexec(base, dir, m.MAC))
 		return f, nil
+	case f.Kind == KindBooting:
+		f.Data = []byte("# Booting\n")
+		return f, nil
+	case f.Name == programName(m, strategy.AnyIPXE):
+		f.Data = d.Snapshot.Loader(m, d.Loader)
+		return f, missing(f.Data, m.Firmware)
 	}
-	f.Data = d.Snapshot.Loader(m)
-	return f, missing(f.Data, m.Firmware)
+	id, err := fileOf(d, f, base)
+	if err == nil && id == "" {
+		err = boot.ErrNotFound
+	}
+	if err == nil {
+		f.Body, f.Size, err = boot.OpenFile(ctx, d.Snapshot.Booter, id)
+	}
+	if err != nil {
+		return File{}, fmt.Errorf("%q: %w", f.Name, err)
+	}
+	if d.Once != nil && f.Final() {
+		f.Body = &begun{f.Body, sync.OnceValue(func() error {
+			_, err := t.Boots.SpecFor(ctx, d, m, base, time.Now())
+			return err
+		})}
+	}
+	return f, nil
+}
+
+// begun is a file that it is an act to read: to ask for its size is none.
+type begun struct {
+	io.ReadCloser
+	first func() error
+}
+
+func (b *begun) Read(p []byte) (int, error) {
+	if err := b.first(); err != nil {
+		return 0, err
+	}
+	return b.ReadCloser.Read(p)
+}
+
+// fileOf is which file of the decision a machine with UEFI asks for; empty: there is
+// none.
+func fileOf(d boots.Decision, f File, base string) (boot.ID, error) {
+	m := f.Machine
+	switch f.Name {
+	case programName(m, strategy.Shim), programName(m, strategy.GRUB):
+		if d.Action != boot.Boot && d.Action != boot.Park || d.Programs == nil {
+			return "", nil
+		}
+		p, err := d.Programs(m)
+		if f.Name == programName(m, strategy.Shim) {
+			return p.Shim, err
+		}
+		return p.GRUB, err
+	}
+	spec, err := d.SpecFor(m, base)
+	if err != nil || spec == nil {
+		return "", err
+	}
+	if f.Kind == KindKernel {
+		return spec.Kernel, nil
+	}
+	if i, _ := initrdNumber(f.Name); i < len(spec.Initrd) {
+		return spec.Initrd[i], nil
+	}
+	return "", nil
+}
+
+// initrdNumber is that of an initrd's name, as GRUB is told it.
+func initrdNumber(name string) (int, bool) {
+	number, ok := strings.CutPrefix(name, initrdName)
+	i, err := strconv.ParseUint(number, 10, 8)
+	return int(i), ok && err == nil && strconv.FormatUint(i, 10) == number
+}
+
+// screen makes f the configuration of GRUB that says why the machine is not booted.
+func (f File) screen(err error) File {
+	f.Problem = err.Error()
+	f.Data = []byte(GRUBScreen(f.Problem))
+	if errors.Is(err, ErrRefused) && !errors.Is(err, errHeld) {
+		f.Data = []byte(grubLeave(f.Problem))
+	}
+	return f
+}
+
+// grub is the configuration of GRUB for its machine.
+func (t Tree) grub(ctx context.Context, d boots.Decision, m boot.Machine, dir, base string) ([]byte, error) {
+	switch d.Action {
+	case boot.Boot:
+	case boot.Park:
+		return nil, errors.New(d.Reason)
+	default:
+		// The rule has another outcome than when the machine was given GRUB, or the
+		// operator's own server gave it that.
+		return []byte(grubLeave("this machine boots its own disk")), nil
+	}
+	spec, err := t.Boots.SpecFor(ctx, d, m, base, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	text, err := GRUB(base, dir, spec, d.Notice)
+	return []byte(text), err
+}
+
+// openGRUB opens what lies below grubDir: rest is what stands behind that in name.
+func (t Tree) openGRUB(ctx context.Context, name, rest, base string) (File, error) {
+	f := File{Kind: KindConfig, Name: grubConfig, Gen: t.Boots.Source.Current().Gen}
+	if rest == grubConfig {
+		f.Data = []byte(grubFixed())
+		return f, nil
+	}
+	mac, typ, ok := grubMachine(rest)
+	if !ok {
+		return File{}, fmt.Errorf("%q: %w", name, boot.ErrNotFound)
+	}
+	// Anybody can write a MAC address into a name. Who has sent a DHCP request of it
+	// is given no more here than he was then.
+	if t.Boots.Of(mac) == nil {
+		f.Machine.MAC = mac
+		return f.screen(fmt.Errorf("this server has heard no DHCP request of %s since it was started", mac)), nil
+	}
+	token := t.Tokens.Seal(boot.Token{MAC: boots.MAC(mac), Type: typ, Time: time.Now()})
+	return t.Open(ctx, token+"/"+grubConfig, base)
 }
 
 // find says whom a directory of the tree is for, and what a name in it is. ok is
@@ -244,9 +404,32 @@ func (t Tree) find(dir, name string) (m boot.Machine, f File, ok bool) {
 	case name == AutoexecScript:
 		f.Kind, ok = KindAutoexec, true
 	default:
-		f.Kind, ok = KindLoader, name == loaderName(m.Firmware)
+		f.Kind, ok = programKind(m, name)
 	}
 	return m, f, ok
+}
+
+// programKind is what a name in the directory of a machine is that loads programs; ok
+// is false for what such a machine is not given.
+func programKind(m boot.Machine, name string) (k Kind, ok bool) {
+	switch {
+	case name == programName(m, strategy.AnyIPXE):
+		return KindLoader, true
+	case !m.Firmware.UEFI():
+		return 0, false
+	}
+	switch name {
+	case programName(m, strategy.Shim), programName(m, strategy.GRUB):
+		return KindLoader, true
+	case programName(m, strategy.EFI), kernelName:
+		return KindKernel, true
+	case grubConfig:
+		return KindConfig, true
+	case bootingMark:
+		return KindBooting, true
+	}
+	_, ok = initrdNumber(name)
+	return KindInitrd, ok
 }
 
 // Whose is the machine that a name of the tree is for, and what the name is; ok is
@@ -256,7 +439,11 @@ func (t Tree) Whose(name string) (mac net.HardwareAddr, k Kind, ok bool) {
 	if !inDir {
 		return nil, 0, false
 	}
-	m, f, ok := t.find(dir, strings.TrimLeft(file, "/"))
+	if file = strings.TrimLeft(file, "/"); dir == grubDir {
+		mac, _, ok := grubMachine(file)
+		return mac, KindConfig, ok
+	}
+	m, f, ok := t.find(dir, file)
 	return m.MAC, f.Kind, ok
 }
 

@@ -13,32 +13,14 @@ import (
 	"github.com/pixiecore/pixiecore/protocols/bootfiles"
 	"github.com/pixiecore/pixiecore/protocols/boots"
 	"github.com/pixiecore/pixiecore/protocols/events"
+	"github.com/pixiecore/pixiecore/protocols/strategy"
 )
-
-// A Stage is which program on the machine is asking.
-type Stage uint8
-
-const (
-	// StageROM is the firmware's own PXE client, which loads by TFTP.
-	StageROM Stage = iota
-	// StageHTTPBoot is UEFI HTTP Boot.
-	StageHTTPBoot
-	// StageIPXE is an iPXE that can load by HTTP.
-	StageIPXE
-	// StageIPXEWithoutHTTP is an iPXE that can load by TFTP only.
-	StageIPXEWithoutHTTP
-)
-
-var stageNames = [...]string{"rom", "http-boot", "ipxe", "ipxe-without-http"}
-
-// String names the stage in logs.
-func (s Stage) String() string { return stageNames[s] }
 
 // A Client is what a request says of the machine that sent it.
 type Client struct {
 	Machine boot.Machine
 	Type    boot.ArchType
-	Stage   Stage
+	Stage   strategy.Stage
 	Chained bool // its user class says that it was started by us
 	// Plain is a client that does not call itself PXEClient: U-Boot, which takes the
 	// first OFFER for one of an address.
@@ -112,14 +94,14 @@ func Classify(req *dhcpv4.DHCPv4) (Client, error) {
 	case hasUserClass(req, "pixiecore"):
 		// A loader that is ours, or one after our autoexec.ipxe. Programs of
 		// the original announce nothing else.
-		c.Stage, c.Chained = StageIPXE, true
+		c.Stage, c.Chained = strategy.IPXE, true
 	case ipxe:
-		c.Stage = StageIPXEWithoutHTTP
+		c.Stage = strategy.IPXEWithoutHTTP
 		if hasFeature(encapsulated, ipxeFeatureHTTP) {
-			c.Stage = StageIPXE
+			c.Stage = strategy.IPXE
 		}
 	case http || p.HTTP:
-		c.Stage = StageHTTPBoot
+		c.Stage = strategy.HTTPBoot
 	}
 	transport := boot.TransportPXE
 	if http || p.HTTP {
@@ -169,9 +151,9 @@ func (c Client) program() boots.Program {
 	switch {
 	case c.Chained:
 		return boots.Chained
-	case c.Stage == StageIPXE:
+	case c.Stage == strategy.IPXE:
 		return boots.IPXE
-	case c.Stage == StageIPXEWithoutHTTP:
+	case c.Stage == strategy.IPXEWithoutHTTP:
 		return boots.LimitedIPXE
 	default:
 		return boots.Firmware

@@ -25,6 +25,7 @@ import (
 	"github.com/pixiecore/pixiecore/protocols/events"
 	"github.com/pixiecore/pixiecore/protocols/netio"
 	"github.com/pixiecore/pixiecore/protocols/pxeclient"
+	"github.com/pixiecore/pixiecore/protocols/strategy"
 )
 
 var update = flag.Bool("update", false, "write testdata/*.golden anew")
@@ -129,19 +130,19 @@ func TestClassifyOfOddRequests(t *testing.T) {
 		name   string
 		from   string
 		change func(*dhcpv4.DHCPv4)
-		stage  Stage
+		stage  strategy.Stage
 		err    error
 	}{
-		{"user class of RFC 3004", "efi-x64", option(77, []byte("\x04iPXE")), StageIPXEWithoutHTTP, nil},
-		{"second user class of RFC 3004", "efi-x64", option(77, []byte("\x03abc\x09pixiecore")), StageIPXE, nil},
-		{"user class that breaks off", "efi-x64", option(77, []byte("\x09iPXE")), StageROM, nil},
-		{"user class of the original's loader", "bios", option(77, []byte("pixiecore")), StageIPXE, nil},
-		{"option 175 alone tells iPXE", "bios-ipxe-rom", option(77, nil), StageIPXE, nil},
-		{"option 175 that breaks off before HTTP", "bios-ipxe-rom", option(175, []byte{16, 1, 1, 19, 9, 1}), StageIPXEWithoutHTTP, nil},
-		{"feature with value 0", "bios-ipxe-rom", option(175, []byte{19, 1, 0}), StageIPXEWithoutHTTP, nil},
-		{"empty option 175", "bios-ipxe-rom", option(175, []byte{}), StageIPXEWithoutHTTP, nil},
-		{"several architectures: the first", "efi-x64", option(93, []byte{0, 7, 0, 0}), StageROM, nil},
-		{"HTTP type with PXE class", "efi-x64", option(93, []byte{0, 16}), StageHTTPBoot, nil},
+		{"user class of RFC 3004", "efi-x64", option(77, []byte("\x04iPXE")), strategy.IPXEWithoutHTTP, nil},
+		{"second user class of RFC 3004", "efi-x64", option(77, []byte("\x03abc\x09pixiecore")), strategy.IPXE, nil},
+		{"user class that breaks off", "efi-x64", option(77, []byte("\x09iPXE")), strategy.ROM, nil},
+		{"user class of the original's loader", "bios", option(77, []byte("pixiecore")), strategy.IPXE, nil},
+		{"option 175 alone tells iPXE", "bios-ipxe-rom", option(77, nil), strategy.IPXE, nil},
+		{"option 175 that breaks off before HTTP", "bios-ipxe-rom", option(175, []byte{16, 1, 1, 19, 9, 1}), strategy.IPXEWithoutHTTP, nil},
+		{"feature with value 0", "bios-ipxe-rom", option(175, []byte{19, 1, 0}), strategy.IPXEWithoutHTTP, nil},
+		{"empty option 175", "bios-ipxe-rom", option(175, []byte{}), strategy.IPXEWithoutHTTP, nil},
+		{"several architectures: the first", "efi-x64", option(93, []byte{0, 7, 0, 0}), strategy.ROM, nil},
+		{"HTTP type with PXE class", "efi-x64", option(93, []byte{0, 16}), strategy.HTTPBoot, nil},
 		{"architecture of one byte", "efi-x64", option(93, []byte{7}), 0, errNotPXE},
 		{"no architecture", "efi-x64", option(93, nil), 0, errNotPXE},
 		{"Itanium", "efi-x64", option(93, []byte{0, 2}), 0, errUnknownType},
@@ -189,19 +190,19 @@ func describe(d *dhcpv4.DHCPv4) string {
 	return b.String()
 }
 
-// fileOf is what an offering names, for a token that is easy to read.
-func fileOf(o Offering, c Client) string {
+// fileOf is what an offer names, for a token that is easy to read.
+func fileOf(o strategy.Offer, c Client) string {
 	const base, token = "http://192.0.2.1:80", "abcdefghijklmnopqrstuvwxyz234567"
-	switch o {
-	case OfferLoader:
-		return bootfiles.LoaderPath(token, c.Machine.Firmware)
-	case OfferLoaderByHTTP:
-		return base + "/" + bootfiles.LoaderPath(token, c.Machine.Firmware)
-	case OfferScript:
+	switch o.Kind {
+	case strategy.ByTFTP:
+		return bootfiles.ProgramPath(token, c.Machine, o.Program)
+	case strategy.ByHTTP:
+		return base + "/" + bootfiles.ProgramPath(token, c.Machine, o.Program)
+	case strategy.Script:
 		return bootfiles.ScriptURL(base, token)
-	case OfferExtlinux:
+	case strategy.Extlinux:
 		return bootfiles.BoardPath(token)
-	case OfferExtlinuxByHTTP:
+	case strategy.ExtlinuxByHTTP:
 		return base + "/" + bootfiles.BoardPath(token)
 	}
 	return ""
@@ -210,14 +211,25 @@ func fileOf(o Offering, c Client) string {
 func TestOffersPerFirmware(t *testing.T) {
 	var b strings.Builder
 	for _, p := range pxeclient.Profiles() {
-		for _, a := range []boot.Action{boot.Boot, boot.Local} {
+		for _, v := range []boot.Verdict{
+			{Action: boot.Boot}, {Action: boot.Local}, {Action: boot.Boot, Loader: boot.LoaderShim}, {Action: boot.Boot, Loader: boot.LoaderGRUB},
+			{Action: boot.Boot, Loader: boot.LoaderNative}, {Action: boot.Local, Loader: boot.LoaderShim},
+		} {
 			req := discover(t, p.Name)
 			c, err := Classify(req)
 			if err != nil || p.Name == "rpi3" {
 				continue // "ordinary", and who is known by another MAC address
 			}
-			o := Strategy(c, a)
-			if o == OfferNothing {
+			a := v.Action.String()
+			if v.Loader != boot.LoaderAuto {
+				a += " by " + v.Loader.String()
+			}
+			o := strategy.For(c.Machine.Firmware, c.Stage, v)
+			if v.Loader != boot.LoaderAuto && o == strategy.For(c.Machine.Firmware, c.Stage, boot.Verdict{Action: v.Action}) {
+				fmt.Fprintf(&b, "%s, %s: as %s\n", p.Name, a, v.Action)
+				continue
+			}
+			if o.Kind == strategy.Nothing {
 				fmt.Fprintf(&b, "%s, %s: %s\n", p.Name, a, o)
 				continue
 			}
@@ -228,7 +240,7 @@ func TestOffersPerFirmware(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s: %v", p.Name, err)
 			}
-			if err := p.Accept(back); err != nil && o != OfferLocalMenu {
+			if err := p.Accept(back); err != nil && o.Kind != strategy.LocalMenu {
 				t.Errorf("%s, %s: the firmware refuses the offer: %v", p.Name, a, err)
 			}
 		}
@@ -245,7 +257,7 @@ func TestAcksPerFirmware(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		o := Strategy(c, boot.Boot)
+		o := strategy.For(c.Machine.Firmware, c.Stage, boot.Verdict{Action: boot.Boot})
 		e := Endpoint{Addr: us, File: fileOf(o, c)}
 		req = p.BootServerRequest(mac, xid, uuid, netip.MustParseAddr("192.0.2.50"), Offer(req, c, o, e))
 		if c, err = Classify(req); err != nil {
@@ -281,7 +293,7 @@ func TestReplyEchoesTheRelayAndTheClientIdentifier(t *testing.T) {
 	agent, id := []byte{1, 4, 'e', 't', 'h', '7'}, []byte{1, 9, 9, 9}
 	req := discover(t, "efi-x64", option(82, agent), option(61, id), func(d *dhcpv4.DHCPv4) { d.GatewayIPAddr = net.IP{10, 1, 0, 1} })
 	c, _ := Classify(req)
-	offer := Offer(req, c, OfferLoader, Endpoint{Addr: us, File: "x"})
+	offer := Offer(req, c, strategy.Offer{Kind: strategy.ByTFTP, Program: strategy.AnyIPXE}, Endpoint{Addr: us, File: "x"})
 	if got := offer.Options[82]; !bytes.Equal(got, agent) {
 		t.Errorf("option 82 (RFC 3046 §2.2): got %x, want %x", got, agent)
 	}
@@ -298,7 +310,7 @@ func TestALongURLGoesToOption67(t *testing.T) {
 	c, _ := Classify(req)
 	for n, inField := range map[int]bool{fileField: true, fileField + 1: false} {
 		url := "http://" + strings.Repeat("x", n-len("http://"))
-		offer, err := dhcpv4.FromBytes(Offer(req, c, OfferScript, Endpoint{Addr: us, File: url}).ToBytes())
+		offer, err := dhcpv4.FromBytes(Offer(req, c, strategy.Offer{Kind: strategy.Script}, Endpoint{Addr: us, File: url}).ToBytes())
 		if err != nil {
 			t.Fatal(err)
 		}

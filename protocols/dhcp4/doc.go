@@ -3,11 +3,11 @@
 // addresses itself (Addresses), and as the PXE boot server on port 4011.
 //
 //	datagram ─▶ gate ─▶ Classify ─▶ Client ─┐
-//	                                        ├─▶ Strategy ─▶ Offering ─▶ Offer | Ack ─▶ destination ─▶ datagram
+//	                                        ├─▶ strategy.For ─▶ Offer | Ack ─▶ destination ─▶ datagram
 //	       Memory.Decide ─▶ Verdict ────────┘
 //
 // Everything between the two datagrams is pure but for the Booter's verdict,
-// and tested as a table: Classify says who asks, Strategy what kind of answer
+// and tested as a table: Classify says who asks, strategy.For what kind of answer
 // that machine can use, Offer and Ack write it, destination addresses it.
 //
 // What the request tells of the machine beside (relay, circuit, classes, UUID:

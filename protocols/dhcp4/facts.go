@@ -13,6 +13,7 @@ import (
 	"github.com/pixiecore/pixiecore/booters/boot"
 	"github.com/pixiecore/pixiecore/protocols/boots"
 	"github.com/pixiecore/pixiecore/protocols/netio"
+	"github.com/pixiecore/pixiecore/protocols/strategy"
 )
 
 // Suboptions of option 82.
@@ -24,11 +25,11 @@ const (
 
 // said is what the request itself tells, whatever way it came. transport is the
 // one of the firmware.
-func said(req *dhcpv4.DHCPv4, stage Stage, transport string) *boot.Facts {
+func said(req *dhcpv4.DHCPv4, stage strategy.Stage, transport string) *boot.Facts {
 	f := &boot.Facts{
 		Known:       boot.FactTransport | boot.FactIPXE | boot.FactRelay | boot.FactVendorClass | boot.FactUserClass | boot.FactCircuitID | boot.FactRemoteID,
 		Transport:   transport,
-		IPXE:        stage == StageIPXE || stage == StageIPXEWithoutHTTP,
+		IPXE:        stage == strategy.IPXE || stage == strategy.IPXEWithoutHTTP,
 		VendorClass: boots.Text(string(req.Options.Get(dhcpv4.OptionClassIdentifier))),
 		UserClass:   userClass(req.Options.Get(dhcpv4.OptionUserClassInformation)),
 	}

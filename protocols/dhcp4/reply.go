@@ -8,6 +8,7 @@ import (
 	"github.com/insomniacslk/dhcp/dhcpv4"
 
 	"github.com/pixiecore/pixiecore/protocols/netio"
+	"github.com/pixiecore/pixiecore/protocols/strategy"
 )
 
 // An Endpoint is what a machine is told of this server.
@@ -59,17 +60,17 @@ const fileField = 127
 
 // Offer answers a DISCOVER: a DHCPOFFER that holds boot information and no
 // address (PXE 2.1 §2.2.3).
-func Offer(req *dhcpv4.DHCPv4, c Client, o Offering, e Endpoint) *dhcpv4.DHCPv4 {
+func Offer(req *dhcpv4.DHCPv4, c Client, o strategy.Offer, e Endpoint) *dhcpv4.DHCPv4 {
 	return reply(dhcpv4.MessageTypeOffer, req, c, o, e)
 }
 
 // Ack answers a REQUEST or an INFORM on the boot server's port: a DHCPACK with
 // the boot file's name (PXE 2.1 §2.2.4).
-func Ack(req *dhcpv4.DHCPv4, c Client, o Offering, e Endpoint) *dhcpv4.DHCPv4 {
+func Ack(req *dhcpv4.DHCPv4, c Client, o strategy.Offer, e Endpoint) *dhcpv4.DHCPv4 {
 	return reply(dhcpv4.MessageTypeAck, req, c, o, e)
 }
 
-func reply(t dhcpv4.MessageType, req *dhcpv4.DHCPv4, c Client, o Offering, e Endpoint) *dhcpv4.DHCPv4 {
+func reply(t dhcpv4.MessageType, req *dhcpv4.DHCPv4, c Client, o strategy.Offer, e Endpoint) *dhcpv4.DHCPv4 {
 	next := e.TFTP
 	if !next.IsValid() {
 		next = e.Addr
@@ -82,20 +83,20 @@ func reply(t dhcpv4.MessageType, req *dhcpv4.DHCPv4, c Client, o Offering, e End
 	}
 
 	class := "PXEClient"
-	switch o {
-	case OfferRaspberryPi:
+	switch o.Kind {
+	case strategy.RaspberryPi:
 		// Its bootloader asks by TFTP for names of its own choice, of siaddr, or of
 		// option 66 where a model reads that.
 		r.UpdateOption(dhcpv4.OptTFTPServerName(next.String()))
 		r.UpdateOption(dhcpv4.OptGeneric(dhcpv4.OptionVendorSpecificInformation, pxeRaspberryPi))
-	case OfferExtlinux:
+	case strategy.Extlinux:
 		r.ServerHostName, r.BootFileName = next.String(), e.File // U-Boot reads no more than these
-	case OfferLoaderByHTTP, OfferExtlinuxByHTTP:
+	case strategy.ByHTTP, strategy.ExtlinuxByHTTP:
 		// UEFI HTTP Boot takes a proxy's offer only with its own class and the
 		// URL (UEFI 2.10 §24.7.3.1); it reads option 67 first.
 		class = "HTTPClient"
 		r.UpdateOption(dhcpv4.OptBootFileName(e.File))
-	case OfferLocalMenu:
+	case strategy.LocalMenu:
 		r.UpdateOption(dhcpv4.OptGeneric(dhcpv4.OptionVendorSpecificInformation, pxeLocalMenu))
 	default:
 		r.ServerHostName = next.String()
@@ -104,7 +105,7 @@ func reply(t dhcpv4.MessageType, req *dhcpv4.DHCPv4, c Client, o Offering, e End
 		} else {
 			r.UpdateOption(dhcpv4.OptBootFileName(e.File))
 		}
-		if o == OfferScript || !c.Machine.Firmware.UEFI() {
+		if o.Kind == strategy.Script || !c.Machine.Firmware.UEFI() {
 			r.UpdateOption(dhcpv4.OptGeneric(dhcpv4.OptionVendorSpecificInformation, pxeUseFile))
 		}
 	}

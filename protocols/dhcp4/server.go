@@ -20,6 +20,7 @@ import (
 	"github.com/pixiecore/pixiecore/protocols/drops"
 	"github.com/pixiecore/pixiecore/protocols/events"
 	"github.com/pixiecore/pixiecore/protocols/netio"
+	"github.com/pixiecore/pixiecore/protocols/strategy"
 )
 
 // A Role is which of the two ports a Server answers.
@@ -165,7 +166,7 @@ type answer struct {
 	lease    *lease  // its address; nil: none is told
 	datagram netio.Datagram
 	client   Client
-	offering Offering
+	offering strategy.Offer
 	decision boots.Decision
 	file     string
 	iface    string
@@ -338,23 +339,23 @@ func (s *Server) ask(r request, a answer) answer {
 // reply makes the answer that the verdict asks for.
 func (s *Server) reply(r request, a answer) (answer, error) {
 	m, req, set := &a.client.Machine, r.DHCPv4, r.set
-	a.offering = Strategy(a.client, a.decision.Action)
-	switch a.offering {
-	case OfferNothing:
+	a.offering = strategy.For(m.Firmware, a.client.Stage, a.decision.Verdict)
+	switch {
+	case a.offering.Kind == strategy.Nothing:
 		if a.decision.Action == boot.Local {
 			return a, errOwnDisk
 		}
 		return a, errIgnored
-	case OfferExtlinux, OfferExtlinuxByHTTP:
+	case a.offering.Kind == strategy.Extlinux, a.offering.Kind == strategy.ExtlinuxByHTTP:
 		if a.client.Plain && a.lease == nil {
 			return a, errFirstOffer
 		}
-	case OfferLoader, OfferLoaderByHTTP:
-		if len(a.decision.Snapshot.Loader(*m)) == 0 {
+	case a.offering.Program == strategy.AnyIPXE:
+		if len(a.decision.Snapshot.Loader(*m, a.decision.Loader)) == 0 {
 			return a, errOperator{faulty{fmt.Errorf("no loader for %s: `pixiecore check` says where it was looked for and what mends it", m.Firmware), events.FaultNoLoader}}
 		}
 		// The REQUEST for an address goes on with what its DISCOVER was allowed.
-		if a.client.Stage == StageIPXEWithoutHTTP && (a.lease == nil || a.lease.message == dhcpv4.MessageTypeOffer) && !s.Chains.Allow([6]byte(m.MAC), s.now()) {
+		if a.client.Stage == strategy.IPXEWithoutHTTP && (a.lease == nil || a.lease.message == dhcpv4.MessageTypeOffer) && !s.Chains.Allow([6]byte(m.MAC), s.now()) {
 			return a, errOperator{faulty{fmt.Errorf("the machine's iPXE cannot load by HTTP, and the loader given to it less than %s ago came back the same: use another loader for %s", ChainEvery, m.Firmware), events.FaultNoHTTP}}
 		}
 	}
@@ -367,21 +368,21 @@ func (s *Server) reply(r request, a answer) (answer, error) {
 		}
 	}
 	token := s.Tokens.Seal(boot.Token{MAC: [6]byte(m.MAC), Type: a.client.Type, Time: s.now()})
-	switch base := set.Web.Base(addr); a.offering {
-	case OfferScript:
+	switch base := set.Web.Base(addr); a.offering.Kind {
+	case strategy.Script:
 		a.file = bootfiles.ScriptURL(base, token)
-	case OfferLoaderByHTTP:
+	case strategy.ByHTTP:
 		if set.Plain != (bootfiles.Web{}) {
 			base = set.Plain.Base(addr)
 		}
-		a.file = base + "/" + bootfiles.LoaderPath(token, m.Firmware)
-	case OfferExtlinuxByHTTP:
+		a.file = base + "/" + bootfiles.ProgramPath(token, *m, a.offering.Program)
+	case strategy.ExtlinuxByHTTP:
 		a.file = base + "/" + bootfiles.BoardPath(token)
-	case OfferExtlinux:
+	case strategy.Extlinux:
 		a.file = bootfiles.BoardPath(token)
-	case OfferLoader:
-		a.file = bootfiles.LoaderPath(token, m.Firmware)
-		if a.client.Stage != StageROM {
+	case strategy.ByTFTP:
+		a.file = bootfiles.ProgramPath(token, *m, a.offering.Program)
+		if a.client.Stage != strategy.ROM {
 			// iPXE takes a bare name for one on the ordinary DHCP server.
 			a.file = "tftp://" + set.tftp(addr).String() + "/" + a.file
 		}
@@ -498,7 +499,7 @@ func (s *Server) record(a answer) {
 	if s.Role == BootServer {
 		kind, phrase = events.BootServer, "boot server answer sent"
 	}
-	if a.offering == OfferLocalMenu {
+	if a.offering.Kind == strategy.LocalMenu {
 		kind = events.Local
 	}
 	s.Log.Info(phrase, append(a.fields(), zap.Stringer("offering", a.offering))...)

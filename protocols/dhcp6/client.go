@@ -17,6 +17,7 @@ import (
 	"github.com/pixiecore/pixiecore/protocols/boots"
 	"github.com/pixiecore/pixiecore/protocols/events"
 	"github.com/pixiecore/pixiecore/protocols/netio"
+	"github.com/pixiecore/pixiecore/protocols/strategy"
 )
 
 const (
@@ -32,31 +33,12 @@ const (
 	pxeEnterprise = 343
 )
 
-// A Stage is which program on the machine is asking.
-type Stage uint8
-
-const (
-	// StageOther asks for no network boot: it says no architecture.
-	StageOther Stage = iota
-	// StageROM is the firmware's own PXE client, which loads by TFTP.
-	StageROM
-	// StageHTTPBoot is UEFI HTTP Boot.
-	StageHTTPBoot
-	// StageIPXE is an iPXE.
-	StageIPXE
-)
-
-var stageNames = [...]string{"other", "rom", "http-boot", "ipxe"}
-
-// String names the stage in logs.
-func (s Stage) String() string { return stageNames[s] }
-
 // A Client is what a request says of the machine that sent it.
 type Client struct {
 	// Machine has no MAC where none is told.
 	Machine boot.Machine
 	Type    boot.ArchType
-	Stage   Stage
+	Stage   strategy.Stage
 	Chained bool   // its user class says that it was started by us
 	DUID    string // as on the wire; empty in an INFORMATION-REQUEST that has none
 }
@@ -138,7 +120,7 @@ func (r request) close(answer *dhcpv6.Message) []byte {
 // classify says who sent a request that came from peer, and what it tells of the
 // machine.
 func classify(r request, peer netip.Addr) (Client, error) {
-	c := Client{}
+	c := Client{Stage: strategy.Other}
 	if id := r.GetOneOption(dhcpv6.OptionClientID); id != nil {
 		raw := id.ToBytes()
 		if len(raw) < 3 || len(raw) > maxDUID {
@@ -170,17 +152,17 @@ func classify(r request, peer netip.Addr) (Client, error) {
 	http := p.HTTP || strings.HasPrefix(c.Machine.Facts.VendorClass, "HTTPClient")
 	switch {
 	case says("pixiecore"):
-		c.Stage, c.Chained = StageIPXE, true
+		c.Stage, c.Chained = strategy.IPXE, true
 	case says("iPXE"):
-		c.Stage = StageIPXE
+		c.Stage = strategy.IPXE
 	case http:
-		c.Stage = StageHTTPBoot
+		c.Stage = strategy.HTTPBoot
 	default:
-		c.Stage = StageROM
+		c.Stage = strategy.ROM
 	}
 	f := c.Machine.Facts
 	f.Known |= boot.FactTransport | boot.FactIPXE
-	f.IPXE = c.Stage == StageIPXE
+	f.IPXE = c.Stage == strategy.IPXE
 	f.Transport = boot.TransportPXE
 	if http {
 		f.Transport = boot.TransportHTTP
@@ -193,7 +175,7 @@ func (c Client) program() boots.Program {
 	switch {
 	case c.Chained:
 		return boots.Chained
-	case c.Stage == StageIPXE:
+	case c.Stage == strategy.IPXE:
 		return boots.IPXE
 	default:
 		return boots.Firmware
@@ -211,9 +193,9 @@ func (c Client) asks() events.Kind {
 // offered says what the client is told to load, as the step of an IPv4 boot says it.
 func (c Client) offered() string {
 	switch c.Stage {
-	case StageIPXE:
+	case strategy.IPXE:
 		return "script"
-	case StageHTTPBoot:
+	case strategy.HTTPBoot:
 		return "loader by HTTP"
 	default:
 		return "loader"

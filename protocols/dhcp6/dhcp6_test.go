@@ -23,6 +23,7 @@ import (
 	"github.com/pixiecore/pixiecore/protocols/events"
 	"github.com/pixiecore/pixiecore/protocols/leases"
 	"github.com/pixiecore/pixiecore/protocols/netio"
+	"github.com/pixiecore/pixiecore/protocols/strategy"
 )
 
 var (
@@ -93,25 +94,25 @@ func TestClassify(t *testing.T) {
 		name   string
 		packet dhcpv6.DHCPv6
 		peer   netip.Addr
-		stage  Stage
+		stage  strategy.Stage
 		mac    string
 		check  func(Client) bool
 	}{
-		{"OVMF by PXE", uuid(arch(7), vendor("PXEClient:Arch:00007:UNDI:003000")), linkLocal, StageROM, mac.String(),
+		{"OVMF by PXE", uuid(arch(7), vendor("PXEClient:Arch:00007:UNDI:003000")), linkLocal, strategy.ROM, mac.String(),
 			func(c Client) bool {
 				return c.Machine.Firmware == boot.FirmwareEFI64 && c.Machine.Facts.Transport == boot.TransportPXE && strings.HasPrefix(c.Machine.Facts.VendorClass, "PXEClient")
 			}},
-		{"OVMF by HTTP", uuid(arch(16), vendor("HTTPClient:Arch:00016:UNDI:003000")), linkLocal, StageHTTPBoot, mac.String(),
+		{"OVMF by HTTP", uuid(arch(16), vendor("HTTPClient:Arch:00016:UNDI:003000")), linkLocal, strategy.HTTPBoot, mac.String(),
 			func(c Client) bool { return c.Machine.Facts.Transport == boot.TransportHTTP }},
-		{"iPXE", uuid(arch(7), user("iPXE")), linkLocal, StageIPXE, mac.String(),
+		{"iPXE", uuid(arch(7), user("iPXE")), linkLocal, strategy.IPXE, mac.String(),
 			func(c Client) bool { return c.Machine.Facts.IPXE && !c.Chained }},
-		{"ours", uuid(arch(7), user("other", "pixiecore")), linkLocal, StageIPXE, mac.String(),
+		{"ours", uuid(arch(7), user("other", "pixiecore")), linkLocal, strategy.IPXE, mac.String(),
 			func(c Client) bool { return c.Chained && c.Machine.Facts.UserClass == "other,pixiecore" }},
-		{"no boot", message(dhcpv6.MessageTypeSolicit), opaque, StageOther, mac.String(), nil},
-		{"nothing tells the MAC", uuid(arch(7)), opaque, StageROM, "", nil},
-		{"a relay tells the MAC", relayed(uuid(arch(7)), link, opaque, dhcpv6.OptClientLinkLayerAddress(iana.HWTypeEthernet, mac)), link, StageROM, mac.String(),
+		{"no boot", message(dhcpv6.MessageTypeSolicit), opaque, strategy.Other, mac.String(), nil},
+		{"nothing tells the MAC", uuid(arch(7)), opaque, strategy.ROM, "", nil},
+		{"a relay tells the MAC", relayed(uuid(arch(7)), link, opaque, dhcpv6.OptClientLinkLayerAddress(iana.HWTypeEthernet, mac)), link, strategy.ROM, mac.String(),
 			func(c Client) bool { return c.Machine.Facts.Relay == link }},
-		{"a relay tells where the machine sent from", relayed(uuid(arch(7)), link, linkLocal, dhcpv6.OptInterfaceID([]byte("ge-0/0/7"))), link, StageROM, mac.String(),
+		{"a relay tells where the machine sent from", relayed(uuid(arch(7)), link, linkLocal, dhcpv6.OptInterfaceID([]byte("ge-0/0/7"))), link, strategy.ROM, mac.String(),
 			func(c Client) bool {
 				return c.Machine.Facts.CircuitID == "ge-0/0/7" && slices.Equal(c.Machine.Facts.Subnets, []netip.Prefix{netip.PrefixFrom(link, 128)})
 			}},
@@ -465,13 +466,13 @@ func TestWhatEachMachineIsTold(t *testing.T) {
 
 func TestAMachineWithoutAMACIsSentToTheFixedNames(t *testing.T) {
 	s := server(t, boot.Boot, Settings{Advertise: netip.MustParseAddr("2001:db8::1")})
-	for stage, want := range map[Stage]string{
-		StageROM:      "tftp://[2001:db8::1]/ipxe-x64.efi",
-		StageHTTPBoot: "http://[2001:db8::1]:80/ipxe-x64.efi",
-		StageIPXE:     "http://[2001:db8::1]:80/boot.ipxe",
+	for stage, want := range map[strategy.Stage]string{
+		strategy.ROM:      "tftp://[2001:db8::1]/ipxe-x64.efi",
+		strategy.HTTPBoot: "http://[2001:db8::1]:80/ipxe-x64.efi",
+		strategy.IPXE:     "http://[2001:db8::1]:80/boot.ipxe",
 	} {
 		c := Client{Stage: stage, Machine: boot.Machine{Firmware: boot.FirmwareEFI64}}
-		if got := s.url(s.Settings(), c, s.Settings().Advertise); got != want {
+		if got := s.url(s.Settings(), c, strategy.For(boot.FirmwareEFI64, stage, boot.Verdict{Action: boot.Boot}), s.Settings().Advertise); got != want {
 			t.Errorf("%v: %q, want %q", stage, got, want)
 		}
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/pixiecore/pixiecore/protocols/events"
 	"github.com/pixiecore/pixiecore/protocols/leases"
 	"github.com/pixiecore/pixiecore/protocols/netio"
+	"github.com/pixiecore/pixiecore/protocols/strategy"
 )
 
 const (
@@ -209,7 +210,7 @@ type reply struct {
 func (a reply) fields() []zap.Field {
 	m := a.client.Machine
 	f := []zap.Field{zap.Stringer("mac", m.MAC), zap.Stringer("stage", a.client.Stage), zap.String("of", a.of), zap.String("iface", a.iface)}
-	if a.client.Stage != StageOther {
+	if a.client.Stage != strategy.Other {
 		f = append(f, zap.String("arch", m.Arch.Name()), zap.Stringer("firmware", m.Firmware),
 			zap.String("rule", a.decision.Rule), zap.Uint64("gen", a.decision.Gen()))
 	}
@@ -265,7 +266,7 @@ func (s *Server) handle(ctx context.Context, d netio.Datagram) (reply, error) {
 	if set.URL != nil {
 		return s.askURL(way, a)
 	}
-	if a.client.Stage == StageOther {
+	if a.client.Stage == strategy.Other {
 		if !set.leases() {
 			return a, errOther
 		}
@@ -316,29 +317,30 @@ type way struct {
 
 // boot makes the answer that the verdict asks for.
 func (s *Server) boot(w way, a reply) (reply, error) {
-	m := a.client.Machine
-	switch v := a.decision.Verdict; {
+	m, v := a.client.Machine, a.decision.Verdict
+	offer := strategy.For(m.Firmware, a.client.Stage, v)
+	switch {
 	case v.Action == boot.Ignore:
 		return a, errIgnored
-	case v.Action == boot.Local && a.client.Stage != StageIPXE:
+	case v.Action == boot.Local && a.client.Stage != strategy.IPXE:
 		if !w.set.leases() {
 			return a, errLocal
 		}
 		return s.respond(w, a)
-	case a.client.Stage != StageIPXE && len(a.decision.Snapshot.Loader(m)) == 0:
+	case offer.Program == strategy.AnyIPXE && len(a.decision.Snapshot.Loader(m, v.Loader)) == 0:
 		return a, errOperator{fmt.Errorf("no loader for %s: `pixiecore check` says where it was looked for and what mends it", m.Firmware)}
 	}
 	addr, err := s.address(w)
 	if err != nil {
 		return a, errOperator{err}
 	}
-	a.url = s.url(w.set, a.client, addr)
+	a.url = s.url(w.set, a.client, offer, addr)
 	return s.respond(w, a)
 }
 
 // url is the address of what a machine loads next. One whose MAC nothing tells is
 // sent to the fixed names, whose script makes it tell.
-func (s *Server) url(set Settings, c Client, addr netip.Addr) string {
+func (s *Server) url(set Settings, c Client, o strategy.Offer, addr netip.Addr) string {
 	web := func(w bootfiles.Web) string {
 		if !w.Addr.Is6() || w.Addr.Is4In6() {
 			w.Addr = addr
@@ -348,12 +350,12 @@ func (s *Server) url(set Settings, c Client, addr netip.Addr) string {
 	loader, script := bootfiles.FixedLoader(c.Machine.Firmware), "/"+bootfiles.BootScript
 	if len(c.Machine.MAC) == 6 {
 		token := s.Tokens.Seal(boot.Token{MAC: [6]byte(c.Machine.MAC), Type: c.Type, Time: time.Now()})
-		loader, script = bootfiles.LoaderPath(token, c.Machine.Firmware), bootfiles.ScriptURL("", token)
+		loader, script = bootfiles.ProgramPath(token, c.Machine, o.Program), bootfiles.ScriptURL("", token)
 	}
-	switch c.Stage {
-	case StageIPXE:
+	switch o.Kind {
+	case strategy.Script:
 		return web(set.Web) + script
-	case StageHTTPBoot:
+	case strategy.ByHTTP:
 		if set.Plain != (bootfiles.Web{}) {
 			return web(set.Plain) + "/" + loader
 		}
@@ -398,11 +400,11 @@ func (s *Server) address(w way) (netip.Addr, error) {
 // says "Remote boot cancelled", and its PXE takes no advertisement for a proxy's. Who
 // is leased an address is not told it for PXE: EDK2 would not take the boot file from
 // the answer, but ask for it once more on port 4011.
-func class(s Stage, leased bool) string {
+func class(s strategy.Stage, leased bool) string {
 	switch s {
-	case StageHTTPBoot:
+	case strategy.HTTPBoot:
 		return "HTTPClient"
-	case StageROM:
+	case strategy.ROM:
 		if !leased {
 			return "PXEClient"
 		}

@@ -319,6 +319,9 @@ func (s *Server) script(w http.ResponseWriter, r *http.Request) {
 			notice = strings.TrimPrefix(notice+"; the boot before this one did not go on: "+why, "; ")
 		}
 		var spec *boot.Spec
+		if err = bootfiles.Startable(m, d.Verdict); err != nil {
+			break
+		}
 		if r.Method == http.MethodHead { // a probe, which gets nothing
 			spec, err = d.SpecFor(m, s.base(r))
 		} else {
@@ -612,23 +615,24 @@ func (s *Server) tree(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if f.Body != nil {
-		s.board(w, r, f)
+		s.body(w, r, f)
 		return
+	}
+	if f.Problem != "" {
+		s.Drops.Add(drops.Failed)
+		s.Log.Warn("machine not booted", zap.Stringer("mac", f.Machine.MAC), zap.String("rule", f.Rule), zap.Uint64("gen", f.Gen), zap.String("problem", f.Problem))
+		if len(f.Machine.MAC) == 6 {
+			s.Events.Add([6]byte(f.Machine.MAC), events.Event{Kind: events.Failed, Rule: f.Rule, Gen: f.Gen, Via: "http", Fault: events.FaultScript, Detail: f.Problem})
+		}
 	}
 	if f.Kind != bootfiles.KindLoader {
 		text(w, string(f.Data))
-		if len(f.Machine.MAC) == 6 {
+		if len(f.Machine.MAC) == 6 && f.Problem == "" {
 			s.Events.Add([6]byte(f.Machine.MAC), events.Event{Kind: f.Kind.Event(), Rule: f.Rule, Gen: f.Gen, Via: "http", File: f.Name})
 		}
 		return
 	}
-	// UEFI tells a program from a disk image by the media type, or by the
-	// suffix where that says nothing (UEFI 2.10 §24.7.3.2).
-	h := w.Header()
-	h.Set("Content-Type", "application/octet-stream")
-	if path.Ext(f.Name) == ".efi" {
-		h.Set("Content-Type", "application/efi")
-	}
+	mediaType(w.Header(), f.Name)
 	step := &step{Server: s, mac: f.Machine.MAC, Event: events.Event{Kind: events.Loader, Rule: f.Rule, Gen: f.Gen, Via: "http", File: f.Name}}
 	sent, whole, _ := s.send(w, r, bytes.NewReader(f.Data), int64(len(f.Data)), f.Name, step)
 	step.end(sent, "")
@@ -637,11 +641,21 @@ func (s *Server) tree(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// board answers with a file of a board, which is not in memory.
-func (s *Server) board(w http.ResponseWriter, r *http.Request, f bootfiles.File) {
+// mediaType says what a file of the tree is. UEFI tells a program from a disk image by
+// that, or by the suffix where it says nothing (UEFI 2.10 §24.7.3.2).
+func mediaType(h http.Header, name string) {
+	h.Set("Content-Type", "application/octet-stream")
+	if path.Ext(name) == ".efi" {
+		h.Set("Content-Type", "application/efi")
+	}
+}
+
+// body answers with a file that is not in memory: a board's, or of a machine that boots
+// by another loader than iPXE.
+func (s *Server) body(w http.ResponseWriter, r *http.Request, f bootfiles.File) {
 	defer f.Body.Close()
-	w.Header().Set("Content-Type", "application/octet-stream")
-	step := &step{Server: s, mac: f.Machine.MAC, Event: events.Event{Kind: f.Kind.Event(), Rule: f.Rule, Gen: f.Gen, Via: "http", File: f.Name}}
+	mediaType(w.Header(), f.Name)
+	step := &step{Server: s, mac: f.Machine.MAC, Event: events.Event{Kind: f.Kind.Event(), Rule: f.Rule, Gen: f.Gen, Via: "http", File: f.Name, Final: f.Final()}}
 	sent, whole, err := s.send(w, r, f.Body, f.Size, f.Name, step)
 	step.end(sent, "")
 	switch {
