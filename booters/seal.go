@@ -8,6 +8,8 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"hash"
+	"sync"
 
 	"github.com/pixiecore/pixiecore/booters/boot"
 )
@@ -29,8 +31,13 @@ var sealEncoding = base64.RawURLEncoding.Strict()
 // A Sealer turns sources into IDs that only it can open, and that show nothing
 // of the source but its length. Sealers of the same secret are the same.
 type Sealer struct {
-	aead     cipher.AEAD
-	nonceKey []byte
+	aead   cipher.AEAD
+	nonces *sync.Pool // of *nonceMAC: a keyed hash costs more to make than to use
+}
+
+type nonceMAC struct {
+	hash.Hash
+	sum [sha256.Size]byte
 }
 
 // NewSealer derives the keys of a Sealer from the URL key (see LoadKey), which
@@ -58,7 +65,8 @@ func NewSealer(secret []byte) (*Sealer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sealer: %w", err)
 	}
-	return &Sealer{aead: aead, nonceKey: nonceKey}, nil
+	nonces := &sync.Pool{New: func() any { return &nonceMAC{Hash: hmac.New(sha256.New, nonceKey)} }}
+	return &Sealer{aead: aead, nonces: nonces}, nil
 }
 
 // Seal makes the ID of a source, which is the same each time. The longest
@@ -68,10 +76,14 @@ func NewSealer(secret []byte) (*Sealer, error) {
 // never share one in practice, so that GCM stays safe, and the server need not
 // remember what it has issued.
 func (s *Sealer) Seal(source string) boot.ID {
-	h := hmac.New(sha256.New, s.nonceKey)
-	h.Write([]byte(source))
-	nonce := h.Sum(nil)[:sealNonce:sealNonce]
-	return boot.ID(sealEncoding.EncodeToString(s.aead.Seal(nonce, nonce, []byte(source), nil)))
+	h := s.nonces.Get().(*nonceMAC)
+	defer s.nonces.Put(h)
+	h.Reset()
+	plain := []byte(source)
+	h.Write(plain)
+	nonce := h.Sum(h.sum[:0])[:sealNonce]
+	sealed := append(make([]byte, 0, sealNonce+len(plain)+sealTag), nonce...)
+	return boot.ID(sealEncoding.EncodeToString(s.aead.Seal(sealed, nonce, plain, nil)))
 }
 
 // Open returns the source of an ID. Its only error wraps boot.ErrNotFound: the

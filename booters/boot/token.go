@@ -8,8 +8,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash"
 	"net"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -47,7 +49,15 @@ func (t Token) Machine() Machine {
 
 // A TokenKey seals and opens tokens. It is derived from the URL key, so all
 // servers that share one open each other's tokens.
-type TokenKey struct{ key [32]byte }
+type TokenKey struct {
+	// macs is of *tokenMACer: a keyed hash costs more to make than to use.
+	macs *sync.Pool
+}
+
+type tokenMACer struct {
+	hash.Hash
+	sum [sha256.Size]byte
+}
 
 // NewTokenKey derives the key for tokens from the server's secret.
 func NewTokenKey(secret []byte) (TokenKey, error) {
@@ -58,7 +68,7 @@ func NewTokenKey(secret []byte) (TokenKey, error) {
 	if err != nil {
 		return TokenKey{}, fmt.Errorf("token key: %w", err)
 	}
-	return TokenKey{key: [32]byte(b)}, nil
+	return TokenKey{&sync.Pool{New: func() any { return &tokenMACer{Hash: hmac.New(sha256.New, b)} }}}, nil
 }
 
 // Seal writes the token as TokenLen characters of [a-z2-7]: 6 bytes of MAC, 2
@@ -68,7 +78,7 @@ func (k TokenKey) Seal(t Token) string {
 	copy(b[:6], t.MAC[:])
 	binary.BigEndian.PutUint16(b[6:], uint16(t.Type))
 	binary.BigEndian.PutUint32(b[8:], uint32(t.Time.Unix()))
-	copy(b[tokenBody:], k.sum(b[:tokenBody]))
+	k.sum((*[tokenMAC]byte)(b[tokenBody:]), b[:tokenBody])
 	return tokenEncoding.EncodeToString(b[:])
 }
 
@@ -78,7 +88,11 @@ func (k TokenKey) Open(s string) (Token, error) {
 		return Token{}, ErrToken
 	}
 	b, err := tokenEncoding.DecodeString(strings.ToLower(s))
-	if err != nil || !hmac.Equal(b[tokenBody:], k.sum(b[:tokenBody])) {
+	if err != nil {
+		return Token{}, ErrToken
+	}
+	var sum [tokenMAC]byte
+	if k.sum(&sum, b[:tokenBody]); !hmac.Equal(b[tokenBody:], sum[:]) {
 		return Token{}, ErrToken
 	}
 	return Token{
@@ -88,8 +102,11 @@ func (k TokenKey) Open(s string) (Token, error) {
 	}, nil
 }
 
-func (k TokenKey) sum(body []byte) []byte {
-	h := hmac.New(sha256.New, k.key[:])
+// sum writes the MAC of a token's body.
+func (k TokenKey) sum(to *[tokenMAC]byte, body []byte) {
+	h := k.macs.Get().(*tokenMACer)
+	h.Reset()
 	h.Write(body)
-	return h.Sum(nil)[:tokenMAC]
+	copy(to[:], h.Sum(h.sum[:0]))
+	k.macs.Put(h)
 }
