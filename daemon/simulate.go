@@ -3,23 +3,27 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
+	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/pixiecore/pixiecore/booters/boot"
 	"github.com/pixiecore/pixiecore/config"
 	"github.com/pixiecore/pixiecore/daemon/control"
 	"github.com/pixiecore/pixiecore/protocols/dhcp6"
 	"github.com/pixiecore/pixiecore/protocols/netio"
+	"github.com/pixiecore/pixiecore/protocols/once"
 	"github.com/pixiecore/pixiecore/protocols/pxeclient"
 )
 
 // A Simulation is a Daemon apart from this host: its DHCP goes over a network in
 // memory, its files over ports of loopback that happen to be free, and it keeps
-// nothing. So one that runs is not touched, nor are its ports, its cache or what it
+// nothing: a machine is armed there by Arm and by nobody else. So one that runs is not touched, nor are its ports, its cache or what it
 // knows of machines.
 //
 // What is of the host and not of the file is left out: addresses that are advertised
@@ -61,6 +65,7 @@ func Simulate(cfg *config.Config, six bool) (*Simulation, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.daemon.once.Store(once.New(forgetful{}, time.Now()))
 	for _, l := range s.daemon.listeners {
 		if l.kind == config.TFTP {
 			s.ports.TFTP = l.port
@@ -97,6 +102,27 @@ func (s *Simulation) apart(cfg *config.Config) *config.Config {
 	}
 	return &c
 }
+
+// Arm arms a machine for what it boots once.
+func (s *Simulation) Arm(mac net.HardwareAddr) error {
+	who := once.Machine{MAC: mac}
+	if e := s.daemon.compiled().Config.Inventory.Lookup(boot.Machine{MAC: mac}); e != nil {
+		who.Name = e.Name
+	}
+	return s.daemon.states().Arm(who, nil, time.Now())
+}
+
+// forgetful is the once.Store of a Simulation: new, and gone with it.
+type forgetful struct{}
+
+// Load implements once.Store.
+func (forgetful) Load() (map[string]once.Record, bool, error) { return nil, true, nil }
+
+// Save implements once.Store.
+func (forgetful) Save(map[string]*once.Record) error { return nil }
+
+// Begin implements once.Store.
+func (forgetful) Begin() error { return nil }
 
 // Run serves until ctx is done, and then returns nil.
 func (s *Simulation) Run(ctx context.Context) error { return s.daemon.Run(ctx) }

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net"
 	"regexp"
 	"slices"
 	"strings"
@@ -41,7 +42,7 @@ const (
 func simulateCommand() *cobra.Command {
 	var (
 		path, iface, mac, kind, firmware, transport, arch, uuid string
-		all, asJSON                                             bool
+		all, armed, asJSON                                      bool
 		facts                                                   = map[string]*string{}
 	)
 	cmd := &cobra.Command{
@@ -55,13 +56,13 @@ the server are loaded, too.
 
 Without --interface, the configuration file is served by this process alone, apart
 from this host's ports, cache and state, and from a daemon that runs: every machine
-asks by the loopback interface, certificates and leases are left out, and no
-machine is armed.
+asks by the loopback interface, certificates and leases are left out, and a machine
+is armed for what it boots once if --armed says so.
 
 With --interface, whoever answers on that network is asked, under this host's own
 address: no lease is taken. That needs root or CAP_NET_RAW, and Linux. To a daemon
-the machine is the one of --mac: what it does is seen under that name, and a boot
-that a real machine of that address is in, ends.
+the machine is the one of --mac: what it does is seen under that name, a boot that a
+real machine of that address is in, ends, and if it is armed, that is used up.
 
 The kind of machine is named by --firmware and --transport, or by --client, which
 knows more of them. --all goes through every one. Addresses that machines are
@@ -74,6 +75,9 @@ or could not start what it loads.`,
 			f := cmd.Flags()
 			if f.Changed("config") && iface != "" {
 				return exitError{exitUsage, errors.New("--config is about a file and --interface about a network: name one of them")}
+			}
+			if armed && iface != "" {
+				return exitError{exitUsage, errors.New("--armed is about a file; machines of a daemon are armed by `pixiecore arm`")}
 			}
 			c := pxeclient.Client{LongMode: arch != boot.ArchIA32.Name(), Facts: map[string]string{}, Links: true}
 			hw, err := parseMAC(mac)
@@ -97,7 +101,7 @@ or could not start what it loads.`,
 				}
 				kinds = []pxeclient.Profile{one}
 			}
-			s := simulator{printer: newPrinter(cmd.OutOrStdout()), client: c, quiet: asJSON || all}
+			s := simulator{printer: newPrinter(cmd.OutOrStdout()), client: c, armed: armed, quiet: asJSON || all}
 			var results []simulated
 			if iface != "" {
 				results, err = s.network(cmd.Context(), iface, kinds)
@@ -135,6 +139,7 @@ or could not start what it loads.`,
 		facts[name] = f.String(flagOf(name), "", "the "+name+" that its iPXE reports")
 	}
 	f.BoolVar(&all, "all", false, "every kind of machine, one after the other")
+	f.BoolVar(&armed, "armed", false, "the machine is armed for what it boots once")
 	f.BoolVar(&asJSON, "json", false, "print JSON")
 	completePlatform(cmd)
 	completeInterface(cmd)
@@ -159,11 +164,10 @@ func kindOf(name, firmware, transport, arch string) (pxeclient.Profile, error) {
 	var names []string
 	for _, p := range powersOn() {
 		names = append(names, p.Name)
-		platform, _ := p.Type.Platform()
-		if p.Name == name || name == "" && platform.Firmware.String() == firmware && p.HTTPBoot() == (transport == boot.TransportHTTP) {
+		if p.Name == name || name == "" && p.Firmware().String() == firmware && p.HTTPBoot() == (transport == boot.TransportHTTP) {
 			if arch != "" && name == "" {
 				a, err := boot.ParseArchitecture(arch)
-				if err == nil && !boot.Possible(a, platform.Firmware) {
+				if err == nil && !boot.Possible(a, p.Firmware()) {
 					err = fmt.Errorf("architecture %q: no machine with firmware %s has it", arch, firmware)
 				}
 				if err != nil {
@@ -204,6 +208,7 @@ type simulated struct {
 type simulator struct {
 	*printer
 	client pxeclient.Client
+	armed  bool
 	quiet  bool // only the results are shown, by somebody else
 }
 
@@ -247,6 +252,13 @@ func (s *simulator) apart(ctx context.Context, cfg *config.Config, kind pxeclien
 	c := s.client
 	sim.Place(&c)
 	c.Wait = apartWait
+	if s.armed {
+		if err := sim.Arm(macOf(c, kind)); err != nil {
+			cancel()
+			<-ended
+			return simulated{}, err
+		}
+	}
 	r := s.boot(ctx, c, kind, sim.Said)
 	cancel()
 	return r, <-ended
@@ -272,7 +284,7 @@ func (s *simulator) network(ctx context.Context, name string, kinds []pxeclient.
 
 // boot boots one machine. said is why the daemon did not serve something.
 func (s *simulator) boot(ctx context.Context, c pxeclient.Client, kind pxeclient.Profile, said func() []string) simulated {
-	c.Profile = kind
+	c.Profile, c.MAC = kind, macOf(c, kind)
 	r := simulated{Client: kind.Name, MAC: c.MAC.String()}
 	if !s.quiet {
 		s.printf("%s\n", s.paint(bold, fmt.Sprintf("%s, %s", r.Client, r.MAC)))
@@ -298,6 +310,14 @@ func (s *simulator) boot(ctx context.Context, c pxeclient.Client, kind pxeclient
 		s.result(r)
 	}
 	return r
+}
+
+// macOf is the address of a machine of the kind: of its vendor, unless one was named.
+func macOf(c pxeclient.Client, kind pxeclient.Profile) net.HardwareAddr {
+	if c.MAC.String() != simulatedMAC || kind.Vendor == [3]byte{} {
+		return c.MAC
+	}
+	return append(slices.Clone(kind.Vendor[:]), c.MAC[3:]...)
 }
 
 // judge says whether the machine boots, and what, in one sentence.

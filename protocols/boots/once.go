@@ -107,5 +107,9 @@ func (m *Memory) Done(mac net.HardwareAddr, by boot.DoneBy, issued, now time.Tim
 	if m.Once == nil {
 		return false, nil
 	}
-	return m.Once().Done(mac, by, issued, now)
+	states := m.Once()
+	if by == boot.DoneByBooting && states.Err() != nil && m.Fixed(mac).Once == nil {
+		return false, nil // every machine comes by, also where nothing is booted once
+	}
+	return states.Done(mac, by, issued, now)
 }

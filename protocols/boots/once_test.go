@@ -176,3 +176,15 @@ func TestWithoutStatesNobodyIsArmed(t *testing.T) {
 		t.Errorf("got %s, %q", d.Action, d.Reason)
 	}
 }
+
+// A machine says that it boots whatever it boots: where nothing is booted once, there
+// is nothing to keep.
+func TestBootingWhereNothingHappensOnce(t *testing.T) {
+	m := &Memory{Source: newTable(boots("everybody")), Once: func() *once.States { return once.Broken(errNoDisk) }}
+	if changed, err := m.Done(mac, boot.DoneByBooting, time.Time{}, start); changed || err != nil {
+		t.Errorf("booting: %v, %v", changed, err)
+	}
+	if _, err := m.Done(mac, boot.DoneByPhoneHome, time.Time{}, start); err == nil {
+		t.Error("who phones home waits for that to be kept")
+	}
+}

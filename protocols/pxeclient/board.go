@@ -129,11 +129,13 @@ func (m *machine) load(ctx context.Context, at func(string) *url.URL, kernel, in
 		if err != nil {
 			return err
 		}
+		img.Name = path.Base(initrd)
 		o.Initrds = append(o.Initrds, *img)
 	}
 	if o.Kernel, err = m.fetch(ctx, at(kernel)); err != nil {
 		return err
 	}
+	o.Kernel.Name = path.Base(kernel)
 	o.Action, o.Cmdline = ActionBoot, cmdline
 	return nil
 }
@@ -141,12 +143,13 @@ func (m *machine) load(ctx context.Context, at func(string) *url.URL, kernel, in
 // text fetches a configuration.
 func (m *machine) text(ctx context.Context, u *url.URL) (string, error) {
 	var b bytes.Buffer
+	s := Step{Kind: StepFetch, URL: u.String(), Start: m.now()}
 	err := m.fetchTo(ctx, u, &limitWriter{w: &b, left: maxScript})
 	sum := sha256.Sum256(b.Bytes())
-	s := Step{Kind: StepFetch, URL: u.String(), Size: int64(b.Len())}
+	s.Took, s.Size = m.now()-s.Start, int64(b.Len())
 	if err == nil {
 		s.SHA256 = hex.EncodeToString(sum[:])
 	}
-	m.step(s, err)
+	m.done(s, err)
 	return b.String(), err
 }

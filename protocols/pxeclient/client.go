@@ -374,6 +374,8 @@ func (m *machine) settings() settings {
 		arch = "x86_64"
 	case 11, 19:
 		arch = "arm64"
+	case 27:
+		arch = "riscv64"
 	}
 	s.setString("platform", platform)
 	s.setString("buildarch", arch)

@@ -231,6 +231,10 @@ func article(what string) string {
 	return "a " + what
 }
 
+// home ends the address by which a machine says that it is done: one that is none is
+// not.
+const home = "/phone-home"
+
 // maxLinks bounds the addresses of one command line.
 const maxLinks = 16
 
@@ -252,7 +256,7 @@ func links(cmdline string, base *url.URL) (all []*url.URL) {
 			u, err := url.Parse(word[:end])
 			word = word[end:]
 			switch {
-			case err != nil, u.Host != base.Host, !strings.HasPrefix(u.Path, boot.LinkPath):
+			case err != nil, u.Host != base.Host, !strings.HasPrefix(u.Path, boot.LinkPath), strings.HasSuffix(u.Path, home):
 			case strings.HasSuffix(u.Path, "/"):
 				all = append(all, u.JoinPath("user-data"), u.JoinPath("meta-data"))
 			default:

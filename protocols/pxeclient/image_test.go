@@ -99,6 +99,7 @@ func TestLinksOfACommandLine(t *testing.T) {
 		"auto=true url=http://192.0.2.1:80/_/f/ID/preseed quiet":    {"http://192.0.2.1:80/_/f/ID/preseed"},
 		"ds=nocloud;s=http://192.0.2.1:80/_/f/ID/seed/ autoinstall": {"http://192.0.2.1:80/_/f/ID/seed/user-data", "http://192.0.2.1:80/_/f/ID/seed/meta-data"},
 		"a=http://192.0.2.1:80/_/f/I/a,http://192.0.2.1:80/_/f/I/b": {"http://192.0.2.1:80/_/f/I/a", "http://192.0.2.1:80/_/f/I/b"},
+		"done=http://192.0.2.1:80/_/f/ID/phone-home":                nil,
 		"elsewhere=http://example.net/_/f/ID/x":                     nil,
 		"also=http://192.0.2.1:80/_/booting?mac=1":                  nil, // it would say what is not so
 		strings.Repeat("u=http://192.0.2.1:80/_/f/I/x ", 100):       nil,

@@ -38,6 +38,7 @@ type Profile struct {
 	Features    []byte        // the suboptions of option 175; nil: not sent
 	Agent       string        // User-Agent of its HTTP requests
 	Autoexec    bool          // whether this iPXE looks for autoexec.ipxe beside itself (EFI builds of 2021 and later)
+	Vendor      [3]byte       // the beginning of its MAC addresses, by which servers know it; zero: anybody's
 	ROM         bool          // an iPXE that is the firmware of a network card
 	Becomes     string        // the Profile's name that goes on when the network boot program runs
 
@@ -106,14 +107,17 @@ func Profiles() []Profile {
 		{Name: "efi-x64", Type: 7, VendorClass: "PXEClient:Arch:00007:UNDI:003000", UNDI: undiEDK2, Becomes: "ipxe-x64", family: edk2},
 		{Name: "efi-x64-ipxe-rom", Type: 7, VendorClass: "PXEClient:Arch:00007:UNDI:003001", UNDI: undiIPXE, Becomes: "ipxe-x64", family: edk2},
 		{Name: "efi-arm64", Type: 11, VendorClass: "PXEClient:Arch:00011:UNDI:003000", UNDI: undiEDK2, Becomes: "ipxe-arm64", family: edk2},
+		{Name: "efi-riscv64", Type: 27, VendorClass: "PXEClient:Arch:00027:UNDI:003000", UNDI: undiEDK2, Becomes: "ipxe-riscv64", family: edk2},
 
 		{Name: "http-x64", Type: 16, VendorClass: "HTTPClient:Arch:00016:UNDI:003000", UNDI: undiEDK2, Agent: "UefiHttpBoot/1.0",
 			Becomes: "ipxe-x64", family: edk2HTTP},
 		{Name: "http-arm64", Type: 19, VendorClass: "HTTPClient:Arch:00019:UNDI:003000", UNDI: undiEDK2, Agent: "UefiHttpBoot/1.0",
 			Becomes: "ipxe-arm64", family: edk2HTTP},
 
-		{Name: "rpi3", Type: 0, VendorClass: "PXEClient:Arch:00000:UNDI:002001", UNDI: undiBIOS, family: raspberryPi, bare: true},
-		{Name: "rpi4", Type: 0, VendorClass: "PXEClient:Arch:00000:UNDI:002001", UNDI: undiBIOS, family: raspberryPi},
+		{Name: "rpi3", Type: 0, VendorClass: "PXEClient:Arch:00000:UNDI:002001", UNDI: undiBIOS,
+			Vendor: [3]byte{0xb8, 0x27, 0xeb}, family: raspberryPi, bare: true},
+		{Name: "rpi4", Type: 0, VendorClass: "PXEClient:Arch:00000:UNDI:002001", UNDI: undiBIOS,
+			Vendor: [3]byte{0xdc, 0xa6, 0x32}, family: raspberryPi},
 		// As their bootp_vci may say, and with CONFIG_SERVERIP_FROM_PROXYDHCP.
 		{Name: "uboot-arm64", Type: 0x16, VendorClass: "PXEClient:Arch:00022:UNDI:003000", UNDI: undiEDK2, family: uboot},
 		{Name: "uboot-http-arm64", Type: 0x18, VendorClass: "HTTPClient:Arch:00024:UNDI:003000", UNDI: undiEDK2, Agent: "U-Boot/1.0", family: uboot},
@@ -130,6 +134,8 @@ func Profiles() []Profile {
 			Features: httpsFeatures, Agent: newAgent, Autoexec: true, Becomes: "ipxe-x64-2.0", family: ipxe},
 		{Name: "ipxe-arm64", Type: 11, VendorClass: "PXEClient:Arch:00011:UNDI:003010", UserClass: "iPXE", UNDI: undiIPXEe,
 			Features: efiFeatures, Agent: agent, Autoexec: true, Becomes: "ipxe-arm64", family: ipxe},
+		{Name: "ipxe-riscv64", Type: 27, VendorClass: "PXEClient", UserClass: "iPXE", UNDI: undiIPXEe,
+			Features: efiFeatures, Agent: agent, Autoexec: true, Becomes: "ipxe-riscv64", family: ipxe},
 		{Name: "ipxe-no-http", Type: 0, VendorClass: "PXEClient:Arch:00000:UNDI:002001", UserClass: "iPXE", UNDI: undiBIOS,
 			Features: features(featureTFTP, featureDNS, featureBzImage, featurePXE, featureELF), ROM: true, Becomes: "undionly", family: ipxe},
 	}
@@ -151,12 +157,28 @@ func ProfileByName(name string) (Profile, error) {
 // PowersOn reports whether a machine begins its boot with the profile: it is a
 // firmware, and not a program that one loads.
 func (p Profile) PowersOn() bool {
-	return p.family == bios || p.family == edk2 || p.family == edk2HTTP || p.ROM
+	switch p.family {
+	case bios, edk2, edk2HTTP, raspberryPi, uboot:
+		return true
+	}
+	return p.ROM
+}
+
+// Firmware is the platform, in the words of the configuration language.
+func (p Profile) Firmware() boot.Firmware {
+	if p.family == raspberryPi {
+		return boot.FirmwareRPi // although it says that it is a BIOS
+	}
+	platform, _ := p.Type.Platform()
+	return platform.Firmware
 }
 
 // HTTPBoot reports whether the profile loads by HTTP where a PXE firmware does by
 // TFTP.
-func (p Profile) HTTPBoot() bool { return p.family == edk2HTTP }
+func (p Profile) HTTPBoot() bool {
+	platform, _ := p.Type.Platform()
+	return platform.HTTP
+}
 
 // IPXE reports whether the profile runs iPXE scripts.
 func (p Profile) IPXE() bool { return p.family == ipxe }

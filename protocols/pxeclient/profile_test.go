@@ -58,6 +58,8 @@ func TestDiscoverIsWhatTheFirmwareSends(t *testing.T) {
 		"ipxe-x64-2.0":       {"0007", "PXEClient", "iPXE", "01030a", "yes"},
 		"ipxe-arm64":         {"000b", "PXEClient:Arch:00011:UNDI:003010", "iPXE", "01030a", "yes"},
 		"ipxe-no-http":       {"0000", "PXEClient:Arch:00000:UNDI:002001", "iPXE", "010201", "yes"},
+		"efi-riscv64":        {"001b", "PXEClient:Arch:00027:UNDI:003000", "", "010300", ""},
+		"ipxe-riscv64":       {"001b", "PXEClient", "iPXE", "01030a", "yes"},
 		// Not captured, but put together by what is published of them.
 		"rpi3":             {"0000", "PXEClient:Arch:00000:UNDI:002001", "", "010201", ""},
 		"rpi4":             {"0000", "PXEClient:Arch:00000:UNDI:002001", "", "010201", ""},
