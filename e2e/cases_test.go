@@ -19,7 +19,10 @@ type platform string
 const (
 	seabios platform = "BIOS"
 	ovmf    platform = "UEFI x64"
+	secured platform = "UEFI x64, Secure Boot" // enforced, with Microsoft's keys
+	ovmf32  platform = "UEFI ia32"
 	aavmf   platform = "UEFI arm64"
+	riscv   platform = "UEFI riscv64"
 )
 
 // A network is one that a machine boots on: who gives addresses, and how the daemon
@@ -86,20 +89,25 @@ var cases = []bootCase{
 	{machine: "UEFI x64, HTTP Boot over IPv6", on: alone6, given: "iPXE of 2025", platform: ovmf, off: noPXE, loader: "GET ipxe.efi", end: kernel},
 	{machine: "UEFI arm64, PXE", on: beside, given: "iPXE of 2025", platform: aavmf, off: noPXEv6, loader: "TFTP ipxe.efi", end: kernel},
 	{machine: "UEFI arm64, HTTP Boot", on: beside, given: "iPXE of 2025", platform: aavmf, off: noPXE, loader: "GET ipxe.efi", end: kernel},
+	{machine: "UEFI riscv64, PXE", on: beside, given: "iPXE of 2025", platform: riscv, off: noPXEv6, loader: "TFTP ipxe.efi", end: kernel},
 }
 
 // A packetCase is a machine for which Debian has no firmware: what it sends is made
 // of what is published, and what the daemon answers is held by a test.
 type packetCase struct {
 	machine string
+	on      network
 	given   string
 	test    string // its package and name
 }
 
 var packetCases = []packetCase{
-	{"UEFI riscv64, PXE", "iPXE of 2025", "protocols/dhcp4.TestOffersPerFirmware"},
-	{"UEFI loongarch64, PXE", "iPXE of 2025", "protocols/dhcp4.TestOffersPerFirmware"},
-	{"UEFI ia32, PXE", "an iPXE that you name in the `ipxe` block", "protocols/dhcp4.TestOffersPerFirmware"},
+	{"UEFI ia32, PXE", beside, "an iPXE that you name in the `ipxe` block", "protocols/dhcp4.TestOffersPerFirmware"},
+	{"UEFI loongarch64, PXE", beside, "iPXE of 2025", "protocols/dhcp4.TestPacketsOfFirmware"},
+	{"iPXE of 2026 in the ROM", beside, "script", "protocols/dhcp4.TestOffersPerFirmware"},
+	{"Raspberry Pi 3, 4 and 5", beside, "its firmware, `config.txt`", "protocols/dhcp4.TestPacketsOfFirmware"},
+	{"U-Boot", alone, "`extlinux.conf`", "protocols/dhcp4.TestUBootIsAnsweredWithAnAddress"},
+	{"U-Boot that asks a ProxyDHCP", beside, "`extlinux.conf`", "protocols/dhcp4.TestPacketsOfFirmware"},
 }
 
 var update = flag.Bool("update", false, "write the README's table of what boots anew")
@@ -114,7 +122,7 @@ func TestREADME(t *testing.T) {
 		fmt.Fprintf(&b, "| %s | %s | %s | a boot in QEMU |\n", c.machine, c.on, c.given)
 	}
 	for _, c := range packetCases {
-		fmt.Fprintf(&b, "| %s | %s | %s | packets |\n", c.machine, beside, c.given)
+		fmt.Fprintf(&b, "| %s | %s | %s | packets |\n", c.machine, c.on, c.given)
 	}
 	text, err := os.ReadFile(path)
 	if err != nil {

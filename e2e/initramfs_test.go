@@ -10,12 +10,15 @@ import (
 	"path/filepath"
 )
 
-// cmdlineMark begins the line that the initial RAM disk prints.
-const cmdlineMark = "PIXIECORE-CMDLINE "
+// What the lines of the initial RAM disk begin with.
+const (
+	cmdlineMark  = "PIXIECORE-CMDLINE "
+	lockdownMark = "PIXIECORE-LOCKDOWN "
+)
 
 // goarchs are the architectures of machines, as the configuration and as Go call
 // them.
-var goarchs = map[string]string{"x64": "amd64", "arm64": "arm64"}
+var goarchs = map[string]string{"x64": "amd64", "arm64": "arm64", "riscv64": "riscv64"}
 
 // makeFiles puts a kernel and an initial RAM disk of each architecture into dir, as
 // ARCH/linux and ARCH/initrd.
@@ -48,6 +51,7 @@ func initramfs(path string) ([]byte, error) {
 	}
 	var c cpio
 	c.add("proc", dirMode, nil)
+	c.add("security", dirMode, nil)
 	c.add("init", execMode, program)
 	return c.close(), nil
 }

@@ -37,15 +37,28 @@ type board struct {
 	rom     bool   // the NIC has its ROM, iPXE of 2019
 	code    string // UEFI firmware
 	vars    string // and what its variables are at first
+
+	anyOrder bool // QEMU tells no order in which to boot
 }
 
 var boards = map[platform]board{
 	seabios: {program: "qemu-system-x86_64", rom: true, args: []string{"-machine", "pc,graphics=off"}}, // SeaBIOS speaks on the serial console
 	ovmf: {program: "qemu-system-x86_64", args: []string{"-machine", "q35,graphics=off"},
 		code: "/usr/share/OVMF/OVMF_CODE_4M.fd", vars: "/usr/share/OVMF/OVMF_VARS_4M.fd"},
+	secured: {program: "qemu-system-x86_64", args: secure, code: "/usr/share/OVMF/OVMF_CODE_4M.ms.fd", vars: "/usr/share/OVMF/OVMF_VARS_4M.ms.fd"},
+	// Debian has it with Secure Boot only; without keys that is off.
+	ovmf32: {program: "qemu-system-x86_64", args: secure, code: "/usr/share/OVMF/OVMF32_CODE_4M.secboot.fd", vars: "/usr/share/OVMF/OVMF32_VARS_4M.fd"},
 	aavmf: {program: "qemu-system-aarch64", args: []string{"-machine", "virt", "-cpu", "cortex-a57"},
 		code: "/usr/share/AAVMF/AAVMF_CODE.fd", vars: "/usr/share/AAVMF/AAVMF_VARS.fd"},
+	// The firmware does not find its devices in the order that QEMU tells, and would
+	// then leave all of them out.
+	riscv: {program: cached("riscv64", "qemu-system-riscv64"), args: []string{"-machine", "virt,acpi=off", "-bios", cached("riscv64", "fw_dynamic.bin")},
+		code: cached("riscv64", "RISCV_VIRT_CODE.fd"), vars: cached("riscv64", "RISCV_VIRT_VARS.fd"), anyOrder: true},
 }
+
+// secure is a machine whose variables the firmware alone can write, in system
+// management mode.
+var secure = []string{"-machine", "q35,smm=on,graphics=off", "-global", "driver=cfi.pflash01,property=secure,value=on"}
 
 // memory of a machine in MiB.
 const memory = "512"
@@ -80,7 +93,10 @@ func (l *lab) powerOn(t *testing.T, d *daemon, m machine) *running {
 	if nic == "" {
 		nic = "virtio-net-pci"
 	}
-	nic += ",netdev=net,bootindex=0,mac=" + m.mac
+	nic += ",netdev=net,mac=" + m.mac
+	if !of.anyOrder {
+		nic += ",bootindex=0"
+	}
 	dir, err := os.MkdirTemp(made.dir, "machine") // a name without commas, which QEMU's options end at
 	if err != nil {
 		t.Fatal(err)

@@ -89,6 +89,9 @@ func TestMatrix(t *testing.T) {
 					r := l.powerOn(t, d, m)
 					t.Cleanup(func() { tab.add(m, t, time.Since(r.on)) })
 					r.proves(t, d, m)
+					if *record {
+						r.writeRequests(t, m)
+					}
 				})
 			}
 		})
@@ -157,6 +160,9 @@ func (r *running) proves(t *testing.T, d *daemon, m machine) {
 		if m.platform == seabios && !strings.Contains(r.String(), "Hello ; "+oddWords) { // UEFI moves the cursor about
 			t.Error("the message was not shown")
 		}
+		if m.platform == secured && !locked.MatchString(r.String()) {
+			t.Error("the kernel does not know of Secure Boot")
+		}
 	case disk:
 		r.awaitDisk(t, m.nonce)
 	case nothing:
@@ -170,6 +176,9 @@ func (r *running) proves(t *testing.T, d *daemon, m machine) {
 		r.untouched(t)
 	}
 }
+
+// locked matches the line of a kernel that Secure Boot has locked down.
+var locked = regexp.MustCompile(regexp.QuoteMeta(lockdownMark) + `.*\[integrity\]`)
 
 // fetched holds what the machine asked for to its case: the way by which it came to
 // its loader, and that it came to its script by no detour.

@@ -1,7 +1,8 @@
 // Command init is the first and only process of a machine that a test of package
-// e2e has booted: it prints the kernel's command line on the console, behind a
-// mark by which the test finds it, and switches the machine off. It is built
-// static, for each architecture, and needs nothing beside it.
+// e2e has booted: it prints on the console what the kernel allows, which hangs on
+// Secure Boot, and the kernel's command line, each behind a mark by which the test
+// finds it, and switches the machine off. It is built static, for each architecture,
+// and needs nothing beside it.
 package main
 
 import (
@@ -12,8 +13,15 @@ import (
 )
 
 func main() {
-	if err := unix.Mount("proc", "/proc", "proc", 0, ""); err != nil {
-		fmt.Println("mount /proc:", err)
+	for _, fs := range []struct{ kind, on string }{{"proc", "/proc"}, {"securityfs", "/security"}} {
+		if err := unix.Mount(fs.kind, fs.on, fs.kind, 0, ""); err != nil {
+			fmt.Println("mount", fs.on, err)
+		}
+	}
+	// kernel_lockdown(7): "none [integrity] confidentiality". Debian's kernels lock
+	// themselves down when the firmware says that Secure Boot is on.
+	if lockdown, err := os.ReadFile("/security/lockdown"); err == nil {
+		fmt.Printf("PIXIECORE-LOCKDOWN %s", lockdown)
 	}
 	cmdline, err := os.ReadFile("/proc/cmdline")
 	if err != nil {

@@ -48,11 +48,27 @@ func packets(t testing.TB) (all map[string][]byte, wants map[string]string) {
 	return all, wants
 }
 
-func TestPacketsOfFirmwareThatCannotBeRunHere(t *testing.T) {
+// everyLoader has what the platforms of the packets are sent, and booter leaves out.
+type everyLoader struct{ booter }
+
+func (b everyLoader) Current() *boot.Snapshot {
+	s := b.booter.Current()
+	for _, f := range []boot.Firmware{boot.FirmwareEFIARM64, boot.FirmwareEFIRISCV64, boot.FirmwareEFILoongArch64} {
+		s.Loaders[f] = []byte("iPXE")
+	}
+	return s
+}
+
+func TestPacketsOfFirmware(t *testing.T) {
 	all, wants := packets(t)
 	for path, packet := range all {
 		b := booter{"*": {Action: boot.Boot, Spec: &boot.Spec{Kernel: "k"}, Rule: "all"}}
-		s := server(t, ProxyDHCP, b)
+		role := ProxyDHCP
+		if strings.HasSuffix(path, ".4011.hex") {
+			role = BootServer
+		}
+		s := server(t, role, b)
+		s.Boots.Source = everyLoader{b}
 		a, err := s.handle(t.Context(), netio.Datagram{Data: packet, Interface: loopback(t), Peer: netip.MustParseAddrPort("0.0.0.0:68")})
 		got := "not ours"
 		if m := a.client.Machine; m.MAC != nil {
