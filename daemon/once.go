@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"encoding/json"
-	"errors"
 	"time"
 
 	"go.uber.org/zap"
@@ -22,10 +21,8 @@ func (d *Daemon) states() *once.States {
 	if s := d.once.Load(); s != nil {
 		return s
 	}
-	return once.Broken(errNotAsked)
+	return once.Broken(once.ErrUnused)
 }
-
-var errNotAsked = errors.New("no rule of the configuration that is served has a once block")
 
 // openStates reads them, if that has not been done; one that went wrong is tried
 // again. It is called under reloading.

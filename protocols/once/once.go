@@ -174,6 +174,9 @@ func New(store Store, now time.Time) *States {
 	return s
 }
 
+// ErrUnused is for Broken, where nothing has been read since nothing is booted once.
+var ErrUnused = errors.New("no rule of the configuration that is served has a once block")
+
 // Broken makes States of which nothing is known, for the reason of err.
 func Broken(err error) *States { return &States{broken: err, all: map[string]*Record{}} }
 
@@ -439,6 +442,9 @@ func (s *States) change(r *Record, how func(*Record)) error {
 // address of an earlier boot than the one that used the arm last, or is that of the
 // store, and then the machine may try again.
 func (s *States) Done(mac net.HardwareAddr, by boot.DoneBy, issued time.Time, now time.Time) (changed bool, err error) {
+	if errors.Is(s.broken, ErrUnused) {
+		return false, nil // as every machine that boots anything else comes here
+	}
 	if s.broken != nil {
 		return false, s.broken
 	}

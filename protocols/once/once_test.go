@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -388,5 +389,16 @@ func TestStrangersAreBounded(t *testing.T) {
 	l.does("arm")
 	if r, ok := l.Find(db1); !ok || r.State != Armed {
 		t.Errorf("got %+v, %t", r, ok)
+	}
+}
+
+// A machine that boots what is not booted once has nothing to be done with.
+func TestWhereNothingIsBootedOnceNothingIsDone(t *testing.T) {
+	mac := net.HardwareAddr{0x52, 0x54, 0, 0, 0, 1}
+	if changed, err := Broken(ErrUnused).Done(mac, boot.DoneByBooting, time.Time{}, time.Now()); changed || err != nil {
+		t.Errorf("got %t, %v", changed, err)
+	}
+	if _, err := Broken(errors.New("damaged")).Done(mac, boot.DoneByBooting, time.Time{}, time.Now()); err == nil {
+		t.Error("what cannot be read is done")
 	}
 }
