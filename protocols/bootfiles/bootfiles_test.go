@@ -190,6 +190,7 @@ func TestTree(t *testing.T) {
 		{"in upper case, as a DOS-minded ROM asks", strings.ToUpper(tok(7)) + "/ipxe.efi", lab, "snponly", nil},
 		{"a BIOS machine's loader", tok(0) + "/undionly.kpxe", lab, "undionly", nil},
 		{"the other kind's name", tok(0) + "/ipxe.efi", lab, "", boot.ErrNotFound},
+		{"the screen of an iPXE that cannot go on", ScreenPath(tok(0)), lab, "#!ipxe\necho\necho pixiecore: this iPXE cannot load by HTTP", nil},
 		{"its autoexec", tok(7) + "/autoexec.ipxe", lab, "#!ipxe\nset user-class pixiecore\n", nil},
 		{"a loader that is missing", tok(0x0b) + "/ipxe.efi", lab, "", boot.ErrNotFound},
 		{"shim's probe", tok(7) + "/revocations_sbat.efi", lab, "", boot.ErrNotFound},

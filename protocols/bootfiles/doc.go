@@ -5,6 +5,7 @@
 //	<token>/ipxe.efi        the loader of the machine that the token names
 //	<token>/undionly.kpxe   the same for a BIOS
 //	<token>/autoexec.ipxe   what an iPXE of 2021 or later fetches from beside itself
+//	<token>/nohttp.ipxe     what is shown by an iPXE that no loader here can help
 //	ipxe-x64.efi, …         loaders under fixed names, for DHCP servers that somebody
 //	undionly.kpxe           else runs and that set options 66 and 67
 //	autoexec.ipxe           for a loader that was fetched under a fixed name

@@ -266,6 +266,15 @@ func Leave(reason string) string {
 	return s.String()
 }
 
+// Halt returns to the firmware when people have had the time to read why.
+func Halt(reason string) string {
+	var s script
+	s.echo("\npixiecore: " + reason + "\n")
+	s.line("sleep %d", screenPause)
+	s.line("exit 1")
+	return s.String()
+}
+
 // Screen shows sentence on the machine and asks again for the same script
 // after a pause: when the operator has mended the cause, the machine goes on
 // by itself.

@@ -82,6 +82,15 @@ func programName(m boot.Machine, p strategy.Program) string {
 	return biosLoader
 }
 
+// screenScript says NoHTTP.
+const screenScript = "nohttp.ipxe"
+
+// NoHTTP is what is wrong with an iPXE whose loader in place of it came back the same.
+const NoHTTP = "this iPXE cannot load by HTTP, and the loader that was given to it lately came back the same: name another one in the ipxe block of the server's configuration"
+
+// ScreenPath is the boot file name of such a machine's screen, for TFTP.
+func ScreenPath(token string) string { return token + "/" + screenScript }
+
 // ErrRefused is wrapped by the error of Tree.Open for a machine that the
 // current configuration does not boot.
 var ErrRefused = errors.New("refused")
@@ -255,6 +264,9 @@ func (t Tree) Open(ctx context.Context, name, base string) (File, error) {
 			return f.screen(err), nil
 		}
 		return f, nil
+	case f.Kind == KindScript:
+		f.Data = []byte(Halt(NoHTTP))
+		return f, nil
 	case f.Kind == KindAutoexec:
 		f.Data = []byte(Autoexec(base, dir, m.MAC))
 		return f, nil
@@ -403,6 +415,8 @@ func (t Tree) find(dir, name string) (m boot.Machine, f File, ok bool) {
 		f.Kind, ok = boardKind(m, name)
 	case name == AutoexecScript:
 		f.Kind, ok = KindAutoexec, true
+	case name == screenScript:
+		f.Kind, ok = KindScript, true
 	default:
 		f.Kind, ok = programKind(m, name)
 	}

@@ -6,8 +6,8 @@ import (
 )
 
 // ChainEvery is how long a machine whose iPXE cannot load by HTTP is not given
-// our loader again, and chainGrace how long its repeated questions still
-// belong to the first.
+// our loader again, unless that was seen to do better, and chainGrace how long its
+// repeated questions still belong to the first.
 const (
 	ChainEvery = 5 * time.Minute
 	chainGrace = 10 * time.Second
@@ -19,29 +19,43 @@ const (
 // the one before it. The zero value is ready; both ports share one.
 type Chains struct {
 	mu    sync.Mutex
-	since map[[6]byte]time.Time
+	since map[[6]byte]chain
+}
+
+// A chain is one loader that was given.
+type chain struct {
+	first time.Time
+	xid   [4]byte // of the request; iPXE repeats it, and the next program has another
 }
 
 // Allow reports whether the machine may be given a loader at now, and
 // remembers that it was.
-func (c *Chains) Allow(mac [6]byte, now time.Time) bool {
+func (c *Chains) Allow(mac [6]byte, xid [4]byte, now time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if first, ok := c.since[mac]; ok {
-		if age := now.Sub(first); age < ChainEvery {
-			return age < chainGrace
+	if last, ok := c.since[mac]; ok {
+		if age := now.Sub(last.first); age < ChainEvery {
+			return age < chainGrace && last.xid == xid
 		}
 	}
 	if c.since == nil {
-		c.since = map[[6]byte]time.Time{}
+		c.since = map[[6]byte]chain{}
 	}
 	if len(c.since) >= maxChains {
-		for old, first := range c.since {
-			if now.Sub(first) >= ChainEvery || len(c.since) >= maxChains {
+		for old, last := range c.since {
+			if now.Sub(last.first) >= ChainEvery || len(c.since) >= maxChains {
 				delete(c.since, old)
 			}
 		}
 	}
-	c.since[mac] = now
+	c.since[mac] = chain{now, xid}
 	return true
+}
+
+// Worked says that the machine has come with an iPXE that can load by HTTP: what it was
+// given is no loop, and it may be given that again when it is restarted.
+func (c *Chains) Worked(mac [6]byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.since, mac)
 }

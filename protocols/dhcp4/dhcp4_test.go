@@ -92,6 +92,8 @@ func TestClassifyKnowsEveryFirmware(t *testing.T) {
 		"ipxe-x64-2.0":       {"x64", "efi64", "ipxe"},
 		"ipxe-arm64":         {"arm64", "efi-arm64", "ipxe"},
 		"ipxe-no-http":       {"ia32", "bios", "ipxe-without-http"},
+		"efi-riscv64":        {"riscv64", "efi-riscv64", "rom"},
+		"ipxe-riscv64":       {"riscv64", "efi-riscv64", "ipxe"},
 		"rpi4":               {"arm64", "rpi", "rom"},
 		"uboot-arm64":        {"arm64", "uboot", "rom"},
 		"uboot-http-arm64":   {"arm64", "uboot", "http-boot"},
@@ -533,30 +535,69 @@ func TestALoaderThatCannotLoadByHTTPIsGivenOnce(t *testing.T) {
 	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	for _, step := range []struct {
 		after time.Duration
+		xid   byte
 		want  bool
 		why   string
 	}{
-		{0, true, "first"},
-		{4 * time.Second, true, "a retransmission"},
-		{chainGrace, false, "back as the same loader"},
-		{ChainEvery - 1, false, "still"},
-		{ChainEvery, true, "another boot"},
-		{ChainEvery + chainGrace, false, "and again once only"},
+		{0, 1, true, "first"},
+		{4 * time.Second, 1, true, "a retransmission"},
+		{5 * time.Second, 2, false, "back at once as the same loader"},
+		{chainGrace, 1, false, "a transaction that is too old"},
+		{ChainEvery - 1, 3, false, "still"},
+		{ChainEvery, 4, true, "another boot"},
+		{ChainEvery + chainGrace, 5, false, "and again once only"},
 	} {
-		if got := c.Allow([6]byte(mac), at.Add(step.after)); got != step.want {
+		if got := c.Allow([6]byte(mac), [4]byte{step.xid}, at.Add(step.after)); got != step.want {
 			t.Errorf("after %s (%s): got %t, want %t", step.after, step.why, got, step.want)
 		}
 	}
-	if !c.Allow(other, at.Add(chainGrace)) {
+	if !c.Allow(other, xid, at.Add(chainGrace)) {
 		t.Error("another machine is not concerned")
 	}
+	c.Worked([6]byte(mac))
+	if !c.Allow([6]byte(mac), xid, at.Add(ChainEvery+2*chainGrace)) {
+		t.Error("a loader that came as far as HTTP is refused after a restart")
+	}
+}
+
+// An iPXE that no loader here can help is told so, in words that it can fetch.
+func TestAnIPXEThatComesBackTheSameIsShownWhy(t *testing.T) {
+	s := server(t, ProxyDHCP, lab)
+	want := []string{"loader", "screen", "screen"}
+	for i, want := range want {
+		req := discover(t, "ipxe-no-http", func(d *dhcpv4.DHCPv4) { d.TransactionID = [4]byte{byte(i)} })
+		a, err := s.handle(t.Context(), netio.Datagram{Data: req.ToBytes(), Interface: loopback(t), Peer: netip.MustParseAddrPort("0.0.0.0:68")})
+		if err != nil || a.offering.String() != want {
+			t.Fatalf("%d: got %s, %v; want %s", i, a.offering, err, want)
+		}
+		s.record(a)
+		offer, err := dhcpv4.FromBytes(a.datagram.Data)
+		if err != nil || profile(t, "ipxe-no-http").Accept(offer) != nil {
+			t.Errorf("%d: iPXE does not take %v (%v)", i, offer, err)
+		}
+	}
+	if got := lastFailure(s); got != bootfiles.NoHTTP {
+		t.Errorf("the events say %q", got)
+	}
+}
+
+// lastFailure is what the machine's last failure is.
+func lastFailure(s *Server) (detail string) {
+	for _, m := range s.Events.Machines() {
+		for _, e := range m.Events() {
+			if e.Kind == events.Failed {
+				detail = e.Detail
+			}
+		}
+	}
+	return detail
 }
 
 func TestMachinesRememberedAreBounded(t *testing.T) {
 	var c Chains
 	at := time.Now()
 	for i := range 3 * maxChains {
-		c.Allow([6]byte{2, byte(i >> 16), byte(i >> 8), byte(i)}, at)
+		c.Allow([6]byte{2, byte(i >> 16), byte(i >> 8), byte(i)}, xid, at)
 	}
 	if len(c.since) > maxChains {
 		t.Errorf("got %d, want at most %d", len(c.since), maxChains)

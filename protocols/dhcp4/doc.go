@@ -25,7 +25,8 @@
 // and iPXE get discovery control 8, which names the file at once.
 //
 // An iPXE that can load by HTTP is given its script, whatever build it is; one
-// that cannot is given our loader, at most once in ChainEvery. Its announced
+// that cannot is given our loader, and where that comes back the same, a screen that
+// says why, by TFTP (Chains): no boot is a loop. Its announced
 // version (option 175.235) is not looked at: builds of 2021 announce 1.0.0, and
 // who chains by it loops for ever.
 //

@@ -105,7 +105,7 @@ func reply(t dhcpv4.MessageType, req *dhcpv4.DHCPv4, c Client, o strategy.Offer,
 		} else {
 			r.UpdateOption(dhcpv4.OptBootFileName(e.File))
 		}
-		if o.Kind == strategy.Script || !c.Machine.Firmware.UEFI() {
+		if o.Kind == strategy.Script || o.Kind == strategy.Screen || !c.Machine.Firmware.UEFI() {
 			r.UpdateOption(dhcpv4.OptGeneric(dhcpv4.OptionVendorSpecificInformation, pxeUseFile))
 		}
 	}

@@ -341,6 +341,8 @@ func (s *Server) reply(r request, a answer) (answer, error) {
 	m, req, set := &a.client.Machine, r.DHCPv4, r.set
 	a.offering = strategy.For(m.Firmware, a.client.Stage, a.decision.Verdict)
 	switch {
+	case a.offering.Kind == strategy.Script:
+		s.Chains.Worked([6]byte(m.MAC))
 	case a.offering.Kind == strategy.Nothing:
 		if a.decision.Action == boot.Local {
 			return a, errOwnDisk
@@ -354,9 +356,8 @@ func (s *Server) reply(r request, a answer) (answer, error) {
 		if len(a.decision.Snapshot.Loader(*m, a.decision.Loader)) == 0 {
 			return a, errOperator{faulty{fmt.Errorf("no loader for %s: `pixiecore check` says where it was looked for and what mends it", m.Firmware), events.FaultNoLoader}}
 		}
-		// The REQUEST for an address goes on with what its DISCOVER was allowed.
-		if a.client.Stage == strategy.IPXEWithoutHTTP && (a.lease == nil || a.lease.message == dhcpv4.MessageTypeOffer) && !s.Chains.Allow([6]byte(m.MAC), s.now()) {
-			return a, errOperator{faulty{fmt.Errorf("the machine's iPXE cannot load by HTTP, and the loader given to it less than %s ago came back the same: use another loader for %s", ChainEvery, m.Firmware), events.FaultNoHTTP}}
+		if a.client.Stage == strategy.IPXEWithoutHTTP && !s.mayChain(r, a) {
+			a.offering = strategy.Offer{Kind: strategy.Screen}
 		}
 	}
 
@@ -376,6 +377,8 @@ func (s *Server) reply(r request, a answer) (answer, error) {
 			base = set.Plain.Base(addr)
 		}
 		a.file = base + "/" + bootfiles.ProgramPath(token, *m, a.offering.Program)
+	case strategy.Screen:
+		a.file = "tftp://" + set.tftp(addr).String() + "/" + bootfiles.ScreenPath(token)
 	case strategy.ExtlinuxByHTTP:
 		a.file = base + "/" + bootfiles.BoardPath(token)
 	case strategy.Extlinux:
@@ -398,6 +401,14 @@ func (s *Server) reply(r request, a answer) (answer, error) {
 		return s.seal(r, a, resp, addr)
 	}
 	return s.seal(r, a, Offer(req, a.client, a.offering, e), addr)
+}
+
+// mayChain reports whether a machine whose iPXE cannot load by HTTP is given our loader.
+func (s *Server) mayChain(r request, a answer) bool {
+	if a.lease != nil && a.lease.message != dhcpv4.MessageTypeOffer || s.Role == BootServer {
+		return true // it goes on with what its DISCOVER was allowed
+	}
+	return s.Chains.Allow([6]byte(a.client.Machine.MAC), r.TransactionID, s.now())
 }
 
 // seal makes the datagram of an answer, which is sent from addr.
@@ -504,6 +515,11 @@ func (s *Server) record(a answer) {
 	}
 	s.Log.Info(phrase, append(a.fields(), zap.Stringer("offering", a.offering))...)
 	s.Events.Add([6]byte(a.client.Machine.MAC), events.Event{Kind: kind, Rule: a.decision.Rule, Boot: a.decision.Boot, Gen: a.decision.Gen(), Via: via, Detail: a.offering.String()})
+	if a.offering.Kind == strategy.Screen {
+		s.Log.Warn("machine is shown why it does not boot", append(a.fields(), zap.String("cause", bootfiles.NoHTTP))...)
+		s.Events.Add([6]byte(a.client.Machine.MAC), events.Event{Kind: events.Failed, Fault: events.FaultNoHTTP, Rule: a.decision.Rule, Boot: a.decision.Boot, Gen: a.decision.Gen(), Via: via, Detail: bootfiles.NoHTTP})
+		return
+	}
 	if n := a.decision.Notice; n != "" {
 		s.Log.Warn("machine boots all the same", append(a.fields(), zap.String("notice", n))...)
 		s.Events.Add([6]byte(a.client.Machine.MAC), events.Event{Kind: events.Noticed, Rule: a.decision.Rule, Gen: a.decision.Gen(), Detail: n})

@@ -68,6 +68,9 @@ const (
 	Extlinux
 	// ExtlinuxByHTTP: the same, by HTTP.
 	ExtlinuxByHTTP
+	// Screen: a script by TFTP, which says why an iPXE cannot go on. It is in no row of
+	// the table: package dhcp4 puts it in the place of an iPXE that came back the same.
+	Screen
 )
 
 // A Program is what firmware is given to start.
@@ -114,6 +117,8 @@ func (o Offer) String() string {
 		return "extlinux"
 	case ExtlinuxByHTTP:
 		return "extlinux by HTTP"
+	case Screen:
+		return "screen"
 	default:
 		return "nothing"
 	}
