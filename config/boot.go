@@ -38,6 +38,10 @@ type bootBlock struct {
 	files  map[string]*fileBlock // its own, and those that it takes over
 	whole  bool                  // whether that is all that the block says
 	state  evaluation
+	// secure are the settings of its secure_boot block and of those that it takes over;
+	// nil: there is none. secureAt is where its own stands.
+	secure   secureSettings
+	secureAt *hcl.Range
 	// settings are those that are its own and those that it takes over.
 	settings map[string]*setting
 	cmdline  []*setting // the pieces of the command line
@@ -68,6 +72,7 @@ const (
 func (d *decoder) declareBoots(b *hclsyntax.Block) {
 	body := d.names(&bootSchema, b.Body)
 	files, wholeFiles := d.fileBlocks(body)
+	secured := d.secureBlock(body)
 	name, at, ok := d.label(b, "its name")
 	if ok && !hclsyntax.ValidIdentifier(name) {
 		d.unsure["boot"] = true
@@ -89,8 +94,12 @@ func (d *decoder) declareBoots(b *hclsyntax.Block) {
 			own[name] = &f
 		}
 		family.boots[in.key] = &bootBlock{
-			instance: in, family: family, block: b, attrs: body.Attributes, files: own,
+			instance: in, family: family, block: b, attrs: body.Attributes, files: own, secure: d.secureSettings(secured, in.scope),
 			whole: wholeFiles && len(body.Attributes) == len(b.Body.Attributes) && len(body.Blocks) == len(b.Body.Blocks),
+		}
+		if secured != nil {
+			at := secured.DefRange()
+			family.boots[in.key].secureAt = &at
 		}
 	}
 }
@@ -153,6 +162,7 @@ func (d *decoder) inherit(b *bootBlock, path []string) {
 			b.files = maps.Clone(base.files)
 			maps.Copy(b.files, own)
 			b.cmdline = slices.Clone(base.cmdline)
+			b.secure = mergeSecure(base.secure, b.secure)
 			b.whole = b.whole && base.whole
 		}
 	}
@@ -182,14 +192,17 @@ func (d *decoder) prepare(b *bootBlock) {
 	for _, name := range slices.Sorted(maps.Keys(b.files)) {
 		b.files[name].decode(b.name)
 	}
+	loader := b.loaderWord()
 	if s := b.settings["script"]; s != nil {
+		r.loader = loader
+		b.besideAlone(loader, "a script", s.NameRange)
 		r.script = s.checked(s.of(b).phrase("script", s.Expr, "a text, best as <<-EOT … EOT", nil), script)
 		if r.script != nil && r.script.late {
 			s.scriptStart(s.Expr)
 		}
 		beside := slices.Clone(b.cmdline)
 		for _, name := range slices.Sorted(maps.Keys(b.settings)) {
-			if name != "script" && name != "installs" {
+			if name != "script" && name != "installs" && name != "loader" {
 				beside = append(beside, b.settings[name])
 			}
 		}
@@ -199,6 +212,7 @@ func (d *decoder) prepare(b *bootBlock) {
 		return
 	}
 	if d.prepareAPI(b) {
+		b.besideAlone(boot.LoaderAuto, "what an API says", b.settings["api"].NameRange)
 		return
 	}
 	if s := b.settings["kernel"]; s != nil {
@@ -220,6 +234,7 @@ func (d *decoder) prepare(b *bootBlock) {
 	if s := b.settings["message"]; s != nil {
 		r.message = s.of(b).phrase("message", s.Expr, "a text in quotes", nil)
 	}
+	d.prepareLoader(b, loader)
 }
 
 // scriptStart checks the beginning of a script that hangs on the machine.
@@ -301,8 +316,8 @@ func (d *decoder) checkBoots() {
 	for _, family := range d.families {
 		for _, key := range slices.Sorted(maps.Keys(family.boots)) {
 			b := family.boots[key]
-			if b.settings["kernel"] == nil && b.settings["script"] == nil && b.settings["api"] == nil && b.whole && (family.used || !family.leaned) {
-				b.errorf(family.at, sumNothingToBoot, "The boot has neither a kernel, a script nor an api. Write kernel = \"…\", the path or URL of one.")
+			if b.settings["kernel"] == nil && b.settings["efi"] == nil && b.settings["script"] == nil && b.settings["api"] == nil && b.whole && (family.used || !family.leaned) {
+				b.errorf(family.at, sumNothingToBoot, "The boot has neither a kernel, an EFI program, a script nor an api. Write kernel = \"…\", the path or URL of one.")
 			}
 		}
 	}

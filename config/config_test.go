@@ -227,6 +227,14 @@ func dump(t *testing.T, cfg *Config) string {
 		if r.Once != nil {
 			fmt.Fprintf(&b, "\tonce %+v\n", *r.Once)
 		}
+		if r.Action.Loader != boot.LoaderAuto {
+			fmt.Fprintf(&b, "\tloader %s\n", r.Action.Loader)
+		}
+		if r.Action.Programs != nil {
+			m := boot.Machine{MAC: make([]byte, 6), Arch: boot.ArchX64, Firmware: boot.FirmwareEFI64}
+			p, err := r.Action.Programs(booters.Preview(cfg.Inventory, m))
+			fmt.Fprintf(&b, "\tshim %s\n\tgrub %s %v\n", p.Shim, p.GRUB, err)
+		}
 		if r.Action.Render != nil {
 			b.WriteString("\tfor each machine:\n")
 		}

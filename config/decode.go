@@ -57,6 +57,7 @@ type decoder struct {
 	assetsBy  map[string]*asset
 	assetsVar cty.Value                 // what assets means
 	usedFiles map[*hclsyntax.Block]bool // file blocks that some url() names
+	secure    secureSettings            // of the global secure_boot block; nil: there is none
 	// unsure are the types of blocks of which there may be more than could be
 	// understood. Nothing of such a type is called missing.
 	unsure map[string]bool
@@ -194,6 +195,7 @@ func (d *decoder) decode(names []string) {
 	d.buildInventory()
 	each("assets", d.assets)
 	d.assetsVar = d.assetsValue()
+	each("secure_boot", d.secureBoot)
 	each("boot", d.declareBoots)
 	d.decodeBoots()
 	each("rule", d.rule)
@@ -562,6 +564,7 @@ func (d *decoder) urlKey(b *hclsyntax.Block) {
 func (d *decoder) warnings() {
 	d.warnListeners()
 	d.warnOnce()
+	d.warnLoaders()
 	rules := d.cfg.Rules
 	if len(rules) == 0 {
 		d.problems = append(d.problems, Problem{File: d.name, Severity: SeverityWarning, Summary: string(sumNoRules),

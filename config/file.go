@@ -40,7 +40,10 @@ var fileKinds = []string{string(booters.FileContent), string(booters.FileSource)
 func (d *decoder) fileBlocks(body *hclsyntax.Body) (all map[string]*fileBlock, whole bool) {
 	all, whole = make(map[string]*fileBlock), true
 	before := make(map[string]hcl.Range)
-	for _, b := range body.Blocks { // file is the only block of a boot
+	for _, b := range body.Blocks {
+		if b.Type != "file" {
+			continue
+		}
 		if hides(b.Body.Attributes["secret"]) {
 			for _, a := range b.Body.Attributes {
 				if a.Name != "secret" {

@@ -9,7 +9,7 @@ import (
 // blocks are all that there are, the file itself first, in the order in which
 // they are explained.
 var blocks = []*Block{
-	&fileSchema, &listenerSchema, &poolSchema, &localsSchema, &bootSchema, &fileBlockSchema, &assetsSchema, &machineSchema, &ruleSchema, &matchSchema, &notSchema, &anySchema, &onceSchema,
+	&fileSchema, &listenerSchema, &poolSchema, &localsSchema, &bootSchema, &fileBlockSchema, &secureBootSchema, &assetsSchema, &machineSchema, &ruleSchema, &matchSchema, &notSchema, &anySchema, &onceSchema,
 	&testSchema, &ipxeSchema, &cacheSchema, &fetchSchema, &logSchema, &reloadSchema, &stateSchema, &urlKeySchema,
 }
 
@@ -30,8 +30,7 @@ var fileSchema = Block{
 		{Name: "include", Type: TypeTexts, Example: `["conf.d/*.hcl", "machines.hcl"]`,
 			Doc: "More files that take part: paths, or patterns with `*`, `?` and `[…]` in the last element. Rules in them stand where the `include` does, and a file takes part once however often it is named. A pattern may match nothing."},
 	},
-	Blocks: []string{"listener", "boot", "rule", "assets", "cache", "fetch", "ipxe", "locals", "log", "machine", "reload", "state", "test", "url_key"},
-	Later:  []string{"secure_boot"},
+	Blocks: []string{"listener", "boot", "secure_boot", "rule", "assets", "cache", "fetch", "ipxe", "locals", "log", "machine", "reload", "state", "test", "url_key"},
 }
 
 var listenerSchema = Block{
@@ -123,7 +122,7 @@ var bootSchema = Block{
 	Example: "boot \"live\" {\n  kernel  = \"https://example.org/live/${machine.arch}/vmlinuz\"\n  initrd  = [\"https://example.org/live/${machine.arch}/initrd\"]\n  cmdline = \"ip=dhcp hostname=${machine.name}\"\n  message = \"Starting the live system\"\n}\n\nrule \"everybody\" { boot = boot.live }\n",
 	Attributes: []Attribute{
 		{Name: "kernel", Type: TypeFile, Machine: MachinePaths, Example: `"/srv/live/vmlinuz"`,
-			Doc: "The path or URL of the kernel, or `{ url = …, sha256 = … }`: a path or URL with the SHA-256 that the file must have, or it is not served. A boot has this, `script` or `api`, its own or one that it takes over by `extends`. A local file that is not there is a warning."},
+			Doc: "The path or URL of the kernel, or `{ url = …, sha256 = … }`: a path or URL with the SHA-256 that the file must have, or it is not served. A boot has this, `efi`, `script` or `api`, its own or one that it takes over by `extends`. A local file that is not there is a warning."},
 		{Name: "initrd", Type: TypeFiles, Machine: MachinePaths, Example: `["/srv/live/initrd", "https://example.org/firmware.cpio"]`,
 			Doc: "Paths or URLs of initrds, each of them also with its digest as `kernel` may be, which are loaded in this order."},
 		{Name: "cmdline", Type: TypeText, Machine: MachineAll, Example: `"ip=dhcp BOOTIF=${machine.bootif}"`,
@@ -134,6 +133,10 @@ var bootSchema = Block{
 			Doc: "Is shown on the machine's screen before it boots. It may have several lines."},
 		{Name: "script", Type: TypeText, Machine: MachineAll, Example: `"#!ipxe\nshell\n"`,
 			Doc: "An iPXE script of up to 1 MiB, whose first line is `#!ipxe`. It does everything itself, so none of the others may stand beside it."},
+		{Name: "efi", Type: TypeFile, Machine: MachinePaths, Example: `"/srv/live/live-${machine.arch}.efi"`,
+			Doc: "The path or URL of an EFI program, such as a unified kernel image, in place of `kernel`; with its digest as that may be. The firmware starts it, by TFTP or HTTP Boot, without any loader between; under Secure Boot it must be signed for the machine's keys. A machine with a BIOS is shown that it cannot."},
+		{Name: "loader", Type: TypeText, Words: boot.LoaderNames(), Default: "`auto`", Example: `"snponly"`,
+			Doc: "By what a machine with UEFI loads the boot; a BIOS is always given iPXE. `auto` is `native` for `efi`, `shim` where there is a `secure_boot` block, and else iPXE. `ipxe` and `snponly` are its builds with drivers of their own and with the firmware's, where both are found. `grub` gives the GRUB of `secure_boot` without the shim. A machine that has come as far as iPXE goes on with that."},
 		{Name: "rpi", Type: TypeText, Machine: MachinePaths, Example: `"/srv/rpi/boot"`,
 			Doc: "The path of a directory with the firmware of Raspberry Pis (`start4.elf`, `fixup4.dat`, `*.dtb`, `overlays`, `bootcode.bin` for a 3), without which they cannot boot this. They get these files as they are, but `config.txt` and `cmdline.txt` are made of the boot: after the directory's own `config.txt`, they boot `kernel`, with `initrd` and `cmdline`."},
 		{Name: "api", Type: TypeText, Example: `"http://inventory.lan/netboot"`,
@@ -148,8 +151,8 @@ var bootSchema = Block{
 			Doc: "Takes over all settings of that boot which the block does not set itself. A boot that is only extended needs no kernel."},
 		forEach,
 	},
-	Blocks: []string{"file"},
-	Later:  []string{"checksums", "efi", "loader", "offer", "prefetch", "secure_boot"},
+	Blocks: []string{"file", "secure_boot"},
+	Later:  []string{"checksums", "offer", "prefetch"},
 }
 
 var fileBlockSchema = Block{
@@ -166,6 +169,20 @@ var fileBlockSchema = Block{
 			Doc: "Several texts under one address, which ends in `/`: names, or paths like `latest/user-data`, with what is in them. A name that is not among them is not found (404)."},
 		{Name: "secret", Type: TypeBool, Default: "false", Example: "true",
 			Doc: "`true`: nothing of it is shown by `explain`, `plan`, the status or the log, nobody keeps it on the way, and its address is good for two hours, or until the machine's next boot."},
+	},
+}
+
+var secureBootSchema = Block{
+	Name: "secure_boot",
+	Doc: "What machines with UEFI are given so that Secure Boot lets them boot a kernel: a shim, which the firmware trusts, and the GRUB that the shim trusts, both of the distribution that has signed the kernel. It does no harm where Secure Boot is off. " +
+		"In a boot it is for that boot; at the top of a file, for every boot with a `kernel` that has no `loader` and no block of its own. GRUB is told kernel, initrds, command line and message of the boot, and fetches them by TFTP. " +
+		"It asks the DHCP server that gave the machine its address: that must be this one (`mode = \"server\"`), or name this one as its next server (siaddr).",
+	Example: "boot \"debian\" {\n  kernel = \"/srv/debian/vmlinuz\"\n  initrd = \"/srv/debian/initrd.img\"\n\n  secure_boot {\n    shim = \"/usr/lib/shim/shimx64.efi.signed\"\n    grub = \"/usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed\"\n  }\n}\n\nrule \"everybody\" { boot = boot.debian }\n",
+	Attributes: []Attribute{
+		{Name: "shim", Type: TypeFile, Machine: MachinePaths, Example: `"/usr/lib/shim/shimx64.efi.signed"`,
+			Doc: "The path or URL of the shim, with its digest as `kernel` may be. A boot with `loader = \"grub\"` needs none."},
+		{Name: "grub", Type: TypeFile, Needed: true, Machine: MachinePaths, Example: `"/usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed"`,
+			Doc: "The path or URL of GRUB, in a build for the network, with its digest likewise."},
 	},
 }
 

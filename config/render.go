@@ -22,6 +22,9 @@ type recipe struct {
 	rpi                     *phrase
 	initrd, cmdline         []*phrase
 	files                   []*booters.File
+
+	loader     boot.Loader // by what UEFI loads it
+	shim, grub *phrase     // of LoaderShim and LoaderGRUB
 }
 
 // A phrase is the value of a setting, or of an element of its list. What hangs

@@ -92,7 +92,10 @@ func (s *scope) action(said []*hclsyntax.Attribute) (action booters.Action, boot
 			action.Do = boot.Boot
 			if b, ok := s.reference(a.Expr); ok {
 				b.family.used, boots = true, b
-				action.Boot, action.Spec, action.Files = b.name, b.spec, b.recipe.files
+				action.Boot, action.Spec, action.Files, action.Loader = b.name, b.spec, b.recipe.files, b.recipe.loader
+				if b.recipe.shim != nil || b.recipe.grub != nil {
+					action.Programs = b.recipe.programs
+				}
 				if b.api != nil {
 					action.Spec, action.API = nil, b.api
 				} else if !b.recipe.constant() {
@@ -105,6 +108,9 @@ func (s *scope) action(said []*hclsyntax.Attribute) (action booters.Action, boot
 		case "local":
 			action.Do = boot.Local
 			s.onlyTrue(a)
+			if s.secure != nil {
+				action.Loader = boot.LoaderShim // no unsigned program would start
+			}
 		}
 	}
 	return action, boots

@@ -67,6 +67,7 @@ const (
 
 	// Boots.
 	sumNothingToBoot summary = "boot without kernel or script"
+	sumLoader        summary = "loader does not fit the boot"
 	sumScriptAlone   summary = "setting beside a script"
 	sumAPIAlone      summary = "setting beside an API"
 	sumScript        summary = "script is no iPXE script"

@@ -36,8 +36,8 @@ boot "empty-marker" {
   kernel  = "/srv/linux"
   cmdline = "a={{ ID \"\" }}"
 }
-# want: 2:1 error: boot without kernel or script | The boot has neither a kernel, a script nor an api. Write kernel = "…", the path or URL of one.
-# want: 3:1 error: boot without kernel or script | The boot has neither a kernel, a script nor an api. Write kernel = "…", the path or URL of one.
+# want: 2:1 error: boot without kernel or script | The boot has neither a kernel, an EFI program, a script nor an api. Write kernel = "…", the path or URL of one.
+# want: 3:1 error: boot without kernel or script | The boot has neither a kernel, an EFI program, a script nor an api. Write kernel = "…", the path or URL of one.
 # want: 5:3 error: setting beside a script | A script does everything itself, so kernel beside it has no effect. Leave one of the two out.
 # want: 7:3 error: setting beside a script | A script does everything itself, so message beside it has no effect. Leave one of the two out.
 # want: 9:28 error: script is no iPXE script | iPXE takes a text for a script only if #!ipxe stands alone on its first line, without anything before it.

@@ -3,7 +3,7 @@ listener "http" {}
 boot "a" {
   kernel = "a"
   initrd = ["a"]
-  efi    = "/srv/uki.efi"
+  prefetch = true
 }
 boot "e" { kernel = "/srv/linux" }
 rule "r" {
@@ -11,6 +11,6 @@ rule "r" {
   offer = "none"
   boot = boot.e
 }
-# want: 6:3 error: not in this version | "efi" in a boot block is part of the language, but this version does not have it yet. Leave it out for now.
+# want: 6:3 error: not in this version | "prefetch" in a boot block is part of the language, but this version does not have it yet. Leave it out for now.
 # want: 10:11 error: unknown setting | There is no setting "lables" in a match block. Did you mean "labels"?
 # want: 11:3 error: not in this version | "offer" in a rule block is part of the language, but this version does not have it yet. Leave it out for now.
