@@ -60,6 +60,7 @@ var floors = []floor{
 	{"e2e", []string{"protocols/..."}},
 	{"examples/api-server", nil},
 	{"e2e/systemd", nil},
+	{"e2e/library", []string{".", "protocols/dhcp6"}},
 	{"e2e/bench", nil},
 	{"e2e/init", nil},
 	{"examples/library", []string{"."}},

@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -72,6 +73,33 @@ func TestEveryNameOfTheGodocIsHere(t *testing.T) {
 		}
 		if c, ok := obj.(*types.Const); ok && c.Val().String() != e.value {
 			t.Errorf("%s: got %s, want %s", e.name, c.Val(), e.value)
+		}
+	}
+}
+
+// The program that boots a machine in e2e says all of them.
+func TestAProgramSaysEveryNameOfTheGodoc(t *testing.T) {
+	src, err := os.ReadFile("e2e/library/main.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := os.ReadFile("testdata/godoc.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := make(map[string]bool)
+	for _, word := range regexp.MustCompile(`\w+`).FindAllString(string(src), -1) {
+		said[word] = true
+	}
+	for line := range strings.Lines(string(list)) {
+		name, _, ok := strings.Cut(line, "\t")
+		if !ok || strings.HasPrefix(line, "#") {
+			continue
+		}
+		for word := range strings.SplitSeq(name, ".") {
+			if !said[word] {
+				t.Errorf("%s: not said", name)
+			}
 		}
 	}
 }

@@ -10,17 +10,32 @@ import (
 	"time"
 )
 
-// A program that has the server in it boots a machine by a Booter of its own.
+// A program that has the server in it boots a machine by a Booter of its own: the
+// example, and one that says every name of the original's godoc.
 func TestLibrary(t *testing.T) {
 	t.Parallel()
+	loader := need(t, "staged iPXE binaries", "../booters/loaders/firmware/undionly.kpxe")
+	t.Run("the example", func(t *testing.T) {
+		t.Parallel()
+		boots(t, "../examples/library")
+	})
+	t.Run("every name", func(t *testing.T) {
+		t.Parallel()
+		boots(t, "./library", loader)
+	})
+}
+
+// boots has a machine with a BIOS boot by a program, which is given a kernel, its
+// initrd, its command line, and more.
+func boots(t *testing.T, program string, more ...string) {
 	l := newLab(t)
-	need(t, "staged iPXE binaries", "../booters/loaders/firmware/SHA256SUMS")
 	bin := filepath.Join(t.TempDir(), "library")
-	if err := goBuild(bin, "../examples/library", "-tags", "embed_ipxe"); err != nil {
+	if err := goBuild(bin, program, "-tags", "embed_ipxe"); err != nil {
 		t.Fatal(err)
 	}
 	bios, want := machine{bootCase: bootCase{machine: "BIOS", platform: seabios}, mac: "52:54:00:00:00:08"}, nonce()
-	d := &daemon{process: start(t, l.server, exec.Command(bin, l.files+"/x64/linux", l.files+"/x64/initrd", "console=ttyS0 quiet panic=-1 nonce="+want))}
+	args := append([]string{l.files + "/x64/linux", l.files + "/x64/initrd", "console=ttyS0 quiet panic=-1 nonce=" + want}, more...)
+	d := &daemon{process: start(t, l.server, exec.Command(bin, args...))}
 	for begun := time.Now(); !strings.Contains(d.String(), `listening listener="http `); {
 		if time.Since(begun) > startLimit {
 			t.Fatalf("the program does not serve:\n%s", d)
