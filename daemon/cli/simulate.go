@@ -225,6 +225,10 @@ func (s *simulator) file(cmd *cobra.Command, path string, kinds []pxeclient.Prof
 			fmt.Fprintf(cmd.ErrOrStderr(), "%s: rule %q asks for %s, and a simulated machine comes by the loopback interface.\n", r.Pos, r.Name, needs)
 		}
 	}
+	if len(kinds) > 1 && !slices.ContainsFunc(cfg.Listeners, func(l config.Listener) bool { return l.Kind == config.DHCP6 }) {
+		fmt.Fprintln(cmd.ErrOrStderr(), "The file has no listener \"dhcp6\", so that machines which boot over IPv6 are left out.")
+		kinds = slices.DeleteFunc(kinds, func(p pxeclient.Profile) bool { return p.IPv6 })
+	}
 	results := make([]simulated, len(kinds))
 	g, ctx := errgroup.WithContext(cmd.Context())
 	g.SetLimit(atOnce)
@@ -242,7 +246,7 @@ func (s *simulator) file(cmd *cobra.Command, path string, kinds []pxeclient.Prof
 
 // apart boots one machine by a daemon of its own.
 func (s *simulator) apart(ctx context.Context, cfg *config.Config, kind pxeclient.Profile) (simulated, error) {
-	sim, err := daemon.Simulate(cfg, false)
+	sim, err := daemon.Simulate(cfg, kind.IPv6)
 	if err != nil {
 		return simulated{}, err
 	}
@@ -269,7 +273,11 @@ func (s *simulator) network(ctx context.Context, name string, kinds []pxeclient.
 	var results []simulated
 	for _, kind := range kinds {
 		c := s.client
-		if err := c.Join(name); err != nil {
+		c.Profile = kind
+		switch err := c.Join(name); {
+		case err != nil && kind.IPv6 && len(results) > 0:
+			continue // of all kinds, those for which there is a network
+		case err != nil:
 			return nil, failed(err)
 		}
 		c.Collect = otherOffers

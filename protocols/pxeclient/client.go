@@ -171,8 +171,8 @@ type machine struct {
 }
 
 func (c *Client) powerOn() (*machine, error) {
-	if !c.Address.Is4() || len(c.MAC) != 6 {
-		return nil, fmt.Errorf("client %v with address %v: needs an Ethernet and an IPv4 address", c.MAC, c.Address)
+	if c.Address.Is4() == c.Profile.IPv6 || !c.Address.IsValid() || len(c.MAC) != 6 {
+		return nil, fmt.Errorf("client %v with address %v: needs an Ethernet address, and one of the family that it boots over", c.MAC, c.Address)
 	}
 	m := &machine{Client: c, profile: c.Profile, inbox: netio.NewBatch(1, maxDatagram), began: time.Now()}
 	for _, i := range netio.NewInterfaces().All() {
@@ -188,7 +188,11 @@ func (c *Client) powerOn() (*machine, error) {
 	open := c.Open
 	if open == nil {
 		open = func() (netio.Conn, error) {
-			return netio.ListenUDP(netip.AddrPortFrom(netip.IPv4Unspecified(), c.Ports.Client))
+			all := netip.IPv4Unspecified()
+			if c.Profile.IPv6 {
+				all = netip.IPv6Unspecified()
+			}
+			return netio.ListenUDP(netip.AddrPortFrom(all, c.Ports.Client))
 		}
 	}
 	conn, err := open()
@@ -253,10 +257,12 @@ func (m *machine) boot(ctx context.Context) error {
 
 // program is who goes on when the running program has loaded another.
 func (m *machine) program() (Profile, error) {
+	p, err := ProfileByName(m.profile.Becomes)
 	if m.Program != nil {
-		return *m.Program, nil
+		p, err = *m.Program, nil
 	}
-	return ProfileByName(m.profile.Becomes)
+	p.IPv6 = m.profile.IPv6 // which has the addresses
+	return p, err
 }
 
 // stage is the boot sequence of one program. It returns the address of the next
@@ -363,7 +369,9 @@ func (m *machine) settings() settings {
 	s := settings{
 		"mac":  {"hex", m.MAC},
 		"uuid": {"uuid", m.UUID[:]},
-		"ip":   {"ipv4", m.Address.AsSlice()},
+	}
+	if m.Address.Is4() {
+		s["ip"] = setting{"ipv4", m.Address.AsSlice()}
 	}
 	platform, arch := "pcbios", "i386"
 	if m.profile.Type != 0 {
@@ -407,6 +415,9 @@ func (m *machine) dhcp(ctx context.Context, s settings) error {
 	p := m.profile
 	if class := s.get("user-class"); class != "" && p.IPXE() {
 		p.UserClass = class
+	}
+	if p.IPv6 {
+		return m.dhcp6(ctx, p, s)
 	}
 	offer, err := m.discover(ctx, p)
 	if err != nil {
@@ -548,34 +559,52 @@ func newXID() (xid [4]byte) {
 }
 
 func (m *machine) send(ctx context.Context, d *dhcpv4.DHCPv4, to netip.AddrPort) error {
+	return m.write(ctx, d.ToBytes(), to)
+}
+
+func (m *machine) write(ctx context.Context, data []byte, to netip.AddrPort) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	_, err := m.conn.WriteBatch([]netio.Datagram{{Data: d.ToBytes(), Peer: to, Local: m.Address, Interface: m.iface}})
+	out := netio.Datagram{Data: data, Peer: to, Local: m.Address, Interface: m.iface}
+	if to.Addr().Is6() {
+		// It sends from its address of the link. On a real one that is the host's.
+		if out.Local = (netip.Addr{}); m.Open != nil {
+			out.Local = linkLocal(m.MAC)
+		}
+	}
+	_, err := m.conn.WriteBatch([]netio.Datagram{out})
 	return err
 }
 
 // receive waits for an answer to d.
-func (m *machine) receive(ctx context.Context, d *dhcpv4.DHCPv4, until time.Time) (*dhcpv4.DHCPv4, netip.AddrPort, error) {
+func (m *machine) receive(ctx context.Context, d *dhcpv4.DHCPv4, until time.Time) (r *dhcpv4.DHCPv4, from netip.AddrPort, err error) {
+	from, err = m.read(ctx, until, func(data []byte) bool {
+		r, err = dhcpv4.FromBytes(data)
+		return err == nil && r.OpCode == dhcpv4.OpcodeBootReply && r.TransactionID == d.TransactionID && string(r.ClientHWAddr) == string(m.MAC)
+	})
+	return r, from, err
+}
+
+// read waits for a datagram that take wants.
+func (m *machine) read(ctx context.Context, until time.Time, take func(data []byte) bool) (netip.AddrPort, error) {
 	for {
 		if err := m.conn.SetReadDeadline(until); err != nil {
-			return nil, netip.AddrPort{}, err
+			return netip.AddrPort{}, err
 		}
 		if ctx.Err() != nil { // after the deadline was set: see Boot
-			return nil, netip.AddrPort{}, context.Cause(ctx)
+			return netip.AddrPort{}, context.Cause(ctx)
 		}
 		n, err := m.conn.ReadBatch(m.inbox)
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
 		}
 		if err != nil {
-			return nil, netip.AddrPort{}, err
+			return netip.AddrPort{}, err
 		}
 		for _, in := range m.inbox[:n] {
-			r, err := dhcpv4.FromBytes(in.Data)
-			if err == nil && r.OpCode == dhcpv4.OpcodeBootReply && r.TransactionID == d.TransactionID &&
-				string(r.ClientHWAddr) == string(m.MAC) {
-				return r, in.Peer, nil
+			if take(in.Data) {
+				return in.Peer, nil
 			}
 		}
 	}
@@ -648,6 +677,9 @@ func (m *machine) fetchTFTP(ctx context.Context, u *url.URL, w io.Writer) error 
 			return err
 		}
 		o = FetchOptions{BlockSize: 1468, WindowSize: 4, Local: m.Address, Timeout: limit}
+		if m.profile.IPv6 {
+			o.BlockSize = 1228
+		}
 	case ipxe:
 		o.BlockSize = 1432
 	}

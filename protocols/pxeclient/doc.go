@@ -34,6 +34,9 @@
 // DHCP server has served. A simulation must not use up the addresses of a
 // production network, nor reconfigure an interface.
 //
+// Over IPv6 it goes by the ADVERTISE, for the same reason, and requests nothing: what
+// a firmware asks of an address only (a second SOLICIT, RELEASE) is not sent.
+//
 // It waits as long as the firmware does and repeats its requests when that does,
 // unless Wait says otherwise: what comes too late for a real machine is too late
 // here. What it has loaded is looked at by its first bytes only, where kernels and

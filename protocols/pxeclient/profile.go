@@ -39,6 +39,7 @@ type Profile struct {
 	Agent       string        // User-Agent of its HTTP requests
 	Autoexec    bool          // whether this iPXE looks for autoexec.ipxe beside itself (EFI builds of 2021 and later)
 	Vendor      [3]byte       // the beginning of its MAC addresses, by which servers know it; zero: anybody's
+	IPv6        bool          // it boots over IPv6
 	ROM         bool          // an iPXE that is the firmware of a network card
 	Becomes     string        // the Profile's name that goes on when the network boot program runs
 
@@ -113,6 +114,11 @@ func Profiles() []Profile {
 			Becomes: "ipxe-x64", family: edk2HTTP},
 		{Name: "http-arm64", Type: 19, VendorClass: "HTTPClient:Arch:00019:UNDI:003000", UNDI: undiEDK2, Agent: "UefiHttpBoot/1.0",
 			Becomes: "ipxe-arm64", family: edk2HTTP},
+
+		{Name: "efi-x64-ipv6", Type: 7, VendorClass: "PXEClient:Arch:00007:UNDI:003000", UNDI: undiEDK2, IPv6: true, Becomes: "ipxe-x64", family: edk2},
+		{Name: "efi-arm64-ipv6", Type: 11, VendorClass: "PXEClient:Arch:00011:UNDI:003000", UNDI: undiEDK2, IPv6: true, Becomes: "ipxe-arm64", family: edk2},
+		{Name: "http-x64-ipv6", Type: 16, VendorClass: "HTTPClient:Arch:00016:UNDI:003000", UNDI: undiEDK2, Agent: "UefiHttpBoot/1.0", IPv6: true,
+			Becomes: "ipxe-x64", family: edk2HTTP},
 
 		{Name: "rpi3", Type: 0, VendorClass: "PXEClient:Arch:00000:UNDI:002001", UNDI: undiBIOS,
 			Vendor: [3]byte{0xb8, 0x27, 0xeb}, family: raspberryPi, bare: true},
