@@ -29,7 +29,7 @@ FISHCOMPDIR ?= $(PREFIX)/share/fish/vendor_completions.d
 DATA = install -D -m 644
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test unit e2e lint bench load soak fuzz docs firmware clean $(BINARY) completions install packages test-packages test-systemd
+.PHONY: help build run test unit e2e lint bench load soak fuzz docs firmware clean $(BINARY) completions install packages test-packages test-systemd test-browser
 
 help: ## print this
 	@echo 'make TARGET, where TARGET is one of'
@@ -83,11 +83,16 @@ test-systemd: ## install the deb under Debian's systemd, and live with it (needs
 	ARCHES=$$($(GO) env GOARCH) packaging/build deb
 	$(GO) test -tags systemd -count 1 -timeout 20m -v ./e2e/systemd
 
+test-browser: ## look at the status page by Chromium while machines boot (needs root and, once, the archive and npm)
+	e2e/setup
+	e2e/browser/setup
+	$(GO) test -tags e2e,browser -run '^TestBrowser' -count 1 -timeout 10m -v ./e2e
+
 firmware: ## stage Debian's iPXE binaries, to be embedded by the next build
 	packaging/firmware/stage
 
-docs: ## write docs/language.md, the manual pages and the README's table of what boots anew
-	$(GO) generate ./daemon/cli/docs
+docs: ## write docs/language.md, the manual pages, the API's schemas and the README's table of what boots anew
+	$(GO) generate ./daemon/cli/docs ./daemon/page
 	$(GO) test -run TestREADME ./e2e -update
 
 run: ## stage what is missing, build, and serve the built-in screen (needs root)
@@ -114,9 +119,9 @@ e2e: build ## boot machines in QEMU (needs root; e2e/setup installs what it take
 lint: ## gofmt, go vet for every system, staticcheck
 	@unformatted=$$($$($(GO) env GOROOT)/bin/gofmt -l .); [ -z "$$unformatted" ] || { echo "not gofmt-ed: $$unformatted" >&2; exit 1; }
 	@for os in linux freebsd openbsd darwin; do GOOS=$$os $(GO) vet ./... || exit 1; done
-	$(GO) vet -tags e2e ./e2e
+	$(GO) vet -tags e2e,browser ./e2e
 	$(GO) run $(STATICCHECK) ./...
-	$(GO) run $(STATICCHECK) -tags e2e ./e2e
+	$(GO) run $(STATICCHECK) -tags e2e,browser ./e2e
 	$(GO) vet -tags packages,systemd,bench ./packaging ./e2e/systemd ./e2e/bench
 	$(GO) run $(STATICCHECK) -tags packages,systemd,bench ./packaging ./e2e/systemd ./e2e/bench
 	cd packaging/tools && $(GO) vet ./... && $(GO) run $(STATICCHECK) ./...

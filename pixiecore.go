@@ -135,8 +135,9 @@ type Server struct {
 	// Currently only supported on Linux.
 	DHCPNoBind bool
 
-	// UIAssetsDir has no effect, since there are no such files any more. Log is
-	// told so.
+	// UIAssetsDir has files of the status page, in place of those of the same names
+	// that are built in (daemon/page/assets). They are read for each request. Needs
+	// HTTPStatusPort.
 	UIAssetsDir string
 
 	life life
@@ -150,8 +151,8 @@ func (s *Server) Serve() error {
 	if err != nil {
 		return err
 	}
-	if s.UIAssetsDir != "" && s.Log != nil {
-		s.Log("Init", "UIAssetsDir has no effect: there are no such files any more")
+	if s.UIAssetsDir != "" && s.HTTPStatusPort == 0 && s.Log != nil {
+		s.Log("Init", "UIAssetsDir has no effect without HTTPStatusPort, at which the status page is")
 	}
 	return s.life.serve(cfg, s.Log, s.Debug)
 }
@@ -198,6 +199,7 @@ func (s *Server) configuration() (*config.Config, error) {
 	default:
 		cfg.Listeners = append(cfg.Listeners, config.LocalStatus(uint16(s.HTTPStatusPort)))
 	}
+	cfg.Listeners[len(cfg.Listeners)-1].Assets = s.UIAssetsDir // which has the page
 	return cfg, nil
 }
 

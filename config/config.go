@@ -105,6 +105,7 @@ type Listener struct {
 	DHCP6      ServerV6       // DHCP6 only
 	Token      string         // Status only: what a client shows to read it; empty: none will do
 	ClientCA   string         // Status only: the path of the authorities of clients' certificates; empty: none will do
+	Assets     string         // Status and LocalToo, and said by no file: a directory with files of the page in place of those built in; empty: none
 	LocalToo   bool           // HTTP only, and said by no file: this host is told the status there, too
 	Pos        string         // "pixiecore.hcl:3"
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/netip"
@@ -91,13 +92,13 @@ func (d *Daemon) open(c placed) (*listener, error) {
 		watched := closeFunc{sock, l.close} // the server closes it, first of all when it stops
 		secure := func() *tls.Config { return l.settings.Load().tls }
 		if c.Kind == config.Status {
-			l.server = &page.Server{Listener: beatingListener{maybeTLS{page.Listener(watched), secure}, &l.beat}, Daemon: operator{d}, Access: l.access, Log: d.log.Named("status")}
+			l.server = &page.Server{Listener: beatingListener{maybeTLS{page.Listener(watched), secure}, &l.beat}, Daemon: operator{d}, Access: l.access, Assets: d.assets(c.Listener), Log: d.log.Named("status")}
 			break
 		}
 		tree := bootfiles.Tree{Boots: d.boots, Tokens: d.tokens}
 		var local *http.ServeMux
 		if c.LocalToo {
-			local = (&page.Server{Daemon: operator{d}, Stop: d.stopping, Log: d.log.Named("status")}).Handler()
+			local = (&page.Server{Daemon: operator{d}, Stop: d.stopping, Assets: d.assets(c.Listener), Log: d.log.Named("status")}).Handler()
 		}
 		l.server = &httpboot.Server{
 			Listener: beatingListener{maybeTLS{httpboot.Listener(watched), secure}, &l.beat}, Elsewhere: l.elsewhere, Local: local,
@@ -215,6 +216,25 @@ func (l *listener) dhcp() dhcp4.Settings {
 func (l *listener) access() page.Access {
 	s := l.settings.Load()
 	return page.Access{Token: s.Token, Certificate: s.ClientCA != ""}
+}
+
+// assets are the files of the status page that somebody works on; nil: there are
+// none.
+func (d *Daemon) assets(l config.Listener) fs.FS {
+	if l.Assets == "" {
+		return nil
+	}
+	dir := os.DirFS(l.Assets)
+	used := slices.DeleteFunc(page.Files(), func(name string) bool {
+		_, err := fs.Stat(dir, name)
+		return err != nil
+	})
+	if len(used) == 0 {
+		d.log.Warn("status page as it is built in: the directory for its files has none of them", zap.String("file", l.Assets), zap.Strings("names", page.Files()))
+	} else {
+		d.log.Info("status page made of files", zap.String("file", l.Assets), zap.Strings("names", used))
+	}
+	return dir
 }
 
 // elsewhere implements httpboot.Server.Elsewhere: a machine that came to a plain

@@ -35,6 +35,13 @@
 // PIXIECORE_NO_SKIP=1 it fails. PIXIECORE_BIN names a daemon to test in place
 // of one built from this tree.
 //
+// With the tag browser there is a test more, which looks at the status page by a real
+// Chromium while machines boot, simulated ones and one of QEMU's, and writes the
+// images in docs/images if -screenshots says so:
+//
+//	make test-browser
+//	go test -count=1 -tags e2e,browser -run '^TestBrowser' ./e2e -screenshots
+//
 // # Decisions
 //
 // The machines run without KVM, so that a test takes the same path wherever it

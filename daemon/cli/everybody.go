@@ -51,7 +51,7 @@ func everybodyFlags(cmd *cobra.Command) *everybody {
 	} {
 		e.loaders[l.firmware] = f.String(l.flag, "", "the `path` of an iPXE for machines with "+l.of+", in place of the usual one")
 	}
-	f.StringVar(&e.ui, "ui-assets-dir", "", "takes no effect: there are no such files any more")
+	f.StringVar(&e.ui, "ui-assets-dir", "", "a `directory` with files of the status page, in place of those of the same names that are built in")
 	f.MarkHidden("ui-assets-dir") // its only error is a flag that there is not
 	return e
 }
@@ -85,9 +85,7 @@ func (e *everybody) configuration(cmd *cobra.Command, rules []booters.Rule) (*co
 	} else {
 		listeners = append(listeners, config.LocalStatus(uint16(e.status)))
 	}
-	if e.ui != "" {
-		fmt.Fprintln(cmd.ErrOrStderr(), "--ui-assets-dir takes no effect: there are no such files any more.")
-	}
+	listeners[len(listeners)-1].Assets = e.ui // which has the page
 	cfg := &config.Config{
 		Listeners: listeners,
 		Rules:     rules,

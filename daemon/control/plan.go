@@ -123,7 +123,7 @@ func settings(l config.Listener) string {
 	if p := l.DHCP6.Preference; p != nil {
 		preference = int(*p)
 	}
-	return digest(l.Interfaces, l.Advertise, l.Share, l.Relays, l.Relayed, l.SinglePort, l.Cert, l.Key, l.Token, l.ClientCA, l.LocalToo, l.DHCP4, l.DHCP6.Pool, preference, l.DHCP6.DNS)
+	return digest(l.Interfaces, l.Advertise, l.Share, l.Relays, l.Relayed, l.SinglePort, l.Cert, l.Key, l.Token, l.ClientCA, l.Assets, l.LocalToo, l.DHCP4, l.DHCP6.Pool, preference, l.DHCP6.DNS)
 }
 
 func does(a boot.Action, name, rule string) string {

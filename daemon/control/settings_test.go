@@ -23,6 +23,7 @@ func TestEverySettingOfAListenerIsCompared(t *testing.T) {
 		"Key":        {func(l *config.Listener) { l.Key = "/a" }},
 		"Token":      {func(l *config.Listener) { l.Token = "0123456789abcdef" }},
 		"ClientCA":   {func(l *config.Listener) { l.ClientCA = "/a" }},
+		"Assets":     {func(l *config.Listener) { l.Assets = "/a" }},
 		"LocalToo":   {func(l *config.Listener) { l.LocalToo = true }},
 		"DHCP4": {
 			func(l *config.Listener) { l.DHCP4.Server = true },

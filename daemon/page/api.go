@@ -20,6 +20,8 @@ import (
 	"github.com/pixiecore/pixiecore/protocols/events"
 )
 
+//go:generate go test . -run TestOpenAPISchemas -count 1 -update
+
 // description is the OpenAPI document of api: https://spec.openapis.org/oas/v3.1.0.
 //
 //go:embed openapi.json

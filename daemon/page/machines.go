@@ -169,7 +169,7 @@ func latest(b *events.Boot) *events.Event {
 var words = map[events.Kind]string{
 	events.Asked: "asked to boot", events.Offered: "was offered a boot", events.Address: "took an address", events.BootServer: "asked on port 4011",
 	events.Loader: "loader", events.IPXE: "iPXE asked", events.Autoexec: "autoexec.ipxe", events.Reporting: "iPXE reports", events.Script: "script",
-	events.Kernel: "kernel", events.Initrd: "initrd", events.File: "file", events.Booting: "boots", events.PhonedHome: "phoned home",
+	events.Kernel: "kernel", events.Initrd: "initrd", events.File: "file", events.Booting: "starts its kernel", events.PhonedHome: "phoned home",
 	events.Local: "boots its own disk", events.Ignored: "ignored", events.Failed: "failed", events.Moved: "went on with another generation",
 	events.Written: "wrote to a file", events.Noticed: "notice",
 }
@@ -195,6 +195,10 @@ func doing(e events.Event, now time.Time) string {
 	return s
 }
 
+// measurable is the least time over which a rate means something: what is shorter
+// went into the buffers of this host.
+const measurable = 50 * time.Millisecond
+
 // amount says how much was sent, and how fast.
 func amount(e events.Event, now time.Time) string {
 	s := ""
@@ -206,7 +210,7 @@ func amount(e events.Event, now time.Time) string {
 	default:
 		s = status.Bytes(e.Bytes)
 	}
-	if rate := e.Rate(now); rate >= 1 {
+	if rate := e.Rate(now); rate >= 1 && e.Took(now) >= measurable {
 		s += fmt.Sprintf(", %s/s", status.Bytes(int64(rate)))
 	}
 	return s
