@@ -35,7 +35,8 @@ const (
 	beside6 network = "beside a DHCPv6 server"
 	alone6  network = "leasing IPv6 addresses"
 	older   network = "with iPXE of 2019" // beside a DHCP server, with bookworm's loaders
-	ignored network = "ignored"           // beside a DHCP server; no rule is for the machines
+	reserve network = "beside a DHCP server, leasing reserved addresses"
+	ignored network = "ignored" // beside a DHCP server; no rule is for the machines
 )
 
 // An end is what shows that a boot came out as the rule says.
@@ -45,6 +46,17 @@ const (
 	kernel  end = "kernel"        // the kernel printed this machine's own command line
 	disk    end = "local disk"    // the machine's disk was booted, after it had asked
 	nothing end = "not one frame" // the machine gave up, and nothing of the server's was on its cable
+)
+
+// A content is what a case boots: the kernel of its machine's architecture, by one
+// of these boot blocks.
+type content string
+
+const (
+	linux  content = "linux"  // kernel, initrd and command line
+	signed content = "signed" // the same, with a shim and the GRUB that it trusts
+	grub   content = "grub"   // the same, by a GRUB made for this server's address
+	native content = "native" // all in one EFI program
 )
 
 // What the firmware is told to leave out, so that what is left comes first.
@@ -59,7 +71,8 @@ var (
 type bootCase struct {
 	machine  string // the kind of machine, and by what it boots
 	on       network
-	given    string // what the daemon sends it
+	given    string  // what the daemon sends it
+	boots    content // linux if empty
 	platform platform
 	off      []string // what its firmware is told to leave out; UEFI only
 	nic      string   // QEMU's device; virtio-net-pci if empty
@@ -87,6 +100,12 @@ var cases = []bootCase{
 	{machine: "UEFI x64, HTTP Boot over IPv6", on: beside6, given: "iPXE of 2025", platform: ovmf, off: noPXE, loader: "GET ipxe.efi", end: kernel},
 	{machine: "UEFI x64, PXE over IPv6", on: alone6, given: "iPXE of 2025", platform: ovmf, off: noPXEv4, loader: "TFTP ipxe.efi", end: kernel},
 	{machine: "UEFI x64, HTTP Boot over IPv6", on: alone6, given: "iPXE of 2025", platform: ovmf, off: noPXE, loader: "GET ipxe.efi", end: kernel},
+	{machine: "BIOS with iPXE of 2019 in its ROM", on: reserve, boots: signed, given: "script", platform: seabios, end: kernel},
+	{machine: "UEFI x64, PXE", on: reserve, boots: signed, given: "shim, GRUB", platform: ovmf, off: noPXEv6, loader: "TFTP shimx64.efi", end: kernel},
+	{machine: "UEFI x64, Secure Boot, PXE", on: reserve, boots: signed, given: "shim, GRUB", platform: secured, off: noPXEv6, loader: "TFTP shimx64.efi", end: kernel},
+	{machine: "UEFI x64, PXE, unified kernel image", on: beside, boots: native, given: "the image", platform: ovmf, off: noPXEv6, loader: "TFTP bootx64.efi", end: kernel},
+	{machine: "UEFI x64, HTTP Boot, unified kernel image", on: beside, boots: native, given: "the image", platform: ovmf, off: noPXE, loader: "GET bootx64.efi", end: kernel},
+	{machine: "UEFI ia32, PXE", on: beside, boots: grub, given: "GRUB made for the address", platform: ovmf32, off: noPXEv6, loader: "TFTP grubia32.efi", end: kernel},
 	{machine: "UEFI arm64, PXE", on: beside, given: "iPXE of 2025", platform: aavmf, off: noPXEv6, loader: "TFTP ipxe.efi", end: kernel},
 	{machine: "UEFI arm64, HTTP Boot", on: beside, given: "iPXE of 2025", platform: aavmf, off: noPXE, loader: "GET ipxe.efi", end: kernel},
 	{machine: "UEFI riscv64, PXE", on: beside, given: "iPXE of 2025", platform: riscv, off: noPXEv6, loader: "TFTP ipxe.efi", end: kernel},

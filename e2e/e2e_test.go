@@ -23,9 +23,9 @@ func TestEdits(t *testing.T) {
 	l := newLab(t)
 	s := settings[0]
 	bios := machine{bootCase: bootCase{machine: "BIOS", platform: seabios, on: s.network, end: kernel}, mac: "52:54:00:00:00:01", nonce: nonce()}
-	d := l.serve(t, s.config(l, []machine{bios}))
+	d := l.serve(t, s.config(t, l, []machine{bios}))
 	bios.nonce = nonce()
-	edited := s.config(l, []machine{bios})
+	edited := s.config(t, l, []machine{bios})
 	d.save(t, edited)
 	d.save(t, edited+"\nrule \"half\" {\n")
 	l.powerOn(t, d, bios).proves(t, d, bios)

@@ -40,7 +40,8 @@ func makeFiles(dir string) error {
 			return err
 		}
 	}
-	return nil
+	// A kernel of 64 bits runs on firmware of 32 (its option EFI_MIXED).
+	return os.Symlink("x64", filepath.Join(dir, "ia32"))
 }
 
 // initramfs makes an archive whose only program is the one at path.

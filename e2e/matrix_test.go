@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -28,6 +29,10 @@ type setting struct {
 
 var settings = []setting{
 	{network: beside, dnsmasq: addresses, listeners: proxy},
+	{network: reserve, dnsmasq: addresses, listeners: `
+listener "pxe" {}
+listener "dhcp" { mode = "server" }
+`},
 	{network: ignored, dnsmasq: addresses, listeners: proxy, strangers: true},
 	{network: older, dnsmasq: addresses, listeners: proxy + `
 ipxe {
@@ -69,6 +74,9 @@ func TestMatrix(t *testing.T) {
 	var tab results
 	t.Cleanup(func() { t.Log(tab.String()) }) // when the last has ended
 	for _, s := range settings {
+		if !slices.ContainsFunc(cases, func(c bootCase) bool { return c.on == s.network }) {
+			continue
+		}
 		t.Run(string(s.network), func(t *testing.T) {
 			t.Parallel()
 			l := newSegment(t)
@@ -79,7 +87,7 @@ func TestMatrix(t *testing.T) {
 			for i, c := range cases {
 				machines[i] = machine{bootCase: c, mac: fmt.Sprintf("52:54:00:00:01:%02x", i), nonce: nonce()}
 			}
-			d := l.serve(t, s.config(l, machines))
+			d := l.serve(t, s.config(t, l, machines))
 			for _, m := range machines {
 				if m.on != s.network {
 					continue
@@ -99,32 +107,37 @@ func TestMatrix(t *testing.T) {
 }
 
 // config is the daemon's file for the machines on a network.
-func (s setting) config(l *lab, machines []machine) string {
+func (s setting) config(t *testing.T, l *lab, machines []machine) string {
+	t.Helper()
 	var b strings.Builder
-	fmt.Fprintf(&b, `
-%s
-listener "tftp" { address = "[::]:69" }
-listener "http" { address = "[::]:80" }
-
-boot "linux" {
-  kernel  = "%[2]s/${machine.arch}/linux"
-  initrd  = ["%[2]s/${machine.arch}/initrd"]
-  cmdline = "console=${machine.arch == "arm64" ? "ttyAMA0" : "ttyS0"} quiet panic=-1 nonce=${machine.labels.nonce} %[3]s"
-  message = "Hello ; %[3]s"
-}
-`, s.listeners, l.files, oddWords)
+	fmt.Fprintf(&b, "%s\nlistener \"tftp\" { address = \"[::]:69\" }\nlistener \"http\" { address = \"[::]:80\" }\n", s.listeners)
+	used := map[content]bool{linux: true}
 	for i, m := range machines {
-		if m.on == s.network {
-			fmt.Fprintf(&b, `
+		if m.on != s.network {
+			continue
+		}
+		if m.boots == "" {
+			m.boots = linux
+		}
+		used[m.boots] = true
+		reserved := ""
+		if m.on == reserve {
+			reserved = fmt.Sprintf("ip     = \"192.0.2.%d\"", 10+i)
+		}
+		image := "" // only what has one is asked for it
+		if m.boots == native {
+			image = unifiedImage(t, l.files+"/x64/linux", l.files+"/x64/initrd", cmdline("ttyS0", m.nonce))
+		}
+		fmt.Fprintf(&b, `
 machine "m%d" {
   mac    = %q
-  labels = { nonce = %q, end = %q }
+  labels = { nonce = %q, end = %q, boots = %q, image = %q }
+  %s
 }
-`, i, m.mac, m.nonce, m.end)
-		}
+`, i, m.mac, m.nonce, m.end, m.boots, image, reserved)
 	}
 	if s.strangers {
-		fmt.Fprintf(&b, `
+		b.WriteString(`
 rule "to be ignored" {
   match {
     firmware = ["bios"] # and no rule is for the others
@@ -141,9 +154,48 @@ rule "own disk" {
   }
   local = true
 }
-rule "everybody else" { boot = boot.linux }
 `, disk)
+	for _, c := range []content{signed, grub, native, linux} {
+		if !used[c] {
+			continue
+		}
+		if c == native {
+			b.WriteString("\nboot \"native\" { efi = machine.labels.image }\n")
+		} else {
+			fmt.Fprintf(&b, `
+boot %q {
+  kernel  = "%s/${machine.arch}/linux"
+  initrd  = ["%[2]s/${machine.arch}/initrd"]
+  cmdline = %[3]s
+  message = "Hello ; %[4]s"
+%[5]s}
+`, c, l.files, `"`+cmdline(`${machine.arch == "arm64" ? "ttyAMA0" : "ttyS0"}`, "${machine.labels.nonce}")+`"`, oddWords, c.loader(t))
+		}
+		fmt.Fprintf(&b, "\nrule %q {\n", c)
+		if c != linux {
+			fmt.Fprintf(&b, "  match {\n    labels = { boots = %q }\n  }\n", c)
+		}
+		fmt.Fprintf(&b, "  boot = boot.%s\n}\n", c)
+	}
 	return b.String()
+}
+
+// cmdline is the command line of a machine with that console.
+func cmdline(console, nonce string) string {
+	return "console=" + console + " quiet panic=-1 nonce=" + nonce + " " + oddWords
+}
+
+// loader is what a boot block says of the way to its kernel.
+func (c content) loader(t *testing.T) string {
+	t.Helper()
+	switch c {
+	case signed:
+		return fmt.Sprintf("  secure_boot {\n    shim = %q\n    grub = %q\n  }\n",
+			need(t, "shim", cached("secureboot", "shimx64.efi")), need(t, "signed GRUB", cached("secureboot", "grubx64.efi")))
+	case grub:
+		return fmt.Sprintf("  loader = \"grub\"\n  secure_boot {\n    grub = %q\n  }\n", madeGRUB(t))
+	}
+	return ""
 }
 
 // proves holds a machine that is on to what its case says.
@@ -185,25 +237,25 @@ var locked = regexp.MustCompile(regexp.QuoteMeta(lockdownMark) + `.*\[integrity\
 func (r *running) fetched(t *testing.T, m machine) {
 	t.Helper()
 	all := r.requests(m.mac)
-	loader, loaders, scripts := "", 0, 0
+	first, times, scripts := "", 0, 0
 	for _, request := range all {
 		method, target, _ := strings.Cut(request, " ")
-		switch file := path.Base(target); {
+		switch file := method + " " + path.Base(target); {
 		case target == "/_/ipxe", target == "/boot.ipxe":
 			scripts++
-		case method == "HEAD", strings.HasPrefix(target, "/_/"), file == "autoexec.ipxe":
-		default:
-			loader = method + " " + file
-			loaders++
+		case method == "HEAD", strings.HasPrefix(target, "/_/"):
+		case first == "", first == file:
+			first = file
+			times++
 		}
 	}
-	if loader != m.loader {
-		t.Errorf("loads %q to begin with, want %q", loader, m.loader)
+	if first != m.loader {
+		t.Errorf("loads %q to begin with, want %q", first, m.loader)
 	}
 	// EDK2 asks by TFTP for the size, and then for the file. iPXE is asked for its facts
 	// by a first script, and told the rest by a second. More is a loop.
-	if loaders > 2 || scripts > 2 {
-		t.Errorf("asked for %d loaders and %d scripts", loaders, scripts)
+	if times > 2 || scripts > 2 {
+		t.Errorf("asked %d times for %q, and for %d scripts", times, first, scripts)
 	}
 	if t.Failed() {
 		t.Logf("asked for %q", all)
