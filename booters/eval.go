@@ -267,7 +267,7 @@ func (m *Match) evalMachines(s *subject) span {
 
 func (m *Match) evalLabels(s *subject) span {
 	if s.entry != nil {
-		return spanOf(s.entry.has(m.Labels))
+		return spanOf(s.entry.Has(m.Labels))
 	}
 	if s.unidentified && s.inv.labelledByUUID(m.Labels) {
 		return isUnknown

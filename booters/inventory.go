@@ -132,8 +132,8 @@ func (v *Inventory) lookup(m *boot.Machine) int32 {
 	return none
 }
 
-// has reports whether the entry carries all of the labels.
-func (e *Entry) has(labels map[string]string) bool {
+// Has reports whether the entry carries all of the labels.
+func (e *Entry) Has(labels map[string]string) bool {
 	for k, want := range labels {
 		if got, ok := e.Labels[k]; !ok || got != want {
 			return false

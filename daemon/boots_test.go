@@ -186,7 +186,7 @@ func (b *booting) dhcp(role dhcp4.Role, profile string) string {
 	_, err = conn.Write(req.ToBytes())
 	must(b.t, err)
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
-		if e := b.last(); e.Kind == events.Offered || e.Kind == events.BootServer || e.Kind == events.Ignored {
+		if e := b.last(); e.Kind == events.Offered || e.Kind == events.BootServer || e.Kind == events.Ignored || e.Kind == events.Local {
 			if after, _ := json.Marshal(e); string(after) != string(before) {
 				return b.versionOf(e, e.Kind.String())
 			}

@@ -28,7 +28,12 @@ import (
 	"github.com/pixiecore/pixiecore/protocols/tftp"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if dir := os.Getenv("ONCE_TEST_DIR"); dir != "" {
+		bootUntilKilled(dir)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // file writes a configuration with listeners on free ports of loopback.
 func file(t testing.TB, path, rest string) string {

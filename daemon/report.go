@@ -28,6 +28,14 @@ func (d *Daemon) report() status.Report {
 	for _, s := range d.services {
 		r.Listeners = append(r.Listeners, s.String())
 	}
+	if states := d.once.Load(); states != nil {
+		for _, one := range states.All() {
+			r.Once = append(r.Once, status.Once{Machine: one.Machine, State: string(one.State), Since: one.Since, By: one.By, Boot: one.Boot, Boots: one.Boots, Damage: one.Damage})
+		}
+		if err := states.Err(); err != nil {
+			r.OnceError = err.Error()
+		}
+	}
 	for _, rule := range c.Config.Rules {
 		x := status.Rule{Name: rule.Name, At: rule.Pos, Action: rule.Action.Do.String()}
 		if rule.Action.Do == boot.Boot {

@@ -153,6 +153,7 @@ func (p *printer) status(r status.Report, now time.Time) {
 	}
 	p.table([]string{"#", "RULE", "DOES", "AT"}, rows)
 
+	p.once(r, now)
 	p.printf("\n")
 	rows = nil
 	for _, m := range r.Machines {
@@ -207,5 +208,28 @@ func ago(t, now time.Time) string {
 		return fmt.Sprintf("%dh%dm", int(d.Hours()), int(d.Minutes())%60)
 	default:
 		return fmt.Sprintf("%dd%dh", int(d.Hours())/24, int(d.Hours())%24)
+	}
+}
+
+// once shows which machines are armed, or were. Those that somebody has disarmed are as
+// all others.
+func (p *printer) once(r status.Report, now time.Time) {
+	var rows [][]string
+	for _, o := range r.Once {
+		if o.State == "disarmed" {
+			continue
+		}
+		what := strings.TrimSpace(o.Boot + " " + o.By)
+		if o.Damage != "" {
+			what = "cannot be read: " + o.Damage
+		}
+		rows = append(rows, []string{o.Machine, o.State, ago(o.Since, now), or(what)})
+	}
+	if r.OnceError != "" {
+		p.printf("\n%s %s\n", p.paint(red, "every machine counts as spent, for rules with once:"), r.OnceError)
+	}
+	if len(rows) > 0 {
+		p.printf("\n")
+		p.table([]string{"ONCE", "STATE", "FOR", "WHAT"}, rows)
 	}
 }

@@ -69,6 +69,9 @@ func (f fake) Hold(rule, reason string) error {
 	return nil
 }
 
+func (f fake) Arm(Arming) (Armed, error)    { return Armed{}, nil }
+func (f fake) Disarm(Arming) (Armed, error) { return Armed{}, nil }
+
 func (f fake) Resume(rule string) error {
 	delete(f.held, rule)
 	return nil

@@ -9,6 +9,8 @@
 //	GET  /v1/status   the document of the status listener
 //	POST /v1/hold     answer nobody, or not the machines of one rule
 //	POST /v1/resume   answer them again
+//	POST /v1/arm      machines boot once what they do only when armed (an Arming)
+//	POST /v1/disarm   take that back
 //	POST /v1/explain  what becomes of one machine (a Question), and why
 //	GET  /v1/seen     the machines that asked, with their names of the inventory
 //	POST /v1/picture  what is served, to be compared with a file (a Picture)

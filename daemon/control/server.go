@@ -56,6 +56,9 @@ type Daemon interface {
 	Hold(rule, reason string) error
 	// Resume ends the hold of a rule, or every one for "".
 	Resume(rule string) error
+	// Arm arms machines, and Disarm disarms them: all, or none with an error.
+	Arm(Arming) (Armed, error)
+	Disarm(Arming) (Armed, error)
 }
 
 // A Verdict is how a reload went.
@@ -132,6 +135,8 @@ func (s *Server) Handler() http.Handler {
 		s.answer(w, Recognise(s.Daemon.Running(), s.Daemon.Status().Machines, s.Daemon.Heard))
 	})
 	mux.HandleFunc("POST /v1/picture", s.picture)
+	mux.HandleFunc("POST /v1/arm", func(w http.ResponseWriter, r *http.Request) { s.arming(w, r, s.Daemon.Arm) })
+	mux.HandleFunc("POST /v1/disarm", func(w http.ResponseWriter, r *http.Request) { s.arming(w, r, s.Daemon.Disarm) })
 	mux.HandleFunc("GET /v1/capture", s.capture)
 	own := os.Getuid()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -145,7 +150,7 @@ func (s *Server) Handler() http.Handler {
 			return
 		}
 		limit := int64(maxBody)
-		if r.URL.Path == "/v1/picture" {
+		if r.URL.Path == "/v1/picture" || r.URL.Path == "/v1/arm" || r.URL.Path == "/v1/disarm" {
 			limit = maxOthers
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, limit)

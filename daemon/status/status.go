@@ -41,7 +41,20 @@ type Report struct {
 	Cache          *Cache           `json:"cache,omitempty"` // absent where the configuration has none
 	Holds          []Hold           `json:"holds,omitempty"`
 	MissingLoaders []string         `json:"missing_loaders,omitempty"` // a sentence each
+	Once           []Once           `json:"once,omitempty"`            // machines that are armed, or were; by name
+	OnceError      string           `json:"once_error,omitempty"`      // why nothing is known of them, so that they count as spent
 	Machines       []events.Machine `json:"machines"`                  // the one heard of last comes first
+}
+
+// A Once is how far a machine is that boots something once.
+type Once struct {
+	Machine string    `json:"machine"` // its name, else its UUID, else its MAC address
+	State   string    `json:"state"`   // "disarmed", "armed", "installing" or "spent"
+	Since   time.Time `json:"since"`
+	By      string    `json:"by,omitempty"`    // what brought it there: "operator", "phone-home" or "booting"
+	Boot    string    `json:"boot,omitempty"`  // what it boots, or has booted
+	Boots   int       `json:"boots,omitempty"` // how many of its boots have used the arm
+	Damage  string    `json:"damage,omitempty"`
 }
 
 // A Dropped says how often a listener did not serve a request for one reason, since
