@@ -8,11 +8,11 @@ import (
 	"net"
 	"net/netip"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
 	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/pixiecore/pixiecore/booters/boot"
 	"github.com/pixiecore/pixiecore/protocols/bootfiles"
@@ -94,8 +94,8 @@ func (s *Server) String() string { return fmt.Sprintf("%s %s", s.Role, s.Conn.Lo
 func (s *Server) Run(ctx context.Context) error {
 	out := make([]netio.Datagram, 0, readBatch)
 	sent := make([]answer, 0, readBatch)
-	asking := make(chan struct{}, maxAsking)
-	var askers sync.WaitGroup
+	var askers errgroup.Group
+	askers.SetLimit(maxAsking)
 	defer askers.Wait() // ctx is done by then, or the socket is of no use
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -110,18 +110,8 @@ func (s *Server) Run(ctx context.Context) error {
 			case a.later == nil:
 				out, sent = append(out, a.datagram), append(sent, a)
 			default:
-				select {
-				case asking <- struct{}{}:
-				default:
-					if a.forget != nil {
-						a.forget()
-					}
-					s.logUnanswered(d, a, errOperator{errBusy})
-					continue
-				}
 				d.Data = nil // it belongs to the next batch
-				askers.Go(func() {
-					defer func() { <-asking }()
+				asked := askers.TryGo(func() error {
 					switch a, err := a.later(ctx); {
 					case ctx.Err() != nil: // the server stops
 					case err != nil:
@@ -129,7 +119,14 @@ func (s *Server) Run(ctx context.Context) error {
 					default:
 						s.send([]netio.Datagram{a.datagram}, []answer{a})
 					}
+					return nil
 				})
+				if !asked {
+					if a.forget != nil {
+						a.forget()
+					}
+					s.logUnanswered(d, a, errOperator{errBusy})
+				}
 			}
 		}
 		s.send(out, sent)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/insomniacslk/dhcp/dhcpv6"
 	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/pixiecore/pixiecore/booters/boot"
 	"github.com/pixiecore/pixiecore/protocols/bootfiles"
@@ -83,12 +84,16 @@ func (s *Server) String() string { return "dhcp6 " + s.Conn.LocalAddr().String()
 
 // Run answers until ctx is done, and then returns nil.
 func (s *Server) Run(ctx context.Context) error {
-	asking := make(chan struct{}, maxAsking)
-	var running sync.WaitGroup
-	defer running.Wait() // ctx is done by then, or the socket is of no use
+	var askers errgroup.Group
+	askers.SetLimit(maxAsking)
+	var joining sync.WaitGroup
+	defer func() { // ctx is done by then, or the socket is of no use
+		askers.Wait()
+		joining.Wait()
+	}()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	running.Go(func() { s.join(ctx) })
+	joining.Go(func() { s.join(ctx) })
 	var out []reply
 	return netio.Serve(ctx, s.Conn, readBatch, packetSize, func(in []netio.Datagram) {
 		out = out[:0]
@@ -100,15 +105,8 @@ func (s *Server) Run(ctx context.Context) error {
 			case a.later == nil:
 				out = append(out, a)
 			default:
-				select {
-				case asking <- struct{}{}:
-				default:
-					s.logUnanswered(d, a, errOperator{errBusy})
-					continue
-				}
 				d.Data = nil // it belongs to the next batch
-				running.Go(func() {
-					defer func() { <-asking }()
+				asked := askers.TryGo(func() error {
 					switch a, err := a.later(ctx); {
 					case ctx.Err() != nil: // the server stops
 					case err != nil:
@@ -116,7 +114,11 @@ func (s *Server) Run(ctx context.Context) error {
 					default:
 						s.send([]reply{a})
 					}
+					return nil
 				})
+				if !asked {
+					s.logUnanswered(d, a, errOperator{errBusy})
+				}
 			}
 		}
 		s.send(out)
