@@ -70,6 +70,11 @@ func option(code uint8, value []byte) func(*dhcpv4.DHCPv4) {
 	}
 }
 
+// overIPv4 are the machines that come to this server.
+func overIPv4() []pxeclient.Profile {
+	return slices.DeleteFunc(pxeclient.Profiles(), func(p pxeclient.Profile) bool { return p.IPv6 })
+}
+
 func TestClassifyKnowsEveryFirmware(t *testing.T) {
 	type want struct {
 		Arch, Firmware, Stage string
@@ -98,7 +103,7 @@ func TestClassifyKnowsEveryFirmware(t *testing.T) {
 		"uboot-arm64":        {"arm64", "uboot", "rom"},
 		"uboot-http-arm64":   {"arm64", "uboot", "http-boot"},
 	}
-	for _, p := range pxeclient.Profiles() {
+	for _, p := range overIPv4() {
 		if p.Name == "rpi3" {
 			continue // only its MAC address tells: see TestARaspberryPiIsKnownByMoreThanItsType
 		}
@@ -212,7 +217,7 @@ func fileOf(o strategy.Offer, c Client) string {
 
 func TestOffersPerFirmware(t *testing.T) {
 	var b strings.Builder
-	for _, p := range pxeclient.Profiles() {
+	for _, p := range overIPv4() {
 		for _, v := range []boot.Verdict{
 			{Action: boot.Boot}, {Action: boot.Local}, {Action: boot.Boot, Loader: boot.LoaderShim}, {Action: boot.Boot, Loader: boot.LoaderGRUB},
 			{Action: boot.Boot, Loader: boot.LoaderNative}, {Action: boot.Local, Loader: boot.LoaderShim},
@@ -621,7 +626,7 @@ func addressIn(t *testing.T, s *Server, packet []byte) (net.IP, answer, error) {
 }
 
 func FuzzAnswer(f *testing.F) {
-	for _, p := range pxeclient.Profiles() {
+	for _, p := range overIPv4() {
 		f.Add(p.Discover(mac, xid, uuid).ToBytes(), false)
 		f.Add(p.Discover(mac, xid, uuid).ToBytes(), true)
 	}
