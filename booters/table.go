@@ -24,6 +24,8 @@ type Rule struct {
 	// Once is set for a rule that boots machines only when they are armed; nil: it
 	// does so always.
 	Once *boot.Once
+	// Offer is how firmware is told of what it is to load.
+	Offer boot.Style
 }
 
 // An Action is the outcome of a Rule. The zero Action ignores the machine.
@@ -105,7 +107,7 @@ func NewTable(seal *Sealer, src *Sources, inv *Inventory, rules []Rule) (*Table,
 			}
 			errs = append(errs, err)
 		}
-		t.verdicts[i] = boot.Verdict{Action: r.Action.Do, Spec: spec, Render: t.renderer(&r.Action), Ask: ask, Wait: wait, Once: r.Once, Loader: r.Action.Loader, Programs: t.programs(&r.Action), Rule: r.Name, Pos: r.Pos, Boot: r.Action.Boot}
+		t.verdicts[i] = boot.Verdict{Action: r.Action.Do, Spec: spec, Render: t.renderer(&r.Action), Ask: ask, Wait: wait, Once: r.Once, Loader: r.Action.Loader, Programs: t.programs(&r.Action), Offer: r.Offer, Rule: r.Name, Pos: r.Pos, Boot: r.Action.Boot}
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
@@ -181,7 +183,7 @@ func (t *Table) asker(r *Rule) (ask func(context.Context, boot.Machine) (boot.Ve
 	t.apis = append(t.apis, api)
 	return func(ctx context.Context, m boot.Machine) (boot.Verdict, error) {
 		v, err := api.Ask(ctx, m)
-		v.Rule, v.Pos, v.Boot = r.Name, r.Pos, r.Action.Boot
+		v.Rule, v.Pos, v.Boot, v.Offer = r.Name, r.Pos, r.Action.Boot, r.Offer
 		return t.named(v, r.Once, &m), err
 	}, api.opts.Wait, nil
 }
@@ -285,7 +287,7 @@ func (t *Table) lost(m *boot.Machine) bool {
 
 // probe is the verdict while rule i is unknown.
 func (t *Table) probe(i int) boot.Verdict {
-	return boot.Verdict{Action: boot.Probe, Rule: t.rules[i].Name, Pos: t.rules[i].Pos}
+	return boot.Verdict{Action: boot.Probe, Offer: t.rules[i].Offer, Rule: t.rules[i].Name, Pos: t.rules[i].Pos}
 }
 
 // forgotten is the verdict on a machine of which rule i asks what nobody can

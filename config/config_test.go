@@ -222,6 +222,9 @@ func dump(t *testing.T, cfg *Config) string {
 		if r.Probe {
 			b.WriteString(" probing")
 		}
+		if r.Offer != boot.StyleAuto {
+			fmt.Fprintf(&b, " offering %s", r.Offer)
+		}
 		b.WriteString(matchText(r.Match))
 		fmt.Fprintf(&b, ": %s %s\n", r.Action.Do, r.Action.Boot)
 		if r.Once != nil {

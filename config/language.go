@@ -152,7 +152,7 @@ var bootSchema = Block{
 		forEach,
 	},
 	Blocks: []string{"file", "secure_boot"},
-	Later:  []string{"checksums", "offer", "prefetch"},
+	Later:  []string{"checksums", "prefetch"},
 }
 
 var fileBlockSchema = Block{
@@ -234,10 +234,11 @@ var ruleSchema = Block{
 			Doc: "`true`, for a boot with `installs`: machines that no `machine` block names are installed too, when they are armed."},
 		{Name: "probe", Type: TypeBool, Default: "`false`", Example: "true",
 			Doc: "`true`: load iPXE to learn what the rule asks for, on every machine that no earlier rule decides about. Without it, a rule that hangs on what only iPXE knows is an error."},
+		{Name: "offer", Type: TypeText, Default: "`auto`", Words: boot.StyleNames(), Example: `"bypass"`,
+			Doc: "How the PXE of a machine's firmware is told of what it is to load, in DHCP option 43. `binl`: without that option, so that it asks once more on port 4011; `bypass`: that the file is the offer's own; `bypass+prompt`: the same, beside a prompt that waits for nobody; `boot-servers`: a list of this server alone, and a menu with one item, upon which it asks on port 4011. `auto` begins with `binl` for UEFI and with `bypass` for others, and goes on to another one each time the firmware asks again without going on; the log has the line that pins what worked."},
 		forEach,
 	},
 	Blocks: []string{"match", "once"},
-	Later:  []string{"offer"},
 }
 
 // onceName is said with a consonant.

@@ -37,6 +37,9 @@ func (d *decoder) rule(b *hclsyntax.Block) {
 		if a := body.Attributes["probe"]; a != nil {
 			r.Probe, _ = in.flag(a)
 		}
+		if w, ok := in.word(body.Attributes["offer"], ruleSchema.attribute("offer").Words); ok {
+			r.Offer, _ = boot.ParseStyle(w) // it is one of the words
+		}
 		if match != nil {
 			r.Match = in.match(match)
 			in.checkProbe(&r.Match, r.Probe, match)

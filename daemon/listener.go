@@ -376,6 +376,11 @@ func (f tftpFiles) Open(ctx context.Context, r tftp.Request) (tftp.File, error) 
 			f.events.Add([6]byte(file.Machine.MAC), events.Event{Kind: events.Failed, Rule: file.Rule, Gen: file.Gen, Via: "tftp", Fault: events.FaultScript, Detail: file.Problem})
 		}
 	}
+	if len(file.Machine.MAC) == len(events.MAC{}) {
+		if pin := f.tree.Boots.WentOn([6]byte(file.Machine.MAC)); pin != "" {
+			f.log.Info(dhcp4.TookAnother, zap.Stringer("mac", file.Machine.MAC), zap.String("rule", file.Rule), zap.String("pin", pin))
+		}
+	}
 	t := tftp.File{Name: file.Name, Size: int64(len(file.Data)), Content: bytes.NewReader(file.Data)}
 	if file.Body != nil {
 		if file.Size < 0 {

@@ -177,6 +177,8 @@ type Verdict struct {
 	// Programs are those of LoaderGRUB and LoaderShim; nil: there are none. The error
 	// is a sentence.
 	Programs func(m Machine) (Programs, error)
+	// Offer is how firmware is told of what it is to load, by PXE.
+	Offer Style
 
 	Rule   string // the rule's name; empty where no rule decided
 	Pos    string // where the rule stands, "pixiecore.hcl:12"; may be empty

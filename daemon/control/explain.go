@@ -303,7 +303,7 @@ func (c Configuration) asks(rule string, m boot.Machine) string {
 
 // offer is what DHCP answers a program on the machine.
 func offer(c Configuration, m boot.Machine, s strategy.Stage, v boot.Verdict) Offer {
-	o := strategy.For(m.Firmware, s, v)
+	o := strategy.For(m.Firmware, s, v).Styled(m.Firmware, s, v, 0)
 	x := Offer{Stage: s.String(), Offer: o.String()}
 	switch o.Kind {
 	case strategy.Script:

@@ -146,7 +146,7 @@ func newPainter(c Configuration) *painter {
 // platform, so that a local value or a template which changes it is seen; where
 // that fails, for want of a label perhaps, its text stands in.
 func (p *painter) rule(r *booters.Rule) (e Element) {
-	e = Element{Name: r.Name, Does: does(r.Action.Do, r.Action.Boot, "") + whenArmed(r.Once), Digest: digest(describe(r.Match), r.Probe, says(r.Once)), Boots: p.specs[r.Name]}
+	e = Element{Name: r.Name, Does: does(r.Action.Do, r.Action.Boot, "") + whenArmed(r.Once), Digest: digest(describe(r.Match), r.Probe, says(r.Once), r.Offer), Boots: p.specs[r.Name]}
 	defer func() {
 		if r.Action.Loader != boot.LoaderAuto {
 			all := []any{e.Boots}

@@ -34,6 +34,9 @@ const (
 	// retransmits is how long after the last DISCOVER one of the same
 	// transaction is a repetition. A ROM gives up after a minute (PXE 2.1 §2.2.3).
 	retransmits = 2 * time.Minute
+	// repeatGap is between two requests of which the second is a repetition, and no copy
+	// by another way. A ROM waits for four seconds (PXE 2.1 §2.2.3), EDK2 for some more.
+	repeatGap = time.Second
 	// sweepEvery is how often boots that are over are looked for.
 	sweepEvery = 10 * time.Minute
 	// maxFiles is how many files that a boot has begun to fetch are remembered.
@@ -109,6 +112,10 @@ type machine struct {
 	reported boot.Machine // with a MAC: what iPXE reported
 	files    []uint64     // hashes of their names
 	arm      string       // the once.Boot's ID; empty: it has used none
+	repeats  int          // how often the firmware has asked again without going on
+	counted  time.Time    // the request that was counted last
+	wentOn   bool         // whether it has gone on
+	style    boot.Style   // of the last offer; auto: the usual one
 	passed   string       // why it was not given what its rule boots, as far as that was told
 }
 
@@ -126,8 +133,16 @@ func (m *Memory) Heard(r Request, now time.Time) *boot.Facts {
 		if b != nil || r.Program == Firmware && r.Discover || now.Sub(m.Events.Began(r.MAC)) >= SameBoot {
 			m.Events.Begin(r.MAC, now)
 		}
+		before := b
 		b = m.begin(r.MAC, now)
-		b.first, b.started = r.Program, now
+		b.first, b.started, b.counted = r.Program, now, now
+		// There is firmware that begins anew instead of asking again.
+		if before != nil && r.Program == Firmware && before.stands() && now.Sub(before.heard) < retransmits {
+			b.repeats = before.repeats + 1
+		}
+	} else if r.Discover && r.Program == Firmware && b.stands() && now.Sub(b.counted) >= repeatGap {
+		b.repeats++
+		b.counted = now
 	}
 	if b.facts == nil || !b.facts.Knows(whole) && r.Facts.Knows(whole) {
 		b.facts, b.typ = r.Facts, r.Type
@@ -142,6 +157,48 @@ func (m *Memory) Heard(r Request, now time.Time) *boot.Facts {
 		b.transact, b.heard, b.last = r.Transaction, now, r.Program
 	}
 	return b.facts
+}
+
+// stands reports whether the firmware has done nothing but ask.
+func (b *machine) stands() bool { return b.first == Firmware && b.last == Firmware && !b.wentOn }
+
+// Repeats is how often the machine's firmware has asked again, in this boot and in those
+// right before it that came to nothing, without going on to port 4011 or to a file.
+func (m *Memory) Repeats(mac MAC) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if b := m.of(mac, time.Time{}); b != nil {
+		return b.repeats
+	}
+	return 0
+}
+
+// Offered notes the style of the last offer to the machine's firmware.
+func (m *Memory) Offered(mac MAC, s boot.Style) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if b := m.of(mac, time.Time{}); b != nil {
+		b.style = s
+	}
+}
+
+// WentOn says that the machine has done more than ask: it has taken an offer. Where that
+// was only in another style than the usual one, pin is what makes it that at once, for
+// the log; it is empty when it was told before.
+func (m *Memory) WentOn(mac MAC) (pin string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	b := m.of(mac, time.Time{})
+	if b == nil || b.wentOn {
+		return ""
+	}
+	b.wentOn = true
+	if b.repeats == 0 || b.style == boot.StyleAuto || b.snap == nil || b.verdict.Offer != boot.StyleAuto {
+		return ""
+	}
+	pin = fmt.Sprintf("offer = %q", b.style)
+	m.Events.Add(mac, events.Event{Kind: events.Noticed, Rule: b.verdict.Rule, Boot: b.verdict.Boot, Gen: b.snap.Gen, Detail: fmt.Sprintf("took its offer after %d others; in the rule, %s makes it that at once", b.repeats, pin)})
+	return pin
 }
 
 // continues reports whether the request belongs to the boot.

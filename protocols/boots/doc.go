@@ -43,6 +43,11 @@
 // An error of the current table (an inventory that is down) refuses nothing: what
 // is fixed was decided without it.
 //
+// Firmware that repeats its DISCOVER and asks for nothing else has not taken what it
+// was offered, or has no address yet: the two cannot be told apart here, and to be
+// offered the same in another style harms neither. So each repetition counts
+// (Repeats), until the machine goes on (WentOn).
+//
 // Beside the token in a boot file's name, which carries what cannot be done without
 // (MAC and architecture type), this is all that servers remember. What is lost with
 // it, by a restart or by eviction, the machine tells again: its loader is served all

@@ -20,9 +20,12 @@
 // their architecture are answered: a phone's or a printer's DISCOVER is none
 // of our business, and an ignored machine gets not one byte.
 //
-// UEFI gets an offer without option 43 (the BINL form of the PXE
-// specification 2.1), as from the original: it then asks on port 4011. A BIOS
-// and iPXE get discovery control 8, which names the file at once.
+// The PXE of firmware is told of its file in one of the styles of the PXE
+// specification 2.1 (boot.Style, reply.go): UEFI begins with an offer without option
+// 43, as from the original, upon which it asks on port 4011; a BIOS and iPXE with
+// discovery control 8, which names the file at once. Firmware that asks again without
+// going on is offered the next style, within that boot and in its next attempt: what
+// goes on is seen by package boots, and the log has the line that pins it.
 //
 // An iPXE that can load by HTTP is given its script, whatever build it is; one
 // that cannot is given our loader, and where that comes back the same, a screen that

@@ -7,6 +7,7 @@ import (
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
 
+	"github.com/pixiecore/pixiecore/booters/boot"
 	"github.com/pixiecore/pixiecore/protocols/netio"
 	"github.com/pixiecore/pixiecore/protocols/strategy"
 )
@@ -55,6 +56,53 @@ var pxeRaspberryPi = func() []byte {
 	return append(append(b, text...), pxeEnd)
 }()
 
+// Suboptions of StyleBootServers (PXE 2.1 §2.3.1).
+const (
+	pxeBootServers = 8
+	pxeBootItem    = 71
+	// controlListed makes the client ask only the servers that are listed (bit 2).
+	controlListed = 4
+	// bootServerType is one that vendors may give a meaning.
+	bootServerType = 0x8000
+	bootServerName = "pixiecore"
+)
+
+// pxeOptions are option 43 of each style whose value hangs on nothing else; nil: there
+// is none.
+var pxeOptions = map[boot.Style][]byte{
+	boot.StyleBypass:       pxeUseFile,
+	boot.StyleBypassPrompt: {pxeDiscoveryControl, 1, controlUseFile, pxeMenuPrompt, 4, 0, 'P', 'X', 'E', pxeEnd},
+}
+
+// pxeServers is option 43 of StyleBootServers: this server alone, and a menu whose only
+// item is chosen at once.
+func pxeServers(server netip.Addr) []byte {
+	typ := []byte{bootServerType >> 8, bootServerType & 0xff}
+	b := []byte{pxeDiscoveryControl, 1, controlNoDiscovery | controlListed}
+	b = append(append(append(b, pxeBootServers, 7), typ...), 1)
+	b = append(b, server.AsSlice()...)
+	b = append(append(append(b, pxeBootMenu, 3+byte(len(bootServerName))), typ...), byte(len(bootServerName)))
+	b = append(b, bootServerName...)
+	b = append(b, pxeMenuPrompt, 1+byte(len(bootServerName)), 0)
+	b = append(b, bootServerName...)
+	return append(b, pxeEnd)
+}
+
+// pxeItem is option 43 of the boot server's answer: the item of the menu, layer 0.
+var pxeItem = []byte{pxeBootItem, 4, bootServerType >> 8, bootServerType & 0xff, 0, 0, pxeEnd}
+
+// styleOf is the style of an offer, where auto is the usual one.
+func styleOf(o strategy.Offer, c Client) boot.Style {
+	switch {
+	case o.Style != boot.StyleAuto:
+		return o.Style
+	case o.Kind == strategy.Script || o.Kind == strategy.Screen || !c.Machine.Firmware.UEFI():
+		return boot.StyleBypass
+	default:
+		return boot.StyleBINL
+	}
+}
+
 // fileField is what the BOOTP file field holds, less its closing zero.
 const fileField = 127
 
@@ -67,7 +115,15 @@ func Offer(req *dhcpv4.DHCPv4, c Client, o strategy.Offer, e Endpoint) *dhcpv4.D
 // Ack answers a REQUEST or an INFORM on the boot server's port: a DHCPACK with
 // the boot file's name (PXE 2.1 §2.2.4).
 func Ack(req *dhcpv4.DHCPv4, c Client, o strategy.Offer, e Endpoint) *dhcpv4.DHCPv4 {
-	return reply(dhcpv4.MessageTypeAck, req, c, o, e)
+	servers := o.Style == boot.StyleBootServers
+	if servers {
+		o.Style = boot.StyleBINL // the file is that of this packet
+	}
+	r := reply(dhcpv4.MessageTypeAck, req, c, o, e)
+	if servers {
+		r.UpdateOption(dhcpv4.OptGeneric(dhcpv4.OptionVendorSpecificInformation, pxeItem))
+	}
+	return r
 }
 
 func reply(t dhcpv4.MessageType, req *dhcpv4.DHCPv4, c Client, o strategy.Offer, e Endpoint) *dhcpv4.DHCPv4 {
@@ -99,14 +155,19 @@ func reply(t dhcpv4.MessageType, req *dhcpv4.DHCPv4, c Client, o strategy.Offer,
 	case strategy.LocalMenu:
 		r.UpdateOption(dhcpv4.OptGeneric(dhcpv4.OptionVendorSpecificInformation, pxeLocalMenu))
 	default:
+		style := styleOf(o, c)
+		if style == boot.StyleBootServers {
+			r.UpdateOption(dhcpv4.OptGeneric(dhcpv4.OptionVendorSpecificInformation, pxeServers(e.Addr)))
+			break // a file would be taken in place of the menu
+		}
+		if v := pxeOptions[style]; v != nil {
+			r.UpdateOption(dhcpv4.OptGeneric(dhcpv4.OptionVendorSpecificInformation, v))
+		}
 		r.ServerHostName = next.String()
 		if len(e.File) <= fileField {
 			r.BootFileName = e.File
 		} else {
 			r.UpdateOption(dhcpv4.OptBootFileName(e.File))
-		}
-		if o.Kind == strategy.Script || o.Kind == strategy.Screen || !c.Machine.Firmware.UEFI() {
-			r.UpdateOption(dhcpv4.OptGeneric(dhcpv4.OptionVendorSpecificInformation, pxeUseFile))
 		}
 	}
 	r.UpdateOption(dhcpv4.OptClassIdentifier(class))

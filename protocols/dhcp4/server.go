@@ -305,6 +305,11 @@ func (s *Server) boot(ctx context.Context, r request, a answer) (_ answer, err e
 	if r.MessageType() == dhcpv4.MessageTypeDiscover {
 		s.Events.Add([6]byte(m.MAC), events.Event{Time: now, Kind: a.client.asks(), Via: s.Role.String(), Detail: a.client.Stage.String()})
 	}
+	if r.MessageType() != dhcpv4.MessageTypeDiscover || a.client.program() != boots.Firmware {
+		if pin := s.Boots.WentOn([6]byte(m.MAC)); pin != "" {
+			s.Log.Info(TookAnother, zap.Stringer("mac", m.MAC), zap.Stringer("firmware", m.Firmware), zap.String("pin", pin))
+		}
+	}
 	if a.decision, err = s.Boots.DecideNow(ctx, *m, now); err != nil {
 		return a, errOperator{err}
 	}
@@ -333,10 +338,14 @@ func (s *Server) ask(r request, a answer) answer {
 	return a
 }
 
+// TookAnother is in the log when firmware has taken an offer only in another style than
+// the usual one; its field pin is the line of a rule that makes it that at once.
+const TookAnother = "machine took another style of offer"
+
 // reply makes the answer that the verdict asks for.
 func (s *Server) reply(r request, a answer) (answer, error) {
 	m, req, set := &a.client.Machine, r.DHCPv4, r.set
-	a.offering = strategy.For(m.Firmware, a.client.Stage, a.decision.Verdict)
+	a.offering = strategy.For(m.Firmware, a.client.Stage, a.decision.Verdict).Styled(m.Firmware, a.client.Stage, a.decision.Verdict, s.Boots.Repeats([6]byte(m.MAC)))
 	switch {
 	case a.offering.Kind == strategy.Script:
 		s.Chains.Worked([6]byte(m.MAC))
@@ -389,6 +398,9 @@ func (s *Server) reply(r request, a answer) (answer, error) {
 	}
 
 	e := Endpoint{Addr: addr, TFTP: set.TFTP, File: a.file}
+	if s.Role != BootServer && a.client.Stage == strategy.ROM {
+		s.Boots.Offered([6]byte(m.MAC), a.offering.Style)
+	}
 	switch {
 	case s.Role == BootServer:
 		return s.seal(r, a, Ack(req, a.client, a.offering, e), addr)

@@ -25,7 +25,11 @@
 // on by itself.
 package strategy
 
-import "github.com/pixiecore/pixiecore/booters/boot"
+import (
+	"fmt"
+
+	"github.com/pixiecore/pixiecore/booters/boot"
+)
 
 // A Stage is which program on a machine is asking.
 type Stage uint8
@@ -98,12 +102,17 @@ func (p Program) String() string { return programNames[p] }
 type Offer struct {
 	Kind    Kind
 	Program Program
+	// Style is how firmware is told, where that is not as usual: see Style.
+	Style boot.Style
 }
 
-// String names the offer in logs: "shim", "shim by HTTP", "script".
+// String names the offer in logs: "shim", "shim by HTTP", "script", "loader (bypass)".
 func (o Offer) String() string {
 	switch o.Kind {
 	case ByTFTP:
+		if o.Style != boot.StyleAuto {
+			return fmt.Sprintf("%s (%s)", o.Program, o.Style)
+		}
 		return o.Program.String()
 	case ByHTTP:
 		return o.Program.String() + " by HTTP"
@@ -158,15 +167,38 @@ func For(f boot.Firmware, s Stage, v boot.Verdict) Offer {
 	case s == IPXE:
 		return Offer{Kind: Script}
 	case s == IPXEWithoutHTTP:
-		return Offer{ByTFTP, AnyIPXE}
+		return Offer{Kind: ByTFTP, Program: AnyIPXE}
 	case s == ROM && v.Action == boot.Local && f.UEFI():
 		return Offer{Kind: LocalMenu}
 	case s == HTTPBoot && v.Action == boot.Local && v.Loader == boot.LoaderShim && f.UEFI():
 		return Offer{}
 	}
-	o := Offer{ByTFTP, program(f, v)}
+	o := Offer{Kind: ByTFTP, Program: program(f, v)}
 	if s == HTTPBoot {
 		o.Kind = ByHTTP
+	}
+	return o
+}
+
+// Styled is the offer in the style that the verdict asks for, or, where that leaves it
+// open, in another one for each time that the firmware has asked again without going
+// on. Only the PXE of firmware has a choice: iPXE takes what says that it is to be
+// taken, and HTTP Boot knows nothing of option 43.
+//
+//	firmware   auto
+//	UEFI       binl, bypass, boot-servers, bypass+prompt, binl, …
+//	no UEFI    bypass, bypass+prompt, boot-servers, binl, bypass, …
+func (o Offer) Styled(f boot.Firmware, s Stage, v boot.Verdict, repeats int) Offer {
+	if o.Kind != ByTFTP || s != ROM {
+		return o
+	}
+	o.Style = v.Offer
+	if v.Offer == boot.StyleAuto && repeats > 0 {
+		order := [...]boot.Style{boot.StyleBypass, boot.StyleBypassPrompt, boot.StyleBootServers, boot.StyleBINL}
+		if f.UEFI() {
+			order = [...]boot.Style{boot.StyleBINL, boot.StyleBypass, boot.StyleBootServers, boot.StyleBypassPrompt}
+		}
+		o.Style = order[repeats%len(order)]
 	}
 	return o
 }

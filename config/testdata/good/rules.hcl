@@ -7,7 +7,8 @@ rule "lab" {
     arch     = ["x64", "arm64"]
     firmware = ["bios", "uefi", "efi64"]
   }
-  boot = boot.a
+  boot  = boot.a
+  offer = "bypass+prompt"
 }
 rule "one of each" {
   match {
