@@ -356,6 +356,11 @@ func functions() template.FuncMap {
 		"place":    place,
 		"mark":     func(truth string) string { return map[string]string{"true": "✓", "false": "✗"}[truth] },
 		"outcome":  outcome,
+		"stageTitle": func(stage string) string {
+			return cmp.Or(map[string]string{
+				"firmware": "When the firmware asks", "ipxe": "When iPXE has reported", "shim": "When a shim asks", "grub": "When GRUB asks", "native": "What the firmware starts itself",
+			}[stage], stage)
+		},
 	}
 }
 

@@ -147,6 +147,10 @@ func TestEventsAreFollowed(t *testing.T) {
 	for _, wrong := range conforms {
 		t.Error(wrong)
 	}
+	d.log.Tick(noon.Add(2 * time.Minute))
+	if kind, data := next(); kind != "update" || !strings.Contains(data, `"loader"`) || !strings.Contains(data, `"bytes":262144`) {
+		t.Errorf("of the transfer: %s %s", kind, data)
+	}
 	d.served.Store(&Served{Generation: 8})
 	if kind, data := next(); kind != "served" || !strings.Contains(data, `"generation":8`) {
 		t.Errorf("after a reload: %s %s", kind, data)

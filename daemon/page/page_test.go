@@ -211,6 +211,23 @@ func TestAccess(t *testing.T) {
 	}
 }
 
+// Nothing but health is told to those who may not read.
+func TestEveryPathIsGuarded(t *testing.T) {
+	s := &Server{Daemon: newFake(t), Access: func() Access { return Access{Token: "0123456789abcdef"} }, Log: nop}
+	h := s.Handler()
+	for _, handlers := range []map[string]http.Handler{s.api(), s.pages()} {
+		for path := range handlers {
+			path = strings.NewReplacer("{mac}", "52:54:00:aa:00:01", "{$}", "").Replace(path)
+			if code, body := get(h, httptest.NewRequest("GET", path, nil)); code != http.StatusUnauthorized {
+				t.Errorf("%s: got %d\n%s", path, code, body)
+			}
+			if code, _ := get(h, fromLoopback(httptest.NewRequest("POST", path, nil))); code != http.StatusMethodNotAllowed {
+				t.Errorf("%s: POST is answered by %d", path, code)
+			}
+		}
+	}
+}
+
 func TestReady(t *testing.T) {
 	d := newFake(t)
 	h := (&Server{Daemon: d, Access: func() Access { return Access{Token: "0123456789abcdef"} }, Log: nop}).Handler()

@@ -15,8 +15,7 @@ import (
 const (
 	maxStreams = 64 // readers of events at a time
 	maxWaiting = 256
-	// lookEvery is how often it is looked whether something else was served, and how
-	// far transfers are.
+	// lookEvery is how often it is looked whether something else is served.
 	lookEvery = time.Second
 	// sayEvery keeps proxies, which cut what is silent for a minute, from cutting.
 	sayEvery = 15 * time.Second
