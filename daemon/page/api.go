@@ -46,6 +46,7 @@ func (s *Server) api() map[string]http.Handler {
 			return s.machines(find, s.Daemon.Status(), time.Now()), nil
 		}),
 		"/api/v1/machines/{mac}": s.tells(func(r *http.Request) (any, error) { return s.machine(r) }),
+		"/api/v1/once":           s.tells(func(*http.Request) (any, error) { return once(s.Daemon.Status()), nil }),
 		"/api/v1/servers":        s.tells(func(*http.Request) (any, error) { return s.servers(), nil }),
 		"/api/v1/events":         http.HandlerFunc(s.stream),
 	}
@@ -160,6 +161,27 @@ func rules(r status.Report) Rules {
 		}
 	}
 	return all
+}
+
+// OnceStates are what happens once: the machines that are armed, or were.
+type OnceStates struct {
+	Machines []status.Once `json:"machines"`        // by name
+	Error    string        `json:"error,omitempty"` // why nothing is known of them, so that they count as spent
+}
+
+func once(r status.Report) OnceStates {
+	return OnceStates{Machines: append([]status.Once{}, r.Once...), Error: r.OnceError}
+}
+
+// onceOf is how far a machine is with that; nil: nothing is known of it. A machine
+// stands under its name, else its UUID, else its address.
+func onceOf(all []status.Once, ids ...string) *status.Once {
+	for _, id := range ids {
+		if i := slices.IndexFunc(all, func(o status.Once) bool { return id != "" && o.Machine == id }); i >= 0 {
+			return &all[i]
+		}
+	}
+	return nil
 }
 
 // Servers are DHCP servers of others on the networks that are served.

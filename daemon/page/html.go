@@ -142,6 +142,9 @@ func (s *Server) newView(title, here string) *view {
 	if r.Standin != "" {
 		v.Notices = append(v.Notices, notice{"error", "In place of the file", r.Standin})
 	}
+	if r.OnceError != "" {
+		v.Notices = append(v.Notices, notice{"error", "Nobody is armed", r.OnceError})
+	}
 	if h := r.HeldEdit; h != nil {
 		v.Notices = append(v.Notices, notice{"warning", "Edit held", h.Why})
 	}

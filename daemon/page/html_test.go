@@ -22,10 +22,10 @@ func TestPages(t *testing.T) {
 		"/?q=nobody":                  {200, []string{"No machine fits", `value="nobody"`}},
 		"/?result=stalled":            {200, []string{"db1"}},
 		"/?result=dancing":            {400, []string{"one of"}},
-		"/machines/52:54:00:aa:00:01": {200, []string{"db1", "ipxe.efi", "256.0 KiB of 1.0 MiB", "took an address", "S1", "does not fit", "It boots linux by rule databases.", "a secret", "#!ipxe"}},
+		"/machines/52:54:00:aa:00:01": {200, []string{"db1", "ipxe.efi", "256.0 KiB of 1.0 MiB", "took an address", "S1", "does not fit", "installing", "a secret", "#!ipxe"}},
 		"/machines/52:54:00:00:00:09": {404, []string{"has not been heard of"}},
 		"/machines/db1":               {400, []string{"not an address"}},
-		"/configuration":              {200, []string{"generation", "/etc/pixiecore.hcl", "printers", "on hold", "unknown setting", "no pxe listener", "pixiecore.hcl:3:1"}},
+		"/configuration":              {200, []string{"generation", "/etc/pixiecore.hcl", "printers", "on hold", "What happens once", "installing", "unknown setting", "no pxe listener", "pixiecore.hcl:3:1"}},
 		"/server":                     {200, []string{"http [::]:80", "not-found", "192.0.2.53", "ipxe.efi", "there is no loader for bios", "/var/cache/pixiecore"}},
 	} {
 		w := httptest.NewRecorder()

@@ -41,12 +41,14 @@ type MachineSummary struct {
 	Doing   string         `json:"doing,omitempty"`   // the last step in words
 	Percent *int           `json:"percent,omitempty"` // of the file that is on its way; absent where there is none, or its size is not known
 	Stall   *events.Stall  `json:"stall,omitempty"`   // why it does not go on
+	Once    *status.Once   `json:"once,omitempty"`    // how far it is with what it boots once; absent where nothing is known of that
 }
 
 // A MachineDetail is all that is known of one machine, and what becomes of it.
 type MachineDetail struct {
 	Name        string               `json:"name,omitempty"` // in the inventory; empty for a stranger
 	Machine     events.Machine       `json:"machine"`
+	Once        *status.Once         `json:"once,omitempty"`        // how far it is with what it boots once; absent where nothing is known of that
 	Explanation *control.Explanation `json:"explanation,omitempty"` // of its next boot, by what it said last
 	Error       string               `json:"error,omitempty"`       // why there is none
 }
@@ -118,6 +120,7 @@ func (s *Server) machines(find query, r status.Report, now time.Time) Machines {
 	all := Machines{Generation: r.Generation, All: len(r.Machines), Results: map[string]int{}, Machines: []MachineSummary{}}
 	for _, seen := range control.Recognise(s.Daemon.Running(), r.Machines, s.Daemon.Heard) {
 		m := summary(seen, now)
+		m.Once = onceOf(r.Once, m.Name, m.Facts.UUID, m.MAC)
 		if !find.fits(&m) {
 			continue
 		}
@@ -222,13 +225,15 @@ func (s *Server) machine(r *http.Request) (*MachineDetail, error) {
 	if err != nil || len(mac) != len(events.MAC{}) {
 		return nil, refusal{http.StatusBadRequest, fmt.Sprintf("%q is not an address like 52:54:00:aa:00:01", r.PathValue("mac"))}
 	}
-	c, all := s.Daemon.Running(), s.Daemon.Status().Machines
+	c, report := s.Daemon.Running(), s.Daemon.Status()
+	all := report.Machines
 	i := slices.IndexFunc(all, func(m events.Machine) bool { return m.MAC == events.MAC(mac) })
 	if i < 0 {
 		return nil, refusal{http.StatusNotFound, fmt.Sprintf("%s has not been heard of, or was forgotten: does its request come here at all? What listeners did not serve is counted under Server.", mac)}
 	}
 	seen := control.Recognise(c, all[i:i+1], s.Daemon.Heard)
 	d := &MachineDetail{Name: seen[0].Name, Machine: seen[0].Machine}
+	d.Once = onceOf(report.Once, d.Name, d.Machine.Facts.UUID, mac.String())
 	x, err := control.Explain(r.Context(), c, seen[0].Question, false)
 	if err != nil {
 		d.Error = err.Error()

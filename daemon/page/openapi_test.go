@@ -36,6 +36,7 @@ var bodies = map[string]any{
 	"/api/v1/explain":        control.Explanation{},
 	"/api/v1/machines":       Machines{},
 	"/api/v1/machines/{mac}": MachineDetail{},
+	"/api/v1/once":           OnceStates{},
 	"/api/v1/servers":        Servers{},
 }
 

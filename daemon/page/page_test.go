@@ -123,6 +123,8 @@ func newFake(t testing.TB) *fake {
 			Loaders:        []status.Loader{{Firmware: "efi64", File: loader, SHA256: "ab", Version: "1.21", Warning: "odd"}},
 			Cache:          &status.Cache{Dir: "/var/cache/pixiecore", Files: 2, Bytes: 3 << 20, Max: 20 << 30, Error: "none"},
 			Holds:          []status.Hold{{Rule: "printers", Since: noon, Reason: "paper"}},
+			Once:           []status.Once{{Machine: "db1", State: "installing", Since: noon, By: "operator", Boot: "linux", Boots: 1, Damage: "torn"}},
+			OnceError:      "the store cannot be read",
 			MissingLoaders: []string{"there is no loader for bios"},
 			Machines:       log.Machines(),
 		},
