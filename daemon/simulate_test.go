@@ -75,22 +75,15 @@ ipxe {
 			continue
 		}
 		t.Run(p.Name, func(t *testing.T) {
-			sim, err := Simulate(cfg, p.IPv6)
-			if err != nil && p.IPv6 {
-				t.Skip(err) // a host without IPv6
+			got, said, err := bootOne(t, cfg, p)
+			if p.Secure {
+				if err == nil || !strings.Contains(err.Error(), "access denied: it is not signed") {
+					t.Errorf("Secure Boot started an unsigned iPXE: %v", err)
+				}
+				return
 			}
-			must(t, err)
-			ctx, cancel := context.WithCancel(t.Context())
-			ended := make(chan error, 1)
-			go func() { ended <- sim.Run(ctx) }()
-			c := pxeclient.Client{Profile: p, MAC: append(slices.Clone(p.Vendor[:]), 0, 0, 1), LongMode: true, Links: true, Wait: patience}
-			if p.Vendor == [3]byte{} {
-				c.MAC = net.HardwareAddr{2, 0, 0, 0, 0, 1}
-			}
-			sim.Place(&c)
-			got, err := c.Boot(t.Context())
 			if o := got.Outcome; err != nil || o.Action != pxeclient.ActionBoot || o.Kernel == nil || len(o.Initrds) != 1 || len(got.Doubts) > 0 {
-				t.Errorf("%v: %+v\ndoubts: %q\ndaemon: %q", err, o, got.Doubts, sim.Said())
+				t.Errorf("%v: %+v\ndoubts: %q\ndaemon: %q", err, o, got.Doubts, said)
 			}
 			if board := p.Becomes == ""; !board && len(got.Find(pxeclient.StepLink)) != 1 {
 				t.Errorf("the file that the command line names was not fetched: %+v", got.Outcome.Cmdline)
@@ -100,8 +93,102 @@ ipxe {
 					t.Errorf("step without its time: %+v", s)
 				}
 			}
-			cancel()
-			must(t, <-ended)
 		})
+	}
+}
+
+// bootOne boots a machine of a kind by a daemon of its own.
+func bootOne(t *testing.T, cfg *config.Config, p pxeclient.Profile) (got pxeclient.Transcript, said []string, err error) {
+	t.Helper()
+	sim, err := Simulate(cfg, p.IPv6)
+	if err != nil && p.IPv6 {
+		t.Skip(err) // a host without IPv6
+	}
+	must(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- sim.Run(ctx) }()
+	c := pxeclient.Client{Profile: p, MAC: append(slices.Clone(p.Vendor[:]), 0, 0, 1), LongMode: true, Links: true, Wait: patience}
+	if p.Vendor == [3]byte{} {
+		c.MAC = net.HardwareAddr{2, 0, 0, 0, 0, 1}
+	}
+	sim.Place(&c)
+	got, err = c.Boot(t.Context())
+	said = sim.Said()
+	cancel()
+	must(t, <-ended)
+	return got, said, err
+}
+
+// A shim, GRUB and its configuration, as firmware with Secure Boot goes through them
+// and as one without does; and a program that is started by itself.
+func TestBootsByOtherLoadersThanIPXE(t *testing.T) {
+	dir := t.TempDir()
+	signed := func(b []byte) []byte {
+		binary.LittleEndian.PutUint16(b[0x80+24:], 0x20b)
+		binary.LittleEndian.PutUint32(b[0x80+24+112+4*8+4:], 1000)
+		return b
+	}
+	for name, data := range map[string][]byte{
+		"shim": signed(program(0x8664, false)), "grub": signed(program(0x8664, false)), "kernel": signed(program(0x8664, true)), "unsigned": program(0x8664, true),
+		"initrd": []byte("070701"),
+	} {
+		must(t, os.WriteFile(filepath.Join(dir, name), data, 0o644))
+	}
+	parsed := func(kernel string) *config.Config {
+		cfg, report := config.Parse("pixiecore.hcl", []byte(strings.NewReplacer("DIR", dir, "KERNEL", kernel).Replace(`
+listener "dhcp" {}
+listener "pxe" {}
+listener "tftp" {}
+listener "http" {}
+secure_boot {
+  shim = "DIR/shim"
+  grub = "DIR/grub"
+}
+boot "linux" {
+  kernel  = "DIR/KERNEL"
+  initrd  = ["DIR/initrd"]
+  cmdline = "a=\"b c\" seed=${url(file.seed)}"
+  message = "Hello; it's me"
+  file "seed" { content = machine.name }
+}
+boot "uki" { efi = "DIR/kernel" }
+rule "by-http" {
+  match { transport = "http" }
+  boot = boot.uki
+}
+rule "everybody" { boot = boot.linux }
+ipxe { efi64 = "DIR/grub" }
+`)))
+		must(t, report.Err())
+		return cfg
+	}
+	kind := func(name string) pxeclient.Profile {
+		p, err := pxeclient.ProfileByName(name)
+		must(t, err)
+		return p
+	}
+	for _, name := range []string{"efi-x64-secure", "efi-x64"} {
+		got, said, err := bootOne(t, parsed("kernel"), kind(name))
+		o := got.Outcome
+		if err != nil || o.Action != pxeclient.ActionBoot || len(o.Initrds) != 1 || len(got.Doubts) > 0 || !strings.HasPrefix(o.Cmdline, `"a=b c" seed=http://`) ||
+			!slices.Contains(o.Messages, "Hello; it's me") || len(got.Find(pxeclient.StepLink)) != 1 {
+			t.Errorf("%s: %v: %+v\ndoubts %q, daemon %q", name, err, o, got.Doubts, said)
+		}
+		var programs []string
+		for _, s := range got.Find(pxeclient.StepStage) {
+			programs = append(programs, s.Profile)
+		}
+		if !slices.Equal(programs, []string{"shim", "grub"}) {
+			t.Errorf("%s: programs %q", name, programs)
+		}
+	}
+	got, _, err := bootOne(t, parsed("unsigned"), kind("efi-x64-secure"))
+	if o := got.Outcome; err != nil || o.Action != pxeclient.ActionReboot || !strings.Contains(strings.Join(o.Messages, "\n"), "access denied") {
+		t.Errorf("an unsigned kernel: %v, %+v", err, o)
+	}
+	got, said, err := bootOne(t, parsed("kernel"), kind("http-x64-secure"))
+	if o := got.Outcome; err != nil || o.Action != pxeclient.ActionImage || o.Kernel.Name != "bootx64.efi" {
+		t.Errorf("an EFI program: %v, %+v, daemon %q", err, o, said)
 	}
 }

@@ -349,6 +349,8 @@ func (r simulated) judge() (ok bool, result string) {
 		return true, "goes on to its own disk"
 	case o.Action == pxeclient.ActionExit:
 		return false, "returns to its firmware: " + lastLine(o.Messages)
+	case o.Action == pxeclient.ActionReboot:
+		return false, "starts again, and so for ever: " + lastLine(o.Messages)
 	case o.Action == pxeclient.ActionShell:
 		return true, "waits at iPXE's shell, or at a prompt, for somebody to type"
 	}
@@ -460,7 +462,9 @@ func (s *simulator) result(r simulated) {
 		s.printf("            %s    %s\n", s.paint(red, "doubt"), d)
 	}
 	for _, line := range r.Said {
-		s.printf("            daemon    %s\n", line)
+		if !r.OK { // programs look for files that need not be there
+			s.printf("            daemon    %s\n", line)
+		}
 	}
 	s.printf("%s %s.\n", s.mark(r.OK), r.Result)
 }
@@ -485,7 +489,7 @@ func (s *simulator) summary(all []simulated) {
 			took = max(took, x.Start+x.Took)
 		}
 		result := r.Result
-		if len(r.Said) > 0 {
+		if len(r.Said) > 0 && !r.OK {
 			result += " (" + strings.Join(r.Said, "; ") + ")"
 		}
 		rows = append(rows, []string{map[bool]string{true: "✓", false: "✗"}[r.OK], r.Client, fmt.Sprintf("%.2f s", took.Seconds()), status.Bytes(bytes), result})

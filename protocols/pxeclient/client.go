@@ -294,6 +294,12 @@ func (m *machine) stage(ctx context.Context, loaded *url.URL) (*url.URL, error) 
 		return nil, fmt.Errorf("%s: an iPXE script is no program for %s", img.URL, m.profile.Name)
 	}
 	m.doubt("network boot program", img, m.content.program(m.profile.Type))
+	if err := m.signed(img); err != nil {
+		return nil, err
+	}
+	if ended, err := m.started(ctx, m.bootFile, img); ended {
+		return nil, err
+	}
 	return m.bootFile, nil
 }
 
@@ -642,7 +648,7 @@ func (m *machine) fetchTo(ctx context.Context, u *url.URL, w io.Writer) error {
 		}
 		return m.fetchTFTP(ctx, u, w)
 	case "http":
-		if f := m.profile.family; f != edk2HTTP && f != uboot && !m.profile.announces(featureHTTP) {
+		if f := m.profile.family; f != edk2HTTP && f != uboot && f != shim && f != grub && !m.profile.announces(featureHTTP) {
 			return fmt.Errorf("%v: %s does not speak HTTP", u, m.profile.Name)
 		}
 		return m.fetchHTTP(ctx, u, w)
@@ -682,6 +688,10 @@ func (m *machine) fetchTFTP(ctx context.Context, u *url.URL, w io.Writer) error 
 		}
 	case ipxe:
 		o.BlockSize = 1432
+	case shim:
+		o = FetchOptions{BlockSize: 512, WindowSize: 4, Local: m.Address, Timeout: limit}
+	case grub:
+		o.BlockSize = 1024
 	}
 	_, err = fetchTFTP(ctx, addr, name, o, w)
 	return err

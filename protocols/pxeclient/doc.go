@@ -24,8 +24,12 @@
 // the server. Where a firmware refuses an answer, the error says why, in the
 // words that help to mend the server.
 //
-// The network boot program is downloaded and hashed but not run: whatever it
-// is, the Client goes on as iPXE. The iPXE that it goes on as interprets the
+// The network boot program is downloaded and hashed but not run: unless its name
+// says that it is a shim, GRUB, or an EFI program that is the end of the boot, the
+// Client goes on as iPXE. A shim looks beside itself for what it was seen to look for,
+// and GRUB for the configuration where Debian's signed one does, on the server that it
+// came from: as if the ordinary DHCP server had named that in siaddr. Under Secure Boot
+// only what has a signature is started; whose it is, is not looked at. The iPXE that it goes on as interprets the
 // commands that a server's scripts consist of. Sleeping takes no time and
 // nobody is at the keyboard, so a prompt or a menu ends by its timeout.
 //

@@ -19,6 +19,7 @@ type content struct {
 	machine uint16 // of an EFI program (PE/COFF §3.3.1); 0: it is none
 	bits64  bool   // a bzImage for 64 bits
 	efi     bool   // UEFI can start it
+	signed  bool   // it has a table of certificates (PE/COFF §4.7)
 }
 
 // PE/COFF §3.3.1: machine types.
@@ -78,6 +79,7 @@ func inspect(head []byte) *content {
 	}
 	f := &content{machine: peMachine(head)}
 	f.efi = f.machine != 0
+	f.signed = f.efi && peSigned(head)
 	switch {
 	case has(bzMagic, "HdrS") && len(head) >= bzWhole:
 		f.name = bzImage
@@ -147,6 +149,21 @@ func peMachine(head []byte) uint16 {
 		return 0
 	}
 	return binary.LittleEndian.Uint16(head[pe+4:])
+}
+
+// peSigned reports whether an EFI program has a table of certificates: whether the
+// fifth of the data directories behind its optional header has a size (PE/COFF §3.4).
+func peSigned(head []byte) bool {
+	optional := uint64(binary.LittleEndian.Uint32(head[0x3c:])) + 24
+	if optional+2 > uint64(len(head)) {
+		return false
+	}
+	directories := uint64(96)
+	if binary.LittleEndian.Uint16(head[optional:]) == 0x20b { // PE32+
+		directories = 112
+	}
+	size := optional + directories + 4*8 + 4
+	return size+4 <= uint64(len(head)) && binary.LittleEndian.Uint32(head[size:]) != 0
 }
 
 var errStrange = errors.New("its beginning is not that of anything that a machine starts")

@@ -25,6 +25,8 @@ const (
 	ipxe
 	raspberryPi
 	uboot
+	shim
+	grub
 )
 
 // A Profile is one kind of firmware. It is a value: change a copy to get a
@@ -40,6 +42,7 @@ type Profile struct {
 	Autoexec    bool          // whether this iPXE looks for autoexec.ipxe beside itself (EFI builds of 2021 and later)
 	Vendor      [3]byte       // the beginning of its MAC addresses, by which servers know it; zero: anybody's
 	IPv6        bool          // it boots over IPv6
+	Secure      bool          // its Secure Boot is on: it starts what is signed
 	ROM         bool          // an iPXE that is the firmware of a network card
 	Becomes     string        // the Profile's name that goes on when the network boot program runs
 
@@ -118,6 +121,10 @@ func Profiles() []Profile {
 		{Name: "efi-x64-ipv6", Type: 7, VendorClass: "PXEClient:Arch:00007:UNDI:003000", UNDI: undiEDK2, IPv6: true, Becomes: "ipxe-x64", family: edk2},
 		{Name: "efi-arm64-ipv6", Type: 11, VendorClass: "PXEClient:Arch:00011:UNDI:003000", UNDI: undiEDK2, IPv6: true, Becomes: "ipxe-arm64", family: edk2},
 		{Name: "http-x64-ipv6", Type: 16, VendorClass: "HTTPClient:Arch:00016:UNDI:003000", UNDI: undiEDK2, Agent: "UefiHttpBoot/1.0", IPv6: true,
+			Becomes: "ipxe-x64", family: edk2HTTP},
+
+		{Name: "efi-x64-secure", Type: 7, VendorClass: "PXEClient:Arch:00007:UNDI:003000", UNDI: undiEDK2, Secure: true, Becomes: "ipxe-x64", family: edk2},
+		{Name: "http-x64-secure", Type: 16, VendorClass: "HTTPClient:Arch:00016:UNDI:003000", UNDI: undiEDK2, Agent: "UefiHttpBoot/1.0", Secure: true,
 			Becomes: "ipxe-x64", family: edk2HTTP},
 
 		{Name: "rpi3", Type: 0, VendorClass: "PXEClient:Arch:00000:UNDI:002001", UNDI: undiBIOS,

@@ -60,6 +60,8 @@ func TestDiscoverIsWhatTheFirmwareSends(t *testing.T) {
 		"ipxe-no-http":       {"0000", "PXEClient:Arch:00000:UNDI:002001", "iPXE", "010201", "yes"},
 		"efi-riscv64":        {"001b", "PXEClient:Arch:00027:UNDI:003000", "", "010300", ""},
 		"ipxe-riscv64":       {"001b", "PXEClient", "iPXE", "01030a", "yes"},
+		"efi-x64-secure":     {"0007", "PXEClient:Arch:00007:UNDI:003000", "", "010300", ""},
+		"http-x64-secure":    {"0010", "HTTPClient:Arch:00016:UNDI:003000", "", "010300", ""},
 		// Not captured, but put together by what is published of them.
 		"rpi3":             {"0000", "PXEClient:Arch:00000:UNDI:002001", "", "010201", ""},
 		"rpi4":             {"0000", "PXEClient:Arch:00000:UNDI:002001", "", "010201", ""},
