@@ -273,7 +273,7 @@ func links(cmdline string, base *url.URL) (all []*url.URL) {
 			u, err := url.Parse(word[:end])
 			word = word[end:]
 			switch {
-			case err != nil, u.Host != base.Host, !strings.HasPrefix(u.Path, boot.LinkPath), strings.HasSuffix(u.Path, home):
+			case err != nil, u.Hostname() != base.Hostname(), base.Scheme == "http" && u.Host != base.Host, !strings.HasPrefix(u.Path, boot.LinkPath), strings.HasSuffix(u.Path, home):
 			case strings.HasSuffix(u.Path, "/"):
 				all = append(all, u.JoinPath("user-data"), u.JoinPath("meta-data"))
 			default:
