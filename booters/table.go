@@ -45,6 +45,8 @@ type Action struct {
 	// Loader is by what a machine with UEFI boots. On boot.Local, boot.LoaderShim says
 	// that no unsigned program would start.
 	Loader boot.Loader
+	// Image is what boot.LoaderNative starts, where that is a disk's image.
+	Image boot.DiskImage
 	// Programs are those of boot.LoaderGRUB and boot.LoaderShim for a machine: sources,
 	// as in Spec. Nil where Loader is another.
 	Programs func(Request) (boot.Programs, error)
@@ -107,7 +109,7 @@ func NewTable(seal *Sealer, src *Sources, inv *Inventory, rules []Rule) (*Table,
 			}
 			errs = append(errs, err)
 		}
-		t.verdicts[i] = boot.Verdict{Action: r.Action.Do, Spec: spec, Render: t.renderer(&r.Action), Ask: ask, Wait: wait, Once: r.Once, Loader: r.Action.Loader, Programs: t.programs(&r.Action), Offer: r.Offer, Rule: r.Name, Pos: r.Pos, Boot: r.Action.Boot}
+		t.verdicts[i] = boot.Verdict{Action: r.Action.Do, Spec: spec, Render: t.renderer(&r.Action), Ask: ask, Wait: wait, Once: r.Once, Loader: r.Action.Loader, Image: r.Action.Image, Programs: t.programs(&r.Action), Offer: r.Offer, Rule: r.Name, Pos: r.Pos, Boot: r.Action.Boot}
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err

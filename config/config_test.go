@@ -233,6 +233,9 @@ func dump(t *testing.T, cfg *Config) string {
 		if r.Action.Loader != boot.LoaderAuto {
 			fmt.Fprintf(&b, "\tloader %s\n", r.Action.Loader)
 		}
+		if r.Action.Image != boot.NoDiskImage {
+			fmt.Fprintf(&b, "\tdisk image %d\n", r.Action.Image)
+		}
 		if r.Action.Programs != nil {
 			m := boot.Machine{MAC: make([]byte, 6), Arch: boot.ArchX64, Firmware: boot.FirmwareEFI64}
 			p, err := r.Action.Programs(booters.Preview(cfg.Inventory, m))

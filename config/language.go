@@ -134,7 +134,7 @@ var bootSchema = Block{
 		{Name: "script", Type: TypeText, Machine: MachineAll, Example: `"#!ipxe\nshell\n"`,
 			Doc: "An iPXE script of up to 1 MiB, whose first line is `#!ipxe`. It does everything itself, so none of the others may stand beside it."},
 		{Name: "efi", Type: TypeFile, Machine: MachinePaths, Example: `"/srv/live/live-${machine.arch}.efi"`,
-			Doc: "The path or URL of an EFI program, such as a unified kernel image, in place of `kernel`; with its digest as that may be. The firmware starts it, by TFTP or HTTP Boot, without any loader between; under Secure Boot it must be signed for the machine's keys. A machine with a BIOS is shown that it cannot."},
+			Doc: "The path or URL of an EFI program, such as a unified kernel image, in place of `kernel`; with its digest as that may be. The firmware starts it, by TFTP or HTTP Boot, without any loader between; under Secure Boot it must be signed for the machine's keys. A machine with a BIOS is shown that it cannot. Of one whose name ends in `.iso` or `.img`, the image of a disk, UEFI HTTP Boot makes a RAM disk and boots that; by PXE the machine is told so on its screen."},
 		{Name: "loader", Type: TypeText, Words: boot.LoaderNames(), Default: "`auto`", Example: `"snponly"`,
 			Doc: "By what a machine with UEFI loads the boot; a BIOS is always given iPXE. `auto` is `native` for `efi`, `shim` where there is a `secure_boot` block, and else iPXE. `ipxe` and `snponly` are its builds with drivers of their own and with the firmware's, where both are found. `grub` gives the GRUB of `secure_boot` without the shim. A machine that has come as far as iPXE goes on with that."},
 		{Name: "rpi", Type: TypeText, Machine: MachinePaths, Example: `"/srv/rpi/boot"`,

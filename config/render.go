@@ -309,6 +309,17 @@ func (r *recipe) spec(req booters.Request) (*boot.Spec, error) {
 	return spec, nil
 }
 
+// image is whether the program is none, but a disk's image: by the suffix of its path or
+// URL as it is written.
+func (r *recipe) image() boot.DiskImage {
+	text := string(r.written().Kernel)
+	if src, ok := booters.CutDigest(text); ok {
+		text = src.At
+	}
+	text, _, _ = strings.Cut(strings.Trim(text, `"`), "?")
+	return boot.DiskImageOf(text)
+}
+
 // written is the spec as it stands in the file, for people: an expression that
 // hangs on the machine is shown as it is written.
 func (r *recipe) written() boot.Spec {

@@ -96,6 +96,9 @@ func (s *scope) action(said []*hclsyntax.Attribute) (action booters.Action, boot
 			if b, ok := s.reference(a.Expr); ok {
 				b.family.used, boots = true, b
 				action.Boot, action.Spec, action.Files, action.Loader = b.name, b.spec, b.recipe.files, b.recipe.loader
+				if action.Loader == boot.LoaderNative {
+					action.Image = b.recipe.image()
+				}
 				if b.recipe.shim != nil || b.recipe.grub != nil {
 					action.Programs = b.recipe.programs
 				}

@@ -174,6 +174,8 @@ type Verdict struct {
 	// Loader is by what the firmware is to load a Boot. For Local, LoaderShim says
 	// that the network has Secure Boot, so that no other program would be started.
 	Loader Loader
+	// Image is what LoaderNative starts, where that is a disk's image.
+	Image DiskImage
 	// Programs are those of LoaderGRUB and LoaderShim; nil: there are none. The error
 	// is a sentence.
 	Programs func(m Machine) (Programs, error)

@@ -2,7 +2,9 @@ package boot
 
 import (
 	"fmt"
+	"path"
 	"slices"
+	"strings"
 )
 
 // A Loader is what firmware is given to load the system with: the choice of a
@@ -55,4 +57,28 @@ func ParseLoader(name string) (Loader, error) {
 type Programs struct {
 	Shim ID // empty: there is none
 	GRUB ID // likewise
+}
+
+// A DiskImage is what a LoaderNative starts where that is no EFI program: UEFI makes a
+// RAM disk of it, and boots that as any disk (UEFI 2.10 §24.7.3.2).
+type DiskImage uint8
+
+const (
+	// NoDiskImage is an EFI program.
+	NoDiskImage DiskImage = iota
+	// ISOImage is one of a CD.
+	ISOImage
+	// HardDiskImage is one of a hard disk.
+	HardDiskImage
+)
+
+// DiskImageOf tells by the name's suffix, as UEFI does.
+func DiskImageOf(name string) DiskImage {
+	switch strings.ToLower(path.Ext(name)) {
+	case ".iso":
+		return ISOImage
+	case ".img":
+		return HardDiskImage
+	}
+	return NoDiskImage
 }

@@ -331,7 +331,7 @@ func offer(c Configuration, m boot.Machine, s strategy.Stage, v boot.Verdict) Of
 		x.Loader, x.Then = booters.ShownSource(string(p.Shim)), booters.ShownSource(string(p.GRUB))
 	case strategy.GRUB:
 		x.Loader = booters.ShownSource(string(p.GRUB))
-	case strategy.EFI:
+	case strategy.EFI, strategy.ISO, strategy.Image:
 		if spec := c.sources(v, m); spec != nil {
 			x.Loader = booters.ShownSource(string(spec.Kernel))
 		}

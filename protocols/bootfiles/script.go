@@ -330,6 +330,9 @@ func Startable(m boot.Machine, v boot.Verdict) error {
 	if v.Action == boot.Boot && v.Loader == boot.LoaderNative && !m.Firmware.UEFI() {
 		return fmt.Errorf("boot %s is an EFI program, which only a machine with UEFI can start, and this one has %s firmware: switch it to UEFI, or give it another rule", v.Boot, m.Firmware)
 	}
+	if v.Action == boot.Boot && v.Loader == boot.LoaderNative && v.Image != boot.NoDiskImage {
+		return fmt.Errorf("boot %s is the image of a disk, of which only UEFI HTTP Boot makes a RAM disk: choose HTTP Boot in the firmware of this machine, or give it another rule", v.Boot)
+	}
 	return nil
 }
 

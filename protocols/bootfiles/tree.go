@@ -76,6 +76,10 @@ func programName(m boot.Machine, p strategy.Program) string {
 		return "grub" + m.Arch.EFISuffix() + ".efi"
 	case p == strategy.EFI:
 		return "boot" + m.Arch.EFISuffix() + ".efi"
+	case p == strategy.ISO:
+		return "boot" + m.Arch.EFISuffix() + ".iso"
+	case p == strategy.Image:
+		return "boot" + m.Arch.EFISuffix() + ".img"
 	case m.Firmware.UEFI():
 		return efiLoader
 	}
@@ -435,7 +439,7 @@ func programKind(m boot.Machine, name string) (k Kind, ok bool) {
 	switch name {
 	case programName(m, strategy.Shim), programName(m, strategy.GRUB):
 		return KindLoader, true
-	case programName(m, strategy.EFI), kernelName:
+	case programName(m, strategy.EFI), programName(m, strategy.ISO), programName(m, strategy.Image), kernelName:
 		return KindKernel, true
 	case grubConfig:
 		return KindConfig, true

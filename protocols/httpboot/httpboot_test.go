@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -382,4 +383,52 @@ func FuzzRequest(f *testing.F) {
 			}
 		}
 	})
+}
+
+// What UEFI HTTP Boot does with the image of a disk: HEAD and GET on one connection, of
+// the name that it was told, which together with the media type says what it is (UEFI
+// 2.10 §24.7.3.2).
+func TestADiskImageByHTTPBoot(t *testing.T) {
+	image := strings.Repeat("disk", 100_000)
+	b := booter{
+		verdict: func(boot.Machine) (boot.Verdict, error) {
+			return boot.Verdict{Action: boot.Boot, Rule: "all", Boot: "live", Loader: boot.LoaderNative, Image: boot.ISOImage, Spec: &boot.Spec{Kernel: "iso"}}, nil
+		},
+		files: map[boot.ID]func() (io.ReadCloser, int64, error){"iso": func() (io.ReadCloser, int64, error) {
+			return io.NopCloser(strings.NewReader(image)), int64(len(image)), nil
+		}},
+	}
+	s := newServer(t, b)
+	srv := httptest.NewServer(s)
+	defer srv.Close()
+	client := srv.Client()
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	connections := map[string]bool{}
+	for _, method := range []string{"HEAD", "GET", "GET"} {
+		req, err := http.NewRequestWithContext(httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
+			GotConn: func(c httptrace.GotConnInfo) { connections[c.Conn.LocalAddr().String()] = true },
+		}), method, srv.URL+"/"+s.token(16)+"//bootx64.iso", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if want := map[string]string{"GET": image}[method]; err != nil || resp.StatusCode != 200 || string(body) != want {
+			t.Errorf("%s: got %s, %d bytes, %v; want %d", method, resp.Status, len(body), err, len(want))
+		}
+		if resp.ContentLength != int64(len(image)) || resp.Header.Get("Content-Type") != "application/vnd.efi-iso" {
+			t.Errorf("%s: got %d, %v", method, resp.ContentLength, resp.Header)
+		}
+	}
+	if len(connections) != 1 {
+		t.Errorf("%d connections; firmware keeps one", len(connections))
+	}
+	// A machine that comes by PXE is told on its screen what it takes.
+	if w := get(t, s, "GET", "/_/ipxe?facts=1&token="+s.token(7)); !strings.Contains(w.Body.String(), "only UEFI HTTP Boot makes a RAM disk") {
+		t.Errorf("by PXE: got %s", w.Body)
+	}
 }

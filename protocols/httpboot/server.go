@@ -645,8 +645,13 @@ func (s *Server) tree(w http.ResponseWriter, r *http.Request) {
 // that, or by the suffix where it says nothing (UEFI 2.10 §24.7.3.2).
 func mediaType(h http.Header, name string) {
 	h.Set("Content-Type", "application/octet-stream")
-	if path.Ext(name) == ".efi" {
+	switch path.Ext(name) {
+	case ".efi":
 		h.Set("Content-Type", "application/efi")
+	case ".iso":
+		h.Set("Content-Type", "application/vnd.efi-iso")
+	case ".img":
+		h.Set("Content-Type", "application/vnd.efi-img")
 	}
 }
 

@@ -91,9 +91,13 @@ const (
 	GRUB
 	// EFI is the kernel of the machine's boot.Spec, an EFI program.
 	EFI
+	// ISO is the same where that is the image of a CD, of which UEFI makes a RAM disk.
+	ISO
+	// Image is that of a hard disk, likewise.
+	Image
 )
 
-var programNames = [...]string{"no program", "loader", "shim", "GRUB", "EFI program"}
+var programNames = [...]string{"no program", "loader", "shim", "GRUB", "EFI program", "ISO image", "disk image"}
 
 // String names the program in logs.
 func (p Program) String() string { return programNames[p] }
@@ -143,6 +147,7 @@ func (o Offer) String() string {
 //	rom, UEFI           shim           nothing  shim              –               menu
 //	rom, UEFI           grub           nothing  GRUB              –               –
 //	rom, UEFI           native         nothing  EFI program       –               –
+//	rom, UEFI           disk image     nothing  iPXE (*)          –               –
 //	UEFI HTTP Boot      as above, and  nothing  the same by HTTP  iPXE by HTTP    iPXE by HTTP, or
 //	                                                                              nothing with shim
 //	iPXE                any            nothing  script            script          script
@@ -150,6 +155,8 @@ func (o Offer) String() string {
 //	Raspberry Pi        any            nothing  its menu          –               nothing
 //	U-Boot              any            nothing  extlinux          –               extlinux
 //	U-Boot by HTTP      any            nothing  extlinux by HTTP  –               extlinux by HTTP
+//
+// (*) PXE has no RAM disks, so the screen says that it takes HTTP Boot.
 //
 // A board is never probed: no iPXE runs on it, so all is known that will be.
 func For(f boot.Firmware, s Stage, v boot.Verdict) Offer {
@@ -174,8 +181,14 @@ func For(f boot.Firmware, s Stage, v boot.Verdict) Offer {
 		return Offer{}
 	}
 	o := Offer{Kind: ByTFTP, Program: program(f, v)}
-	if s == HTTPBoot {
+	switch {
+	case s == HTTPBoot:
 		o.Kind = ByHTTP
+		if o.Program == EFI && v.Image != boot.NoDiskImage {
+			o.Program = map[boot.DiskImage]Program{boot.ISOImage: ISO, boot.HardDiskImage: Image}[v.Image]
+		}
+	case o.Program == EFI && v.Image != boot.NoDiskImage:
+		o.Program = AnyIPXE
 	}
 	return o
 }

@@ -68,3 +68,24 @@ func TestFor(t *testing.T) {
 		}
 	}
 }
+
+// The image of a disk is for HTTP Boot alone, which tells it by its name.
+func TestDiskImages(t *testing.T) {
+	for _, tc := range []struct {
+		stage  Stage
+		source string
+		want   string
+	}{
+		{HTTPBoot, "/srv/live.iso", "ISO image by HTTP"},
+		{HTTPBoot, "/srv/disk.IMG", "disk image by HTTP"},
+		{HTTPBoot, "/srv/uki.efi", "EFI program by HTTP"},
+		{ROM, "/srv/live.iso", "loader"}, // which says on its screen why not
+		{ROM, "/srv/uki.efi", "EFI program"},
+		{IPXE, "/srv/live.iso", "script"},
+	} {
+		v := boot.Verdict{Action: boot.Boot, Loader: boot.LoaderNative, Image: boot.DiskImageOf(tc.source)}
+		if got := For(boot.FirmwareEFI64, tc.stage, v).String(); got != tc.want {
+			t.Errorf("%s, %s: got %s, want %s", tc.source, tc.stage, got, tc.want)
+		}
+	}
+}

@@ -26,6 +26,7 @@ boot "chosen" {
   loader = "snponly"
 }
 boot "uki" { efi = "../srv/snponly.efi" }
+boot "disk" { efi = "https://example.org/${machine.arch}/live.ISO?signed=1" }
 boot "chained" {
   efi     = "../srv/snponly.efi"
   loader  = "ipxe"
@@ -34,6 +35,13 @@ boot "chained" {
 boot "script" {
   script = "#!ipxe\nshell\n"
   loader = "ipxe"
+}
+rule "disk image" {
+  match {
+    mac       = "52:54:00:00:01:01"
+    transport = "http"
+  }
+  boot = boot.disk
 }
 rule "1" {
   match { mac = "52:54:00:00:00:01" }
