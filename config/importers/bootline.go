@@ -212,6 +212,9 @@ func (d *draft) command(args []string) error {
 	if dhcpPort != 0 && dhcpPort != 67 || pxePort != 0 && pxePort != 4011 || tftpPort != 0 && tftpPort != 69 {
 		d.leave("Ports of DHCP, PXE and TFTP other than their own: machines ask on those.")
 	}
+	if f.Changed("ui-assets-dir") {
+		d.leave("--ui-assets-dir is for those who work on the status page.")
+	}
 	if *limit != 0 && *limit != usualLimit {
 		d.leave("The time limit of %v for the API: DHCP waits for it as long as the boot's timeout says, and its answer may take five seconds.", *limit)
 	}

@@ -1,5 +1,8 @@
 # Made of boot-line_facts.in (boot-line). Look it over: `pixiecore check` and `pixiecore explain`
 # say what it means.
+#
+# Not carried over:
+#   --ui-assets-dir is for those who work on the status page.
 
 listener "dhcp" {}
 listener "pxe" {}
