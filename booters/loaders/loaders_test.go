@@ -366,3 +366,38 @@ func FuzzCheck(f *testing.F) {
 		}
 	})
 }
+
+// Of iPXE's two builds the other one is kept too, for boots that ask for it.
+func TestBothBuildsOfIPXEAreKept(t *testing.T) {
+	lib := dir(t, map[string][]byte{"snponly.efi": efi(peX64), "ipxe.efi": append(efi(peX64), 1), "undionly.kpxe": bios(), "snponly-arm64.efi": efi(peARM64)})
+	set, _, err := load(nil, fstest.MapFS{}, []string{lib})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		firmware boot.Firmware
+		want     boot.Loader
+		file     string
+	}{
+		{boot.FirmwareEFI64, boot.LoaderAuto, "snponly.efi"},
+		{boot.FirmwareEFI64, boot.LoaderSNPOnly, "snponly.efi"},
+		{boot.FirmwareEFI64, boot.LoaderIPXE, "ipxe.efi"},
+		{boot.FirmwareEFIBC, boot.LoaderIPXE, "ipxe.efi"},
+		{boot.FirmwareEFIARM64, boot.LoaderIPXE, "snponly-arm64.efi"}, // the only one
+		{boot.FirmwareX86PC, boot.LoaderIPXE, "undionly.kpxe"},
+	} {
+		if l, ok := set.Build(tc.firmware, tc.want); !ok || filepath.Base(l.Path) != tc.file {
+			t.Errorf("%s, %s: got %s, want %s", tc.firmware, tc.want, l.Path, tc.file)
+		}
+	}
+	snap := boot.Snapshot{Loaders: set.Bytes(), Builds: set.Builds()}
+	if got := snap.Loader(boot.Machine{Firmware: boot.FirmwareEFI64}, boot.LoaderIPXE); len(got) != len(efi(peX64))+1 {
+		t.Errorf("a machine is given %d bytes, of another build", len(got))
+	}
+
+	own := filepath.Join(dir(t, map[string][]byte{"own.efi": efi(peX64)}), "own.efi")
+	set, _, err = load(map[boot.Firmware]string{boot.FirmwareEFI64: own}, fstest.MapFS{}, []string{lib})
+	if l, _ := set.Build(boot.FirmwareEFI64, boot.LoaderIPXE); err != nil || l.Path != own {
+		t.Errorf("a configured path is for both: got %s, %v", l.Path, err)
+	}
+}

@@ -340,3 +340,68 @@ func must[T any](v T, err error) T {
 	}
 	return v
 }
+
+func TestExplainShowsWhatAnotherLoaderIsGiven(t *testing.T) {
+	c := compile(t, `
+listener "http" {}
+secure_boot {
+  shim = "/srv/shim-${machine.arch}.efi"
+  grub = "https://user:pass@example.org/grub.efi?key"
+}
+boot "debian" {
+  kernel  = "/srv/linux"
+  initrd  = ["/srv/initrd"]
+  cmdline = "quiet"
+}
+boot "image" { efi = "/srv/image.efi" }
+rule "image" {
+  match { mac = "52:54:00:00:00:02" }
+  boot = boot.image
+}
+rule "all" { boot = boot.debian }
+`)
+	x, err := Explain(t.Context(), c, Question{MAC: "52:54:00:00:00:01", Firmware: "efi64"}, false)
+	if err != nil || len(x.Walks) != 2 {
+		t.Fatalf("got %+v, %v", x, err)
+	}
+	want := Offer{Stage: "rom", Offer: "shim", File: "TOKEN/shimx64.efi", Loader: "/srv/shim-x64.efi", Then: "https://redacted@example.org/grub.efi?redacted"}
+	if diff := cmp.Diff(want, x.Walks[0].Offers[0]); diff != "" {
+		t.Errorf("the first offer (-want +got):\n%s", diff)
+	}
+	if w := x.Walks[1]; w.Stage != "shim" || w.Loader != "shim" || w.Kernel != "/srv/linux" || !strings.Contains(w.Script, "if linux /TOKEN/kernel 'quiet'; then\nif initrd /TOKEN/initrd0; then\n") {
+		t.Errorf("what GRUB is given: %+v", w)
+	}
+	x, err = Explain(t.Context(), c, Question{MAC: "52:54:00:00:00:02", Firmware: "efi64"}, false)
+	if err != nil || len(x.Walks) != 2 || x.Walks[0].Offers[0].Loader != "/srv/image.efi" || x.Walks[1].Stage != "native" || x.Walks[1].Script != "" {
+		t.Errorf("of an EFI program: %+v, %v", x, err)
+	}
+	x, err = Explain(t.Context(), c, Question{MAC: "52:54:00:00:00:02"}, false)
+	if err != nil || len(x.Walks) != 2 || !strings.Contains(x.Walks[1].Error, "only a machine with UEFI can start") {
+		t.Errorf("of an EFI program, on a BIOS: %+v, %v", x, err)
+	}
+
+	// Another shim is a change, although nothing that iPXE is given differs.
+	draw := func(shim string) Picture {
+		c := compile(t, `
+listener "http" {}
+boot "debian" {
+  kernel = "/srv/linux"
+  secure_boot {
+    shim = "`+shim+`"
+    grub = "/srv/grub"
+  }
+}
+rule "all" { boot = boot.debian }
+`)
+		return Draw(c, []Question{{MAC: "52:54:00:00:00:01", Firmware: "efi64", Arch: "x64"}, {MAC: "52:54:00:00:00:02", Firmware: "bios"}})
+	}
+	var changed []string
+	for _, c := range Compare(draw("/srv/a"), draw("/srv/b")) {
+		if c.What != "loader" { // which lies in a folder of each
+			changed = append(changed, c.What+" "+c.Name)
+		}
+	}
+	if diff := cmp.Diff([]string{"rule all", "machine 52:54:00:00:00:01"}, changed); diff != "" {
+		t.Errorf("what another shim changes (-want +got):\n%s", diff)
+	}
+}

@@ -151,6 +151,17 @@ func grubFixed() string {
 	return b.String()
 }
 
+// installerGRUB is a name where GRUB of Debian's installer looks, whose prefix is
+// /debian-installer/ARCH/grub, as one below grubDir. Others are returned as they are.
+func installerGRUB(name string) string {
+	if rest, ok := strings.CutPrefix(name, "debian-installer/"); ok {
+		if _, rest, ok = strings.Cut(rest, "/"); ok && strings.HasPrefix(rest, grubDir+"/") {
+			return rest
+		}
+	}
+	return name
+}
+
 // grubMachine reads the rest of a name below grubDir that names a machine:
 // "52:54:00:00:00:01/x86_64-efi.cfg".
 func grubMachine(rest string) (mac net.HardwareAddr, typ boot.ArchType, ok bool) {

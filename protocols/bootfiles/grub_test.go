@@ -321,7 +321,11 @@ func TestTheFixedNamesOfGRUB(t *testing.T) {
 	if err != nil || !strings.HasPrefix(string(f.Data), "configfile /grub/$net_default_mac/$grub_cpu-$grub_platform.cfg\n") {
 		t.Fatalf("got %q, %v", f.Data, err)
 	}
-	for _, name := range []string{"grub/x86_64-efi/grub.cfg", "grub/x86_64-efi/command.lst", "grub/fonts/unicode.pf2", "grub/", "grub/52:54:00:12:34:56/mips-arc.cfg", "grub/52-54-00/x86_64-efi.cfg", "grub//x86_64-efi.cfg"} {
+	again, err := tr.Open(t.Context(), "/debian-installer/amd64/grub/grub.cfg", base)
+	if err != nil || string(again.Data) != string(f.Data) {
+		t.Errorf("for GRUB of Debian's installer: got %q, %v", again.Data, err)
+	}
+	for _, name := range []string{"debian-installer/amd64/grub", "debian-installer/grub/grub.cfg", "debian-installer/amd64/linux", "grub/x86_64-efi/grub.cfg", "grub/x86_64-efi/command.lst", "grub/fonts/unicode.pf2", "grub/", "grub/52:54:00:12:34:56/mips-arc.cfg", "grub/52-54-00/x86_64-efi.cfg", "grub//x86_64-efi.cfg"} {
 		if f, err := tr.Open(t.Context(), name, base); !errors.Is(err, boot.ErrNotFound) {
 			t.Errorf("%s: got %+v, %v", name, f, err)
 		}

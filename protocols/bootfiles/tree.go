@@ -223,7 +223,7 @@ func (t Tree) Recall(m boot.Machine) boot.Machine {
 // ignores the machine; each is one line, fit for the machine's screen. GRUB can show
 // more than that, and is given a configuration that does: see File.Problem.
 func (t Tree) Open(ctx context.Context, name, base string) (File, error) {
-	dir, file, inDir := strings.Cut(strings.TrimLeft(name, "/"), "/")
+	dir, file, inDir := strings.Cut(installerGRUB(strings.TrimLeft(name, "/")), "/")
 	if !inDir {
 		return t.openFixed(t.Boots.Source.Current(), dir, base)
 	}
