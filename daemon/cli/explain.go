@@ -190,6 +190,8 @@ func (p *printer) explanation(x control.Explanation) {
 				why = ": no rule matches"
 			}
 			p.printf("  → ignored%s\n", why)
+		case boot.Park.String():
+			p.printf("  → waits at a screen\n")
 		case boot.Probe.String():
 			p.printf("  → iPXE is loaded, and asked\n")
 		case boot.Local.String():
@@ -200,6 +202,9 @@ func (p *printer) explanation(x control.Explanation) {
 				by = ", by loader " + w.Loader
 			}
 			p.printf("  → boots %s%s\n", w.Boot, by)
+		}
+		if w.Once != "" {
+			p.printf("  once: %s\n", w.Once)
 		}
 		switch {
 		case w.Asked:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/pixiecore/pixiecore/booters"
 	"github.com/pixiecore/pixiecore/booters/boot"
@@ -11,6 +12,7 @@ import (
 	"github.com/pixiecore/pixiecore/config"
 	"github.com/pixiecore/pixiecore/daemon/status"
 	"github.com/pixiecore/pixiecore/protocols/bootfiles"
+	"github.com/pixiecore/pixiecore/protocols/once"
 	"github.com/pixiecore/pixiecore/protocols/strategy"
 )
 
@@ -21,6 +23,7 @@ type Configuration struct {
 	Table   *booters.Table
 	Loaders *loaders.Set
 	Holds   []status.Hold // what is on hold beside
+	States  *once.States  // which machines are armed; nil: that is not known
 }
 
 // An Explanation is what becomes of one machine, and why.
@@ -41,6 +44,9 @@ type Walk struct {
 	Loader string `json:"loader,omitempty"` // by what UEFI is to load the boot; empty: by any iPXE
 	Held   string `json:"held,omitempty"`   // why the machine is not answered although a rule boots it
 	Error  string `json:"error,omitempty"`
+	// Once is, of a rule with a once block, how far the machine is, and then all else is
+	// by that; or that it is not known, and then all else is as if it were armed.
+	Once string `json:"once,omitempty"`
 	// Asks is the address of the API that has the last word, without a password.
 	// Asked is whether it has been asked: then all else is by its answer.
 	Asks  string `json:"asks,omitempty"`
@@ -142,7 +148,7 @@ func has(f boot.Firmware, s strategy.Stage) bool {
 }
 
 func action(word string) boot.Action {
-	for _, a := range []boot.Action{boot.Boot, boot.Local, boot.Probe} {
+	for _, a := range []boot.Action{boot.Boot, boot.Local, boot.Probe, boot.Park} {
 		if a.String() == word {
 			return a
 		}
@@ -165,6 +171,10 @@ func walk(ctx context.Context, c Configuration, stage string, m boot.Machine, as
 		}
 	}
 	err := trace.Err
+	if v.Once != nil && err == nil {
+		v, w.Once = c.armed(v, m)
+		w.Action, w.Boot = v.Action.String(), v.Boot
+	}
 	if v.Ask != nil {
 		if w.Asks = c.asks(v.Rule, m); !ask {
 			return w, v.Loader
@@ -179,7 +189,7 @@ func walk(ctx context.Context, c Configuration, stage string, m boot.Machine, as
 	}
 	if (m.Probed || stage == v.Loader.String()) && err == nil {
 		w.Script, err = c.script(v, m)
-		if spec := c.sources(v, m); spec != nil {
+		if spec := c.sources(v, m); spec != nil && v.Action == boot.Boot {
 			// The script holds sealed IDs of these.
 			w.Kernel, w.Cmdline = w.file(spec.Kernel), spec.Cmdline
 			for _, i := range spec.Initrd {
@@ -194,6 +204,28 @@ func walk(ctx context.Context, c Configuration, stage string, m boot.Machine, as
 		w.Error = err.Error()
 	}
 	return w, v.Loader
+}
+
+// armed is what becomes of a verdict that is for armed machines, and why.
+func (c Configuration) armed(v boot.Verdict, m boot.Machine) (boot.Verdict, string) {
+	if v.Stranger() {
+		v = v.Pass("this boot writes disks, and the machine is in no machine block")
+		return v, v.Reason
+	}
+	if c.States == nil {
+		return v, fmt.Sprintf("when it is armed, which is not known here; else %s", v.Once.Spent)
+	}
+	state := c.States.Look(once.Of(v, m), v.Once, once.Boot{}, time.Now())
+	switch state.Do {
+	case once.Pass:
+		v = v.Pass(state.Reason)
+	case once.Wait:
+		v = v.Pass(state.Reason)
+		v.Action = boot.Park
+	default:
+		return v, "the machine is " + string(state.State)
+	}
+	return v, v.Reason
 }
 
 // file is the path or URL of a source, whose digest is noted if it has one.
@@ -228,6 +260,8 @@ func (c Configuration) script(v boot.Verdict, m boot.Machine) (string, error) {
 			return bootfiles.GRUB(sampleBase, sampleToken, spec, "")
 		}
 		return bootfiles.Boot(sampleBase, spec, bootfiles.Machine{MAC: m.MAC}, "")
+	case boot.Park:
+		return bootfiles.Screen(sampleBase, bootfiles.Machine{MAC: m.MAC}, v.Reason), nil
 	case boot.Local:
 		if m.Firmware.Board() {
 			return "", nil
