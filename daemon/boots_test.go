@@ -330,6 +330,9 @@ func TestARestartInTheMiddleOfABoot(t *testing.T) {
 			}
 			old := b.web()
 			b.version("b")
+			b.d.reloading.Lock()
+			b.d.closeStateFile() // as a process does that ends
+			b.d.reloading.Unlock()
 			b.d = run(t, b.o) // with the same state
 			b.kernels = strings.Replace(b.kernels, old, b.web(), 1)
 			want := "b"

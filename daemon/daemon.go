@@ -154,7 +154,7 @@ type Daemon struct {
 // under a service manager, the Daemon serves nothing then and waits for a file
 // that it can serve, since a service that exits for a typing error may be given
 // up with its sockets.
-func New(o Options) (*Daemon, error) {
+func New(o Options) (_ *Daemon, err error) {
 	d := &Daemon{
 		opts: o, log: o.Log, level: zap.NewAtomicLevel(), stopping: make(chan struct{}),
 		sources: booters.NewSources(), swap: &booters.Swapper{}, events: events.New(), started: time.Now(),
@@ -162,6 +162,11 @@ func New(o Options) (*Daemon, error) {
 		rebinding: time.NewTimer(rebindFirst), stderr: zapcore.Lock(os.Stderr),
 	}
 	d.rebinding.Stop() // until it is needed
+	defer func() {
+		if err != nil {
+			d.closeStateFile()
+		}
+	}()
 	defer d.extend()()
 	inherited := o.sockets
 	if inherited == nil && !o.Embedded {
@@ -187,8 +192,7 @@ func New(o Options) (*Daemon, error) {
 			return nil, err
 		}
 	}
-	record, seen, forgotten := loadRecord(d.opts.StateDir, d.started)
-	d.record = record
+	seen, forgotten := d.loadRecord(d.started)
 	d.recall(seen)
 	d.served = files.substance()
 	c, bad := d.compile(cfg, report)
@@ -222,7 +226,7 @@ func New(o Options) (*Daemon, error) {
 		d.log.Error("configuration refused at the start", zap.String("running", d.standin), zap.Error(bad))
 	}
 	if forgotten != nil {
-		d.log.Warn("machines seen before the start are forgotten: the record cannot be read", zap.Error(forgotten))
+		d.log.Warn("boots of before the start are forgotten, as far as they cannot be read", zap.Error(forgotten))
 	}
 	switch {
 	case unheld != nil:

@@ -78,7 +78,7 @@
 // held edit is noted in the state directory, since a power cut asks for nothing
 // either: a start then takes the last good configuration, and where that is gone,
 // nothing, because the file is what the operator did not want served by itself.
-// The machines that were seen are recorded for the same reason. The record is
+// The machines that were seen are stored for the same reason, with their boots. That is
 // written behind, and only compared by: what a machine said before a restart
 // decides no boot.
 //

@@ -16,6 +16,7 @@ import (
 	"github.com/pixiecore/pixiecore/config"
 	"github.com/pixiecore/pixiecore/daemon/control"
 	"github.com/pixiecore/pixiecore/daemon/status"
+	"github.com/pixiecore/pixiecore/daemon/store"
 	"github.com/pixiecore/pixiecore/protocols/boots"
 	"github.com/pixiecore/pixiecore/protocols/events"
 )
@@ -261,13 +262,9 @@ func TestAnEditIsJudgedByMachinesOfBefore(t *testing.T) {
 		d.events.SetFacts(mac, events.Facts{Arch: "x64", Firmware: "efi64", UUID: "4c4c4544-0042-3510-8053-b4c04f463433"})
 		d.events.Add(mac, events.Event{Kind: events.Local, Rule: "rack", Gen: 1, Time: now.Add(-age)})
 	}
-	d.writeRecord(now)
+	d.writeRecord()
 	want := control.Recognise(operator{d}.Running(), d.events.Machines()[1:], operator{d}.Heard)
 	d.Close()
-	if st, err := os.Stat(filepath.Join(o.StateDir, seenFile)); err != nil || st.Mode().Perm() != 0o600 {
-		t.Fatalf("the record: %v, %v", st, err)
-	}
-
 	d, err = New(o)
 	must(t, err)
 	defer d.Close()
@@ -295,25 +292,54 @@ func heardOn(circuit string) *boot.Facts {
 		Subnets: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}}
 }
 
-// A record that is damaged costs what is in it.
+// A machine whose record is damaged costs what is in it.
 func TestADamagedRecord(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pixiecore.hcl")
 	write(t, path, version("one"))
 	o := options(t, path)
 	must(t, os.MkdirAll(o.StateDir, 0o700))
-	write(t, filepath.Join(o.StateDir, seenFile), `[{"machine":{"mac":"02:00`)
+	s, err := store.Open(o.StateDir)
+	must(t, err)
+	must(t, s.Bucket(bootsBucket).Update(map[string][]byte{"02:00:00:00:00:07": []byte(`{"machine":{"mac":"02:00`)}))
+	must(t, s.Close())
 	var log lines
 	o.Log = log.log()
 	d, err := New(o)
 	must(t, err)
 	defer d.Close()
-	if log.count("machines seen before the start are forgotten") != 1 || len(d.events.Machines()) != 0 {
+	if log.count("boots of before the start are forgotten") != 1 || len(d.events.Machines()) != 0 {
 		t.Errorf("machines: %v", d.events.Machines())
 	}
 	d.events.Add(events.MAC{2, 0, 0, 0, 0, 1}, events.Event{Kind: events.Offered})
-	d.writeRecord(time.Now())
-	if _, all, err := loadRecord(o.StateDir, time.Now()); err != nil || len(all) != 1 {
+	d.writeRecord()
+	if all, err := d.loadRecord(time.Now()); err != nil || len(all) != 1 {
 		t.Errorf("after it was written anew: %v, %v", all, err)
+	}
+}
+
+// What is stored has a bound, and the machines that were silent longest go first.
+func TestTheRecordHasABound(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pixiecore.hcl")
+	write(t, path, version("one"))
+	o := options(t, path)
+	d, err := New(o)
+	must(t, err)
+	defer func() { d.Close() }()
+	d.record.limit = 4 << 10
+	for i := range 100 {
+		d.events.Add(events.MAC{2, 0, 0, 0, 0, byte(i)}, events.Event{Kind: events.Offered, Detail: strings.Repeat("x", 100)})
+		d.writeRecord()
+	}
+	total := 0
+	for _, n := range d.record.sizes {
+		total += n
+	}
+	d.Close()
+	d, err = New(o)
+	must(t, err)
+	all := d.events.Machines()
+	if total > 4<<10 || len(all) < 5 || all[0].MAC[5] != 99 || all[len(all)-1].MAC[5] != byte(100-len(all)) {
+		t.Errorf("%d bytes of %d machines, from %v on", total, len(all), all[0].MAC)
 	}
 }
 

@@ -29,6 +29,7 @@ func (d *Daemon) stateFile() (*store.Store, error) {
 func (d *Daemon) closeStateFile() {
 	if d.kept != nil {
 		d.kept.Close()
+		d.kept = nil
 	}
 }
 

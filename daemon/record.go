@@ -2,15 +2,10 @@ package daemon
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"net"
 	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -18,57 +13,73 @@ import (
 
 	"github.com/pixiecore/pixiecore/booters/boot"
 	"github.com/pixiecore/pixiecore/daemon/control"
+	"github.com/pixiecore/pixiecore/daemon/store"
 	"github.com/pixiecore/pixiecore/protocols/events"
 )
 
 const (
-	seenFile = "seen.json" // in the state directory
-	// maxSeenFile bounds what is read of it: events.MaxMachines with the longest
-	// texts have half of it.
-	maxSeenFile = 64 << 20
+	bootsBucket = "boots"
 	// recordFor is how long a machine is remembered that is not heard of.
 	recordFor = 30 * 24 * time.Hour
 	// recordEvery is how much of what machines did a crash may lose.
 	recordEvery = time.Minute
+	// maxRecorded bounds what is stored of all machines, in bytes: those that were
+	// silent longest go first. A machine with five whole boots has some 20 kB.
+	maxRecorded = 16 << 20
 )
 
-// A recorded is a machine in the file: its facts, its boots, and what it said in
+// A recorded is a machine in the store: its facts, its boots, and what it said in
 // DHCP by the words of the language.
 type recorded struct {
 	Machine events.Machine    `json:"machine"`
 	Heard   map[string]string `json:"heard,omitempty"`
 }
 
-// A record is the file of the machines that were seen, so that an edit can be
-// compared for them after a restart, too. It is written behind, never on the
-// way of a packet.
+// A record is what is stored of the machines that were seen, so that an operator
+// finds their boots, and an edit can be compared for them, after a restart too. It
+// is written behind, never on the way of a packet.
 type record struct {
-	path    string   // empty: there is none
-	written [32]byte // digest of what is in it
-	failed  bool     // the last attempt to write it
+	bucket store.Bucket   // nil: there is none
+	sizes  map[string]int // in bytes, of what is in it, by key
+	upTo   uint64         // the count of events.Log.Changed that it has
+	limit  int            // maxRecorded, but in tests
+	failed bool           // the last attempt to write it
 }
 
-// loadRecord reads the machines that were heard of since recordFor. A file that
-// cannot be read is as good as none, and is replaced; the error says so.
-func loadRecord(stateDir string, now time.Time) (r *record, all []recorded, err error) {
-	r = &record{}
-	if stateDir == "" {
-		return r, nil, nil
+// loadRecord reads the machines that were heard of since recordFor, the one that was
+// heard of last first. The error says which could not be read; they are forgotten,
+// and what comes is stored all the same, where there is a store.
+func (d *Daemon) loadRecord(now time.Time) (all []recorded, err error) {
+	d.record = &record{sizes: map[string]int{}, limit: maxRecorded}
+	if d.opts.StateDir == "" {
+		return nil, nil
 	}
-	r.path = filepath.Join(stateDir, seenFile)
-	f, err := os.Open(r.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return r, nil, nil
+	if err := os.MkdirAll(d.opts.StateDir, 0o700); err != nil {
+		return nil, err
 	}
+	file, err := d.stateFile()
 	if err != nil {
-		return r, nil, err
+		return nil, err
 	}
-	defer f.Close()
-	if err := json.NewDecoder(io.LimitReader(f, maxSeenFile)).Decode(&all); err != nil {
-		return r, nil, fmt.Errorf("%s: %w", r.path, err)
+	d.record.bucket = file.Bucket(bootsBucket)
+	var damaged error
+	err = d.record.bucket.Each(func(key, value []byte) error {
+		d.record.sizes[string(key)] = len(value)
+		var one recorded
+		if err := json.Unmarshal(value, &one); err != nil {
+			damaged = fmt.Errorf("machine %q: %w", key, err)
+			return nil
+		}
+		if now.Sub(one.Machine.Latest()) <= recordFor {
+			all = append(all, one)
+		}
+		return nil
+	})
+	slices.SortStableFunc(all, func(a, b recorded) int { return b.Machine.Latest().Compare(a.Machine.Latest()) })
+	if err == nil {
+		err = damaged
 	}
-	all = slices.DeleteFunc(all, func(m recorded) bool { return now.Sub(m.Machine.Latest()) > recordFor })
-	return r, all, nil
+	return all, err
 }
 
 // recall makes the daemon know the machines of a record. What they said in DHCP
@@ -103,40 +114,73 @@ func (d *Daemon) remember(ctx context.Context) {
 	for {
 		select {
 		case <-tick.C:
-			d.writeRecord(time.Now())
+			d.writeRecord()
 		case <-ctx.Done():
-			d.writeRecord(time.Now())
+			d.writeRecord()
 			return
 		}
 	}
 }
 
-// writeRecord writes the record, if it is another than before.
-func (d *Daemon) writeRecord(now time.Time) {
-	if d.record.path == "" {
+// writeRecord stores the machines of which something has changed.
+func (d *Daemon) writeRecord() {
+	r := d.record
+	if r.bucket == nil {
 		return
 	}
-	all := []recorded{}
-	for _, m := range slices.Backward(d.events.Machines()) { // asking for facts makes them the last ones
-		if now.Sub(m.Latest()) > recordFor {
+	machines, upTo := d.events.Changed(r.upTo)
+	changed := map[string][]byte{}
+	for _, m := range slices.Backward(machines) { // asking for facts makes them the last ones
+		value, err := json.Marshal(recorded{m, control.Question{}.With(d.heard(m.MAC[:])).Facts})
+		if err != nil {
+			d.log.Warn("machine not stored", zap.Error(err))
 			continue
 		}
-		all = append(all, recorded{m, control.Question{}.With(d.heard(m.MAC[:])).Facts})
+		changed[net.HardwareAddr(m.MAC[:]).String()] = value
 	}
-	slices.Reverse(all)
-	b, err := json.Marshal(all)
-	sum := sha256.Sum256(b)
-	if err == nil && sum == d.record.written {
+	sizes := r.fit(changed, d.events)
+	if len(changed) == 0 {
+		r.upTo = upTo
 		return
 	}
-	if err == nil {
-		err = replaceFile(d.record.path, append(b, '\n'))
-	}
-	switch {
+	switch err := r.bucket.Update(changed); {
 	case err == nil:
-		d.record.written, d.record.failed = sum, false
-	case !d.record.failed:
-		d.record.failed = true
-		d.log.Warn("machines seen are not kept for a restart", zap.Error(err))
+		r.sizes, r.upTo, r.failed = sizes, upTo, false
+	case !r.failed:
+		r.failed = true
+		d.log.Warn("boots are not kept for a restart", zap.Error(err))
 	}
+}
+
+// fit makes changed remove what is known no more, and the machines silent longest
+// that there is no room for. It returns the sizes of what is stored then.
+func (r *record) fit(changed map[string][]byte, log *events.Log) map[string]int {
+	sizes, total := make(map[string]int, len(r.sizes)), 0
+	for key, n := range r.sizes {
+		if mac, err := net.ParseMAC(key); err != nil || !log.Knows(events.MAC(mac)) {
+			changed[key] = nil
+			continue
+		}
+		sizes[key] = n
+	}
+	for key, value := range changed {
+		if value != nil {
+			sizes[key] = len(value)
+		}
+	}
+	for _, n := range sizes {
+		total += n
+	}
+	if total <= r.limit {
+		return sizes
+	}
+	for _, m := range slices.Backward(log.Machines()) {
+		key := net.HardwareAddr(m.MAC[:]).String()
+		if n, ok := sizes[key]; ok && total > r.limit {
+			total -= n
+			delete(sizes, key)
+			changed[key] = nil
+		}
+	}
+	return sizes
 }

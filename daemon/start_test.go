@@ -331,8 +331,8 @@ func TestARefusedReloadIsNotKept(t *testing.T) {
 	}
 	left, err := filepath.Glob(to(o.StateDir, "*"))
 	must(t, err)
-	if len(left) != 2 {
-		t.Errorf("the state directory has %v, want a key and one archive", left)
+	if len(left) != 3 {
+		t.Errorf("the state directory has %v, want a key, the store and one archive", left)
 	}
 }
 

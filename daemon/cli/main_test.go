@@ -3,6 +3,7 @@ package cli_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -13,6 +14,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/pixiecore/pixiecore/daemon/cli"
+	"github.com/pixiecore/pixiecore/daemon/store"
+	"github.com/pixiecore/pixiecore/protocols/events"
 	"github.com/pixiecore/pixiecore/protocols/pxeclient"
 )
 
@@ -20,8 +23,9 @@ import (
 // network namespaces, and as a PXE client there.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"pixiecore": func() { os.Exit(cli.Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) },
-		"pxeclient": func() { os.Exit(runClient(os.Args[1], os.Args[2], os.Args[3])) },
+		"pixiecore":  func() { os.Exit(cli.Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) },
+		"storeboots": func() { os.Exit(storeBoots(os.Args[1], os.Args[2])) },
+		"pxeclient":  func() { os.Exit(runClient(os.Args[1], os.Args[2], os.Args[3])) },
 	})
 }
 
@@ -36,6 +40,42 @@ func TestScripts(t *testing.T) {
 			return os.Geteuid() == 0, nil
 		},
 	})
+}
+
+// storeBoots puts machines, a list of them in a file, into the state directory of a
+// daemon that does not run.
+func storeBoots(file, dir string) int {
+	fail := func(err error) int {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return fail(err)
+	}
+	var all []struct {
+		Machine events.Machine `json:"machine"`
+	}
+	if err := json.Unmarshal(text, &all); err != nil {
+		return fail(err)
+	}
+	values := map[string][]byte{}
+	for _, m := range all {
+		if values[net.HardwareAddr(m.Machine.MAC[:]).String()], err = json.Marshal(m); err != nil {
+			return fail(err)
+		}
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fail(err)
+	}
+	s, err := store.Open(dir)
+	if err != nil {
+		return fail(err)
+	}
+	if err := errors.Join(s.Bucket("boots").Update(values), s.Close()); err != nil {
+		return fail(err)
+	}
+	return 0
 }
 
 // booted is what the client process prints.
