@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -20,12 +21,15 @@ func statusCommand() *cobra.Command {
 	var (
 		socket string
 		asJSON bool
+		live   bool
 	)
 	cmd := &cobra.Command{
 		Use:   "status [MAC]",
 		Short: "Say what the running daemon serves, and what the machines did",
 		Long: `Say what the running daemon serves, how its last reload went, and what each
-machine did last. With a MAC address: all that is known of this machine.
+machine did last. With a MAC address: all that is known of this machine, with
+each step of its last boots, and why one does not go on. --watch shows it anew
+every second, until it is interrupted.
 
 The exit status is 1 for a machine that the daemon has not heard of, and 3 when
 no daemon answers. With --json the document is that of /api/v1/status.`,
@@ -38,30 +42,42 @@ no daemon answers. With --json the document is that of /api/v1/status.`,
 					return exitError{exitUsage, err}
 				}
 			}
-			r, err := control.NewClient(socket).Status(cmd.Context())
-			if err != nil {
-				return failed(err)
-			}
-			var what any = r
-			p := newPrinter(cmd.OutOrStdout())
-			show := func() { p.status(r, time.Now()) }
-			if mac != nil {
-				m, ok := machineOf(r.Machines, mac)
-				if !ok {
-					return unheard(mac)
+			client := control.NewClient(socket)
+			draw := func(p *printer) error {
+				r, err := client.Status(cmd.Context())
+				if err != nil {
+					return failed(err)
 				}
-				what, show = m, func() { p.machine(m, time.Now()) }
+				var what any = r
+				show := func() { p.status(r, time.Now()) }
+				if mac != nil {
+					m, ok := machineOf(r.Machines, mac)
+					if !ok {
+						return unheard(mac)
+					}
+					what, show = m, func() { p.machine(m, time.Now()) }
+				}
+				if asJSON {
+					return failed(writeJSON(p.w, what))
+				}
+				show()
+				return failed(p.err)
 			}
-			if asJSON {
-				return failed(writeJSON(cmd.OutOrStdout(), what))
+			if !live {
+				return draw(newPrinter(cmd.OutOrStdout()))
 			}
-			show()
-			return failed(p.err)
+			err := watch(cmd.Context(), cmd.OutOrStdout(), draw)
+			if cmd.Context().Err() != nil {
+				return nil // which is how it ends
+			}
+			return failed(err)
 		},
 	}
 	cmd.ValidArgsFunction = completeMachine(&socket)
 	clientFlag(cmd, &socket)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().BoolVarP(&live, "watch", "w", false, "show it anew every second")
+	cmd.MarkFlagsMutuallyExclusive("json", "watch")
 	return cmd
 }
 
@@ -157,9 +173,13 @@ func (p *printer) status(r status.Report, now time.Time) {
 	p.printf("\n")
 	rows = nil
 	for _, m := range r.Machines {
-		row := []string{net.HardwareAddr(m.MAC[:]).String(), or(m.Facts.Arch), or(m.Facts.Firmware), "-", "-", "-"}
+		row := []string{net.HardwareAddr(m.MAC[:]).String(), or(m.Facts.Arch), or(m.Facts.Firmware), "-", "-", "-", "-"}
 		if last, ok := m.Last(); ok {
-			row[3], row[4], row[5] = or(last.Rule), ago(last.Latest(), now), strings.TrimSpace(last.Kind.String()+" "+last.Detail)
+			b := m.Current()
+			row[3], row[4], row[5], row[6] = or(b.Rule), ago(last.Latest(), now), b.Result.String(), strings.TrimSpace(last.Kind.String()+" "+bar(last, p.width > 0)+last.What(now))
+			if b.Stall != nil {
+				row[6] = b.Stall.Cause
+			}
 		}
 		rows = append(rows, row)
 	}
@@ -167,7 +187,7 @@ func (p *printer) status(r status.Report, now time.Time) {
 		p.printf("No machine has asked yet.\n")
 		return
 	}
-	p.table([]string{"MACHINE", "ARCH", "FIRMWARE", "RULE", "AGO", "LAST"}, rows)
+	p.table([]string{"MACHINE", "ARCH", "FIRMWARE", "RULE", "AGO", "BOOT", "LAST"}, rows)
 }
 
 // machine shows all that is known of one machine.
@@ -182,16 +202,49 @@ func (p *printer) machine(m events.Machine, now time.Time) {
 			p.printf("  %-12s %s\n", fact[0], fact[1])
 		}
 	}
-	p.printf("\n")
-	var rows [][]string
-	for _, e := range m.Events() {
-		kind := e.Kind.String()
-		if e.Count > 1 {
-			kind += " ×" + strconv.Itoa(e.Count)
-		}
-		rows = append(rows, []string{e.Time.Local().Format(time.DateTime), kind, or(e.Rule), strconv.FormatUint(e.Gen, 10), or(e.Detail)})
+	for _, b := range slices.Backward(m.Boots) {
+		p.boot(b, now)
 	}
-	p.table([]string{"TIME", "EVENT", "RULE", "GEN", "DETAIL"}, rows)
+}
+
+// boot shows the steps of a boot.
+func (p *printer) boot(b events.Boot, now time.Time) {
+	result := b.Result.String()
+	switch b.Result {
+	case events.Stalled, events.BootFailed:
+		result = p.paint(red, result)
+	case events.Booted, events.BootedLocal:
+		result = p.paint(green, result)
+	}
+	p.printf("\nboot of %s, %s ago: %s", b.Began.Local().Format(time.DateTime), ago(b.Began, now), result)
+	if b.Rule != "" {
+		p.printf(", by rule %q", b.Rule)
+	}
+	if b.Boot != "" {
+		p.printf(", boot %q", b.Boot)
+	}
+	if b.Gen != 0 {
+		p.printf(", generation %d", b.Gen)
+	}
+	if b.Attempts > 1 {
+		p.printf(", begun %d times", b.Attempts)
+	}
+	p.printf("\n")
+	if s := b.Stall; s != nil {
+		p.printf("%s for %s: %s\n", p.paint(red, "waits for "+s.Due), ago(s.Since, now), s.Cause)
+	}
+	var rows [][]string
+	for i, e := range b.Steps {
+		if i == len(b.Steps)*3/4 && b.LeftOut > 0 {
+			rows = append(rows, []string{"", "", "…", strconv.Itoa(b.LeftOut) + " files are not shown"})
+		}
+		took := "-"
+		if d := e.Took(now); d > 0 {
+			took = d.Round(time.Millisecond).String()
+		}
+		rows = append(rows, []string{fmt.Sprintf("+%.1fs", e.Time.Sub(b.Began).Seconds()), took, counted(e), or(bar(e, p.width > 0) + e.What(now))})
+	}
+	p.table([]string{"AFTER", "TOOK", "STEP", "WHAT"}, rows)
 }
 
 // ago is the time since t in its two greatest units.

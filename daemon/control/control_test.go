@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -25,6 +26,7 @@ import (
 	"github.com/pixiecore/pixiecore/config"
 	"github.com/pixiecore/pixiecore/daemon/status"
 	"github.com/pixiecore/pixiecore/protocols/capture"
+	"github.com/pixiecore/pixiecore/protocols/events"
 	"github.com/pixiecore/pixiecore/protocols/pcap"
 )
 
@@ -47,7 +49,10 @@ type fake struct {
 	running Configuration
 	held    map[string]string
 	packets *capture.Ring
+	log     *events.Log
 }
+
+func (f fake) Follow(waiting int) *events.Subscription { return f.log.Subscribe(waiting) }
 
 func (f fake) Status() status.Report {
 	r := status.Report{Version: "test", Generation: 7}
@@ -392,5 +397,38 @@ func TestCapture(t *testing.T) {
 	}
 	if _, err := got.Next(); !errors.Is(err, io.EOF) {
 		t.Errorf("one packet was there: %v", err)
+	}
+}
+
+// Who follows gets what machines do, until he goes or the daemon stops.
+func TestFollow(t *testing.T) {
+	log := events.New()
+	path := serve(t, fake{src: good, log: log})
+	enough := errors.New("enough")
+	mac := events.MAC{2, 0, 0, 0, 0, 1}
+	done := make(chan struct{})
+	go func() {
+		for i := 0; ; i++ { // from when on it follows, nobody is told
+			select {
+			case <-done:
+				return
+			default:
+				log.Add(mac, events.Event{Kind: events.Offered, Rule: "r", Detail: strconv.Itoa(i)})
+			}
+		}
+	}()
+	var got events.Update
+	err := NewClient(path).Follow(t.Context(), func(u events.Update) error {
+		got = u
+		return enough
+	})
+	close(done)
+	if !errors.Is(err, enough) || got.MAC != mac || got.Event.Kind != events.Offered || got.Rule != "r" || !got.New {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := NewClient(path).Follow(ctx, func(events.Update) error { return nil }); !errors.Is(err, context.Canceled) {
+		t.Errorf("when it is told to stop: %v", err)
 	}
 }

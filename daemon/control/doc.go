@@ -12,6 +12,7 @@
 //	POST /v1/arm      machines boot once what they do only when armed (an Arming)
 //	POST /v1/disarm   take that back
 //	POST /v1/explain  what becomes of one machine (a Question), and why
+//	GET  /v1/events   what machines do from now on, a JSON document in each line
 //	GET  /v1/seen     the machines that asked, with their names of the inventory
 //	POST /v1/picture  what is served, to be compared with a file (a Picture)
 //	GET  /v1/capture  the packets of one machine, as pcapng

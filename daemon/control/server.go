@@ -19,6 +19,7 @@ import (
 	"github.com/pixiecore/pixiecore/config"
 	"github.com/pixiecore/pixiecore/daemon/status"
 	"github.com/pixiecore/pixiecore/protocols/capture"
+	"github.com/pixiecore/pixiecore/protocols/events"
 	"github.com/pixiecore/pixiecore/protocols/netio"
 )
 
@@ -59,6 +60,8 @@ type Daemon interface {
 	// Arm arms machines, and Disarm disarms them: all, or none with an error.
 	Arm(Arming) (Armed, error)
 	Disarm(Arming) (Armed, error)
+	// Follow gives a reader all that machines do from now on: events.Log.Subscribe.
+	Follow(waiting int) *events.Subscription
 }
 
 // A Verdict is how a reload went.
@@ -76,6 +79,8 @@ type Server struct {
 	Listener net.Listener // of Listen
 	Daemon   Daemon
 	Log      *zap.Logger
+
+	stop <-chan struct{} // closed when Run is told to stop: what would never end does then
 }
 
 // String names the server in errors and status.
@@ -83,6 +88,7 @@ func (s *Server) String() string { return "control " + s.Listener.Addr().String(
 
 // Run serves until ctx is done, and then returns nil.
 func (s *Server) Run(ctx context.Context) error {
+	s.stop = ctx.Done()
 	srv := &http.Server{
 		Handler: s.Handler(), ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, WriteTimeout: answerTimeout,
 		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes, ErrorLog: zap.NewStdLog(s.Log), ConnContext: withPeer,
@@ -138,6 +144,7 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("POST /v1/arm", func(w http.ResponseWriter, r *http.Request) { s.arming(w, r, s.Daemon.Arm) })
 	mux.HandleFunc("POST /v1/disarm", func(w http.ResponseWriter, r *http.Request) { s.arming(w, r, s.Daemon.Disarm) })
 	mux.HandleFunc("GET /v1/capture", s.capture)
+	mux.HandleFunc("GET /v1/events", s.follow)
 	own := os.Getuid()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p, ok := r.Context().Value(peerKey{}).(peer)
