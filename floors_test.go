@@ -49,6 +49,7 @@ var floors = []floor{
 	{"daemon/control", []string{"booters/...", "config/...", "protocols/...", "systemd", "daemon/status"}},
 	// Pages and JSON are made of the document, and of what explain says of a machine.
 	{"daemon/page", []string{"booters/...", "config/...", "protocols/...", "systemd", "daemon/status", "daemon/control"}},
+	{"daemon/metrics", []string{"daemon/status", "protocols/events"}},
 	{"daemon/ports", nil},
 	{"daemon/classic", nil},
 	{"daemon/pixiecore", []string{"daemon/cli"}},
@@ -56,7 +57,7 @@ var floors = []floor{
 	// The status document holds machines of protocols/events, which status shows;
 	// snippet names the loaders as protocols/bootfiles does.
 	{"daemon/cli", []string{"daemon/...", "config", "config/recipes", "config/importers", "booters", "booters/boot", "protocols/events", "protocols/bootfiles", "protocols/pxeclient", "protocols/dhcp6"}},
-	{"daemon", []string{"booters/...", "config/...", "protocols/...", "systemd", "daemon/status", "daemon/control", "daemon/page", "daemon/ports", "daemon/store"}},
+	{"daemon", []string{"booters/...", "config/...", "protocols/...", "systemd", "daemon/status", "daemon/control", "daemon/page", "daemon/metrics", "daemon/ports", "daemon/store"}},
 	{"e2e", []string{"protocols/..."}},
 	{"examples/api-server", nil},
 	{"e2e/systemd", nil},

@@ -27,6 +27,7 @@ import (
 	"github.com/pixiecore/pixiecore/booters"
 	"github.com/pixiecore/pixiecore/booters/boot"
 	"github.com/pixiecore/pixiecore/config"
+	"github.com/pixiecore/pixiecore/daemon/metrics"
 	"github.com/pixiecore/pixiecore/daemon/status"
 	"github.com/pixiecore/pixiecore/daemon/store"
 	"github.com/pixiecore/pixiecore/protocols/boots"
@@ -101,6 +102,7 @@ type Daemon struct {
 	dhcp6   dhcp6State     // likewise
 	swap    *booters.Swapper
 	events  *events.Log
+	metrics *metrics.Metrics
 	started time.Time
 	serving atomic.Bool                  // from the first listener's start to the stop
 	output  atomic.Pointer[zapcore.Core] // of a log that is the daemon's own
@@ -162,6 +164,8 @@ func New(o Options) (_ *Daemon, err error) {
 		rebinding: time.NewTimer(rebindFirst), stderr: zapcore.Lock(os.Stderr),
 	}
 	d.rebinding.Stop() // until it is needed
+	d.metrics = metrics.New(d.report)
+	d.events.Observe(d.metrics.Observe)
 	defer func() {
 		if err != nil {
 			d.closeStateFile()
@@ -631,6 +635,7 @@ func (d *Daemon) reloadIf(steady func() bool, by cause) (*config.Report, error) 
 		d.lastReload = status.Reload{} // held tells instead
 		d.mu.Unlock()
 		d.holdEdit(held, files)
+		d.metrics.Reloaded("held", 0)
 		d.ready(d.statusLine())
 	default:
 		d.apply(n, files, start)
@@ -643,6 +648,7 @@ func (d *Daemon) refuse(err error) {
 	d.mu.Lock()
 	d.lastReload.OK, d.lastReload.Error = false, err.Error()
 	d.mu.Unlock()
+	d.metrics.Reloaded("refused", 0)
 	d.log.Error("reload refused; the running configuration stays", zap.Error(err), zap.Uint64("gen", d.swap.Current().Gen))
 	d.ready("reload refused: " + err.Error() + "; running: " + d.statusLine())
 }
@@ -657,6 +663,7 @@ func (d *Daemon) apply(n *next, files reading, start time.Time) {
 	d.served, d.blocked = files.substance(), nil
 	d.releaseEdit()
 	d.log.Info("configuration reloaded", zap.Uint64("gen", gen), zap.Duration("took", time.Since(start)))
+	d.metrics.Reloaded("applied", time.Since(start))
 	d.ready(d.statusLine())
 	d.keep(files)
 	d.logChanges(gen, old, n.Compiled)

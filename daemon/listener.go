@@ -92,13 +92,13 @@ func (d *Daemon) open(c placed) (*listener, error) {
 		watched := closeFunc{sock, l.close} // the server closes it, first of all when it stops
 		secure := func() *tls.Config { return l.settings.Load().tls }
 		if c.Kind == config.Status {
-			l.server = &page.Server{Listener: beatingListener{maybeTLS{page.Listener(watched), secure}, &l.beat}, Daemon: operator{d}, Access: l.access, Assets: d.assets(c.Listener), Log: d.log.Named("status")}
+			l.server = &page.Server{Listener: beatingListener{maybeTLS{page.Listener(watched), secure}, &l.beat}, Daemon: operator{d}, Metrics: d.metrics.Handler(), Access: l.access, Assets: d.assets(c.Listener), Log: d.log.Named("status")}
 			break
 		}
 		tree := bootfiles.Tree{Boots: d.boots, Tokens: d.tokens}
 		var local *http.ServeMux
 		if c.LocalToo {
-			local = (&page.Server{Daemon: operator{d}, Stop: d.stopping, Assets: d.assets(c.Listener), Log: d.log.Named("status")}).Handler()
+			local = (&page.Server{Daemon: operator{d}, Metrics: d.metrics.Handler(), Stop: d.stopping, Assets: d.assets(c.Listener), Log: d.log.Named("status")}).Handler()
 		}
 		l.server = &httpboot.Server{
 			Listener: beatingListener{maybeTLS{httpboot.Listener(watched), secure}, &l.beat}, Elsewhere: l.elsewhere, Local: local,

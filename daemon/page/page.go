@@ -110,7 +110,9 @@ type Server struct {
 	// Files. They are read anew for each request, for whoever works on them. Nil:
 	// there are none.
 	Assets fs.FS
-	Log    *zap.Logger
+	// Metrics are served at /metrics, to those who may read. Nil: there are none.
+	Metrics http.Handler
+	Log     *zap.Logger
 
 	streams atomic.Int32
 }
@@ -144,6 +146,9 @@ func (s *Server) Handler() *http.ServeMux {
 		}
 		say(w, http.StatusOK, "ready")
 	})
+	if s.Metrics != nil {
+		mux.Handle("GET /metrics", s.guard(s.Metrics))
+	}
 	for _, handlers := range []map[string]http.Handler{s.api(), s.pages()} {
 		for path, h := range handlers {
 			mux.Handle("GET "+path, s.guard(h))
