@@ -397,6 +397,7 @@ func (f tftpFiles) Open(ctx context.Context, r tftp.Request) (tftp.File, error) 
 	if len(file.Machine.MAC) == len(events.MAC{}) && file.Problem == "" {
 		s := &sending{log: f.events, file: file, size: t.Size}
 		t.Acked, t.Close = s.acked, s.close
+		t.Fields = []zap.Field{zap.Stringer("mac", file.Machine.MAC), zap.String("rule", file.Rule), zap.Uint64("gen", file.Gen)}
 	}
 	return t, nil
 }

@@ -51,7 +51,6 @@ type Stall struct {
 	Due   string    `json:"due"`           // what should have come
 	Cause string    `json:"cause"`         // a sentence: what is likely wrong, and the way out
 	Seen  time.Time `json:"seen,omitzero"` // the Latest of the boot when it was judged
-
 }
 
 // A Boot is one boot of a machine, from its first DISCOVER on.

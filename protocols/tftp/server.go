@@ -66,7 +66,8 @@ type Request struct {
 // slow source, that must end with the context of Open: Run, when it stops, waits
 // for ReadAt to return.
 type File struct {
-	Name    string // for logs
+	Name    string      // for logs
+	Fields  []zap.Field // likewise: whose it is
 	Size    int64
 	Content io.ReaderAt
 	// Acked is called whenever the client has acknowledged more, with how many bytes
@@ -85,6 +86,7 @@ type Transfer struct {
 	Window    int // blocks
 	// Answered is whether the client has acknowledged anything, be it the options.
 	Answered bool
+	fields   []zap.Field
 	// Probe is a client that wanted to know the size, or that the file is there,
 	// and ended the transfer before the first block. Err is nil then.
 	Probe bool
@@ -366,7 +368,7 @@ func (r *service) serve(ctx context.Context, t *transfer) Transfer {
 			}
 		}()
 	}
-	result.File = file.Name
+	result.File, result.fields = file.Name, file.Fields
 	content, size := file.Content, file.Size
 	if t.rrq.NetASCII {
 		n, err := newNetASCII(content, size)
@@ -560,6 +562,7 @@ func (r *service) log(t Transfer) {
 		zap.Stringer("client", t.Remote), zap.String("file", t.Path), zap.String("iface", iface.Name),
 		zap.Int64("bytes", t.Bytes), zap.Duration("took", t.Duration), zap.Int("blksize", t.BlockSize), zap.Int("windowsize", t.Window),
 	}
+	fields = append(fields, t.fields...)
 	var refused *refusal
 	switch {
 	case t.Probe:
