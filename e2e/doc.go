@@ -29,7 +29,7 @@
 //	go test -count=1 -tags e2e -v -run 'TestMatrix/beside_a_DHCP_server/UEFI_arm64,_PXE$' ./e2e
 //
 // With -record behind the folder's name, it writes what each firmware asks by DHCP
-// into the folder of requests that the tests of package dhcp4 answer.
+// into the folders of requests that the tests of packages dhcp4 and dhcp6 answer.
 //
 // A case that cannot run here is skipped and says why; with
 // PIXIECORE_NO_SKIP=1 it fails. PIXIECORE_BIN names a daemon to test in place

@@ -47,7 +47,7 @@ func TestQuick(t *testing.T) {
 
 	want := nonce()
 	d := l.run(t, "quick", "debian", "bookworm", "--mirror", "http://192.0.2.50/debian",
-		"--cmdline", "console=ttyS0 DEBIAN_FRONTEND=text nonce="+want, "--bootmsg", "Debian at once")
+		"--cmdline", "console=ttyS0 no_timer_check DEBIAN_FRONTEND=text nonce="+want, "--bootmsg", "Debian at once")
 	r := l.powerOn(t, d, machine{bootCase: bootCase{machine: "BIOS", platform: seabios}, mac: "52:54:00:00:00:08"})
 	r.await(t, "kernel", regexp.MustCompile(`Command line: .*(nonce=`+want+`)`))
 	// It asks in which language to go on, or, with the memory of the lab's machines,

@@ -12,75 +12,86 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
+	"github.com/insomniacslk/dhcp/dhcpv6"
 	"golang.org/x/sys/unix"
 )
 
-var record = flag.Bool("record", false, "write what each firmware asks by DHCP into the folder of protocols/dhcp4, where it is not there yet")
+var record = flag.Bool("record", false, "write what each firmware asks by DHCP into the folders of protocols/dhcp4 and dhcp6, where it is not there yet")
 
-// recordings is where packet tests of package dhcp4 look for requests.
-const recordings = "../protocols/dhcp4/testdata/requests"
+// recordings is where the packet tests of a package look for requests.
+func recordings(pkg string) string { return filepath.Join("../protocols", pkg, "testdata/requests") }
 
-// writeRequests writes the first of each kind of request that a machine sent, over
-// IPv4 and to boot: what its firmware multicasts, what it asks a boot server on port
-// 4011, and what the iPXE behind it asks. What comes of each is for whoever adds it to
-// say, in the line that the test over there asks for.
+// writeRequests writes the first of each kind of request that a machine sent to boot:
+// what its firmware multicasts, what it asks a boot server on port 4011, and what the
+// iPXE behind it asks. What comes of each is for whoever adds it to say, in the line
+// that the test over there asks for.
 func (r *running) writeRequests(t *testing.T, m machine) {
 	t.Helper()
-	seen := map[string]bool{}
 	for _, f := range r.from(m.mac) {
 		protocol, _, dst, l4 := f.ip()
-		if protocol != unix.IPPROTO_UDP || !dst.Is4() || len(l4) < 8 {
+		if protocol != unix.IPPROTO_UDP || len(l4) < 8 {
 			continue
 		}
-		port := binary.BigEndian.Uint16(l4[2:])
-		request, err := dhcpv4.FromBytes(l4[8:])
-		if err != nil || port != 67 && port != 4011 {
-			continue
-		}
-		kind := ""
+		port, kind, ipxe := binary.BigEndian.Uint16(l4[2:]), "", false
+		folder := recordings("dhcp4")
 		switch {
-		case port == 4011:
-			kind = "4011"
-		case request.MessageType() == dhcpv4.MessageTypeDiscover:
-			kind = "discover"
+		case dst.Is4() && (port == 67 || port == 4011):
+			request, err := dhcpv4.FromBytes(l4[8:])
+			if err != nil {
+				t.Fatal(err)
+			}
+			if kind = "discover"; port == 4011 {
+				kind = "4011"
+			} else if request.MessageType() != dhcpv4.MessageTypeDiscover {
+				continue // the lease, which is the other server's
+			}
+			ipxe = request.Options.Has(dhcpv4.GenericOptionCode(175)) // its own
+		case dst.Is6() && port == 547:
+			request, err := dhcpv6.MessageFromBytes(l4[8:])
+			if err != nil {
+				t.Fatal(err)
+			}
+			if request.MessageType != dhcpv6.MessageTypeSolicit || request.GetOneOption(dhcpv6.OptionClientArchType) == nil {
+				continue
+			}
+			kind, folder, ipxe = "solicit", recordings("dhcp6"), request.GetOneOption(dhcpv6.OptionUserClass) != nil
 		default:
-			continue // the lease, which is the other server's
+			continue
 		}
 		who := m.machine
-		if request.Options.Has(dhcpv4.GenericOptionCode(175)) { // iPXE's own option
-			if who = "iPXE of 2019"; strings.Contains(m.given, "2025") {
-				who = "iPXE of 2025"
-			}
-			who = string(m.platform) + ", " + who
-		} else if m.plain {
+		switch {
+		case ipxe && strings.Contains(m.given, "2025"):
+			who = string(m.platform) + ", iPXE of 2025"
+		case ipxe:
+			who = string(m.platform) + ", iPXE of 2019"
+		case m.plain:
 			continue // which only looks as if it were what it says
 		}
-		name := slug(who) + "." + kind
-		if seen[name] {
-			continue
-		}
-		seen[name] = true
-		path := filepath.Join(recordings, name+".hex")
-		file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
-		if errors.Is(err, fs.ErrExist) {
-			continue
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		fmt.Fprintf(file, "# %s, to port %d.\n# Recorded in QEMU, with firmware of Debian.\n", who, port)
-		for digits := hex.EncodeToString(l4[8:]); digits != ""; {
-			n := min(64, len(digits))
-			fmt.Fprintln(file, digits[:n])
-			digits = digits[n:]
-		}
-		if err := file.Close(); err != nil {
-			t.Fatal(err)
-		}
+		writeRequest(t, filepath.Join(folder, slug(who)+"."+kind+".hex"), fmt.Sprintf("%s, to port %d", who, port), l4[8:])
+	}
+}
+
+// writeRequest makes the file of a request, if there is none.
+func writeRequest(t *testing.T, path, what string, request []byte) {
+	t.Helper()
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	if errors.Is(err, fs.ErrExist) {
+		return
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprintf(file, "# %s.\n# Recorded in QEMU, with firmware of Debian.\n", what)
+	for digits := range slices.Chunk([]byte(hex.EncodeToString(request)), 64) {
+		fmt.Fprintf(file, "%s\n", digits)
+	}
+	if err := file.Close(); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -3,11 +3,15 @@ package dhcp6
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/netip"
+	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -532,6 +536,47 @@ func TestServeOverASocket(t *testing.T) {
 	stop()
 	if err := <-done; err != nil {
 		t.Error(err)
+	}
+}
+
+// What firmware multicasts stands in testdata/requests, with what comes of it in a
+// comment.
+func TestRequestsOfFirmware(t *testing.T) {
+	paths, err := filepath.Glob("testdata/requests/*.hex")
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no requests: %v", err)
+	}
+	token := regexp.MustCompile(`[a-z2-7]{32}`)
+	for _, path := range paths {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, digits := "", ""
+		for l := range strings.Lines(string(text)) {
+			l = strings.TrimSpace(l)
+			if w, ok := strings.CutPrefix(l, "# want: "); ok {
+				want = w
+			}
+			if !strings.HasPrefix(l, "#") {
+				digits += l
+			}
+		}
+		request, err := hex.DecodeString(digits)
+		if err != nil {
+			t.Fatalf("%s: %v", path, err)
+		}
+		s := server(t, boot.Boot, Settings{Advertise: netip.MustParseAddr("2001:db8::1"), Pool: pool(9)})
+		a, err := s.handle(t.Context(), netio.Datagram{Data: request, Peer: netip.AddrPortFrom(linkLocal, 546), Local: AllServers, Interface: loopback(t, s)})
+		if err != nil {
+			t.Errorf("%s: %v", path, err)
+			continue
+		}
+		m := a.client.Machine
+		got := fmt.Sprintf("%s %s %s %s: %s", m.MAC, m.Arch.Name(), m.Firmware, a.client.Stage, token.ReplaceAllString(a.url, "TOKEN"))
+		if got != want {
+			t.Errorf("%s: got %s\nwant %s", path, got, want)
+		}
 	}
 }
 
