@@ -87,6 +87,8 @@ func TestClassifyKnowsEveryFirmware(t *testing.T) {
 		"efi-ia32":           {"ia32", "efi32", "rom"},
 		"efi-x64":            {"x64", "efi64", "rom"},
 		"efi-x64-ipxe-rom":   {"x64", "efi64", "rom"},
+		"efi-x64-secure":     {"x64", "efi64", "rom"},
+		"http-x64-secure":    {"x64", "efi64", "http-boot"},
 		"efi-arm64":          {"arm64", "efi-arm64", "rom"},
 		"http-x64":           {"x64", "efi64", "http-boot"},
 		"http-arm64":         {"arm64", "efi-arm64", "http-boot"},
