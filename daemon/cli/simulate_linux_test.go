@@ -41,3 +41,24 @@ func TestSimulateOnANetwork(t *testing.T) {
 		}
 	}
 }
+
+// Over IPv6 it is the same, with an address of the client's own port.
+func TestSimulateOnANetworkOfIPv6(t *testing.T) {
+	l := newLab(t, "listener \"dhcp6\" {}\n"+rules)
+	l.server.IP("addr", "add", "2001:db8::1/64", "dev", "eth0", "nodad")
+	l.machines.IP("addr", "add", "2001:db8::9/64", "dev", "eth0", "nodad")
+	l.await("the machines' link-local address", func() bool {
+		return !strings.Contains(l.machines.IP("-6", "addr", "show", "dev", "eth0", "scope", "link"), "tentative")
+	})
+	for kind, want := range map[string]string{"efi-x64-ipv6": "loaded    tftp://[2001:db8::1]/…/ipxe.efi", "http-x64-ipv6": "loaded    http://[2001:db8::1]:80/…/ipxe.efi"} {
+		cmd := command("pixiecore", "simulate", "--interface", "eth0", "--client", kind, "--mac", "52:54:00:00:09:06")
+		var out bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &out, &out
+		l.machines.Do(func() { _ = cmd.Run() }) // its kernel is none
+		for _, want := range []string{want, "screen    Hello ; world", "loaded    http://[2001:db8::1]:80/_/file?"} {
+			if !strings.Contains(out.String(), want) {
+				t.Errorf("%s: %q is not in\n%s", kind, want, &out)
+			}
+		}
+	}
+}
