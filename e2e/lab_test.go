@@ -264,14 +264,15 @@ func daemonBinary(t *testing.T) string {
 	return bin
 }
 
-// serve starts the daemon with a configuration, and waits until it is ready.
-func (l *lab) serve(t *testing.T, config string) *daemon {
+// serve starts the daemon with a configuration, and flags, and waits until it is
+// ready.
+func (l *lab) serve(t *testing.T, config string, flags ...string) *daemon {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "pixiecore.hcl")
 	if err := os.WriteFile(path, []byte(config), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	d := l.run(t, "serve", "--config", path)
+	d := l.run(t, append([]string{"serve", "--config", path}, flags...)...)
 	d.config = path
 	return d
 }
