@@ -391,9 +391,11 @@ func outcome(w control.Walk) string {
 		}
 		return "It is ignored" + by + "."
 	case boot.Probe.String():
-		return "iPXE is loaded, and asked for what" + by + " is not known yet."
+		return fmt.Sprintf("iPXE is loaded, and asked for what rule %s hangs on.", w.Rule)
 	case boot.Local.String():
 		return "It boots its own disk" + by + "."
+	case boot.Park.String():
+		return "It waits at a screen" + by + "."
 	}
 	return "It boots " + cmp.Or(w.Boot, "what is said") + by + "."
 }

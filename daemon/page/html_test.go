@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"github.com/pixiecore/pixiecore/booters/boot"
+	"github.com/pixiecore/pixiecore/daemon/control"
 	"github.com/pixiecore/pixiecore/protocols/events"
 )
 
@@ -46,6 +48,23 @@ func TestPages(t *testing.T) {
 		}
 		if csp := w.Header().Get("Content-Security-Policy"); !strings.Contains(csp, "default-src 'none'") || strings.Contains(csp, "unsafe") {
 			t.Errorf("%s: policy %q", path, csp)
+		}
+	}
+}
+
+// Every outcome of a walk has its sentence.
+func TestOutcomes(t *testing.T) {
+	for want, w := range map[string]control.Walk{
+		"It boots live by rule lab.":                             {Action: boot.Boot.String(), Rule: "lab", Boot: "live"},
+		"It boots its own disk by rule lab.":                     {Action: boot.Local.String(), Rule: "lab"},
+		"It waits at a screen by rule lab.":                      {Action: boot.Park.String(), Rule: "lab"},
+		"It is ignored: no rule matches.":                        {Action: boot.Ignore.String()},
+		"It is ignored by rule lab.":                             {Action: boot.Ignore.String(), Rule: "lab"},
+		"It is not answered by rule lab: the daemon is on hold.": {Action: boot.Ignore.String(), Rule: "lab", Held: "the daemon is on hold"},
+		"iPXE is loaded, and asked for what rule lab hangs on.":  {Action: boot.Probe.String(), Rule: "lab"},
+	} {
+		if got := outcome(w); got != want {
+			t.Errorf("got %q, want %q", got, want)
 		}
 	}
 }
