@@ -50,15 +50,15 @@ func grubWords(cmdline string) ([]string, error) {
 	var words []string
 	var word strings.Builder
 	quoted := false
-	for _, r := range strings.TrimSpace(cmdline) {
+	for _, c := range []byte(strings.TrimSpace(cmdline)) { // bytes, which need be no UTF-8
 		switch {
-		case r == '"':
+		case c == '"':
 			quoted = !quoted
-		case r == ' ' && !quoted:
+		case c == ' ' && !quoted:
 			words = append(words, word.String())
 			word.Reset()
 		default:
-			word.WriteRune(r)
+			word.WriteByte(c)
 		}
 	}
 	return append(words, word.String()), nil

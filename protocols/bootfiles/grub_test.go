@@ -79,14 +79,14 @@ func parameters(line string) (all []string) {
 		}
 		one.Reset()
 	}
-	for _, r := range line {
+	for _, c := range []byte(line) {
 		switch {
-		case r == '"':
+		case c == '"':
 			quoted = !quoted
-		case r == ' ' && !quoted:
+		case c == ' ' && !quoted:
 			flush()
 		default:
-			one.WriteRune(r)
+			one.WriteByte(c)
 		}
 	}
 	flush()
@@ -95,7 +95,7 @@ func parameters(line string) (all []string) {
 
 func FuzzGRUBHandsTheKernelItsCommandLine(f *testing.F) {
 	for _, line := range []string{
-		"", "quiet", "a  b", "ds=nocloud;s=http://192.0.2.1/x/", `dyndbg="file foo +p" quiet`, "$x ${net0/mac} {a,b} | && # >", "it's", `back\slash`, `"`, "é\u00a0日本",
+		"", "quiet", "a  b", "ds=nocloud;s=http://192.0.2.1/x/", `dyndbg="file foo +p" quiet`, "$x ${net0/mac} {a,b} | && # >", "it's", `back\slash`, `"`, "é\u00a0日本", "\xc7",
 		"url=http://192.0.2.1/_/f/abc-_/preseed",
 	} {
 		f.Add(line)
