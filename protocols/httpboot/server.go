@@ -285,6 +285,7 @@ func (s *Server) script(w http.ResponseWriter, r *http.Request) {
 	}
 	if !m.Probed {
 		text(w, bootfiles.Stub(s.base(r), id))
+		s.Log.Info("iPXE is asked for its facts", zap.Stringer("mac", m.MAC), zap.String("peer", r.RemoteAddr))
 		s.Events.Add([6]byte(m.MAC), events.Event{Kind: events.Reporting, Via: "http"})
 		return
 	}
@@ -628,6 +629,7 @@ func (s *Server) tree(w http.ResponseWriter, r *http.Request) {
 	if f.Kind != bootfiles.KindLoader {
 		text(w, string(f.Data))
 		if len(f.Machine.MAC) == 6 && f.Problem == "" {
+			s.Log.Info("file sent", zap.String("peer", r.RemoteAddr), zap.Stringer("mac", f.Machine.MAC), zap.Stringer("type", f.Kind.Event()), zap.String("file", f.Name), zap.Int("bytes", len(f.Data)), zap.String("rule", f.Rule), zap.Uint64("gen", f.Gen))
 			s.Events.Add([6]byte(f.Machine.MAC), events.Event{Kind: f.Kind.Event(), Rule: f.Rule, Gen: f.Gen, Via: "http", File: f.Name})
 		}
 		return
@@ -668,7 +670,7 @@ func (s *Server) body(w http.ResponseWriter, r *http.Request, f bootfiles.File) 
 		s.Events.Add([6]byte(f.Machine.MAC), events.Event{Kind: events.Failed, Rule: f.Rule, Gen: f.Gen, Via: "http", Fault: events.FaultCut, Detail: f.Name + " cut short: " + err.Error()})
 		breakOff(w)
 	case whole:
-		s.Log.Info("file sent", zap.Stringer("mac", f.Machine.MAC), zap.String("file", f.Name), zap.Int64("bytes", sent), zap.String("rule", f.Rule), zap.Uint64("gen", f.Gen))
+		s.Log.Info("file sent", zap.String("peer", r.RemoteAddr), zap.Stringer("mac", f.Machine.MAC), zap.Stringer("type", f.Kind.Event()), zap.String("file", f.Name), zap.Int64("bytes", sent), zap.String("rule", f.Rule), zap.Uint64("gen", f.Gen))
 	}
 }
 
