@@ -193,6 +193,56 @@ func (p *phrase) text(r booters.Request) (string, error) {
 // say evaluates an expression for one machine. What the machine does not have
 // is left out of machine, so that try can find it missing.
 func (p *phrase) say(expr hclsyntax.Expression, r booters.Request) (string, error) {
+	if s, ok := plainly(expr, r); ok && !p.file {
+		return s, nil
+	}
+	return p.evaluated(expr, r)
+}
+
+// plainly is the value of an expression that consists of texts and of what the machine
+// has said, as most do. It is false for any other, and where something is missing.
+func plainly(expr hclsyntax.Expression, r booters.Request) (string, bool) {
+	var v cty.Value
+	switch e := expr.(type) {
+	case *hclsyntax.LiteralValueExpr:
+		v = e.Val
+	case *hclsyntax.ScopeTraversalExpr:
+		name, _, ok := step(e.Traversal, 1)
+		if e.Traversal.RootName() != "machine" || !ok {
+			return "", false
+		}
+		if label, _, ok := step(e.Traversal, 2); ok && name == "labels" && len(e.Traversal) == 3 && r.Entry != nil {
+			return r.Entry.Labels[label], r.Entry.Labels[label] != ""
+		}
+		if len(e.Traversal) != 2 {
+			return "", false
+		}
+		v = memberOf(name, r.Machine, r.Entry)
+	case *hclsyntax.TemplateWrapExpr:
+		return plainly(e.Wrapped, r)
+	case *hclsyntax.TemplateExpr:
+		var all strings.Builder
+		for _, part := range e.Parts {
+			s, ok := plainly(part, r)
+			if !ok {
+				return "", false
+			}
+			all.WriteString(s)
+		}
+		return all.String(), true
+	default:
+		return "", false
+	}
+	if v.Type() != cty.String || v.IsNull() || !v.IsKnown() || v.IsMarked() {
+		return "", false
+	}
+	s := v.AsString()
+	_, literal := expr.(*hclsyntax.LiteralValueExpr)
+	return s, s != "" || literal // a machine's empty word is one that it has not said
+}
+
+// evaluated is say for any expression.
+func (p *phrase) evaluated(expr hclsyntax.Expression, r booters.Request) (string, error) {
 	var missing []string
 	ctx := p.ctx
 	if p.boot != nil {

@@ -10,6 +10,10 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty/function"
+	"github.com/zclconf/go-cty/cty/function/stdlib"
 
 	"github.com/pixiecore/pixiecore/booters"
 	"github.com/pixiecore/pixiecore/booters/boot"
@@ -215,4 +219,68 @@ func FuzzOwnWords(f *testing.F) {
 			t.Errorf("%d files, %q; want one, and %q", len(files), got.String(), want)
 		}
 	})
+}
+
+// What is made without hcl is what hcl would make.
+func TestPlainly(t *testing.T) {
+	known := &booters.Entry{Name: "db1", Labels: map[string]string{"role": "db", "empty": ""}}
+	said := boot.Machine{
+		MAC: net.HardwareAddr{0x52, 0x54, 0, 0xaa, 0, 1}, Arch: boot.ArchX64, Firmware: boot.FirmwareEFI64, Probed: true,
+		Facts: &boot.Facts{Known: boot.DHCPFacts | boot.IPXEFacts, Serial: "S 1", Hostname: "", UUID: "4c4c4544-0042-3510-8053-b4c04f463433", IP: netip.MustParseAddr("192.0.2.50")},
+	}
+	unsaid := said
+	unsaid.Facts = nil
+	for expr, plain := range map[string]bool{
+		`"console=ttyS0"`:                            true,
+		`"${machine.name}"`:                          true,
+		`"h=${machine.name} ${machine.mac}"`:         true,
+		`machine.arch`:                               true,
+		`"${machine.firmware}/${machine.serial}"`:    true,
+		`"${machine.uuid}-${machine.bootif}"`:        true,
+		`"ip=${machine.ip}"`:                         true,
+		`"${machine.labels.role}"`:                   true,
+		`"${machine.labels.empty}"`:                  false,
+		`"${machine.labels.none}"`:                   false,
+		`"${machine.hostname}"`:                      false, // it has said none
+		`"${machine.ipxe}"`:                          false, // no text
+		`upper(machine.name)`:                        false,
+		`machine.name == "db1" ? "a" : "b"`:          false,
+		`"%{ if machine.arch == "x64" }a%{ endif }"`: false,
+		`machine["name"]`:                            true,
+	} {
+		e, diags := hclsyntax.ParseExpression([]byte(expr), "test", hcl.InitialPos)
+		if diags.HasErrors() {
+			t.Fatal(diags)
+		}
+		p := &phrase{scope: &scope{decoder: &decoder{}, ctx: &hcl.EvalContext{Functions: map[string]function.Function{"upper": stdlib.UpperFunc}}}}
+		for _, r := range []booters.Request{{Machine: said, Entry: known}, {Machine: said}, {Machine: unsaid}, {Machine: unsaid, Entry: known}} {
+			got, ok := plainly(e, r)
+			want, err := p.evaluated(e, r)
+			if ok && (err != nil || got != want) {
+				t.Errorf("%s of %+v: got %q; hcl makes %q, %v", expr, r.Machine.Facts, got, want, err)
+			}
+			if r.Entry != nil && r.Machine.Facts != nil && ok != plain {
+				t.Errorf("%s: plain is %v, want %v", expr, ok, plain)
+			}
+		}
+	}
+}
+
+func BenchmarkText(b *testing.B) {
+	e, diags := hclsyntax.ParseExpression([]byte(`"console=ttyS0 hostname=${machine.name} mac=${machine.mac}"`), "test", hcl.InitialPos)
+	if diags.HasErrors() {
+		b.Fatal(diags)
+	}
+	p := &phrase{scope: &scope{decoder: &decoder{}}}
+	r := booters.Request{Machine: boot.Machine{MAC: net.HardwareAddr{0x52, 0x54, 0, 0xaa, 0, 1}}}
+	for name, say := range map[string]func(hclsyntax.Expression, booters.Request) (string, error){"plainly": p.say, "hcl": p.evaluated} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := say(e, r); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
 }
