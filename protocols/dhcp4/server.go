@@ -522,7 +522,9 @@ func (s *Server) record(a answer) {
 	if a.offering.Kind == strategy.LocalMenu {
 		kind = events.Local
 	}
-	s.Log.Info(phrase, append(a.fields(), zap.Stringer("offering", a.offering))...)
+	if line := s.Log.Check(zap.InfoLevel, phrase); line != nil { // else its fields cost more than the rest of this
+		line.Write(append(a.fields(), zap.Stringer("offering", a.offering))...)
+	}
 	s.Events.Add([6]byte(a.client.Machine.MAC), events.Event{Kind: kind, Rule: a.decision.Rule, Boot: a.decision.Boot, Gen: a.decision.Gen(), Via: via, Detail: a.offering.String()})
 	if a.offering.Kind == strategy.Screen {
 		s.Log.Warn("machine is shown why it does not boot", append(a.fields(), zap.String("cause", bootfiles.NoHTTP))...)
