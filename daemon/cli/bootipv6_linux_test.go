@@ -65,9 +65,11 @@ func (l *lab) lease6(arch uint16) map[string]string {
 	}
 	cmd := l.machines.Start("dhclient", "-6", "-d", "-cf", conf, "-lf", leases, "-pf", filepath.Join(dir, "pid"), "-sf", "/bin/true", "eth0")
 	said := regexp.MustCompile(`(?m)^\s*(iaaddr|option \S+) ([^;{]+?)\s*[;{]`)
+	quoted := regexp.MustCompile(`default-duid "(\\.|[^"\\])*"`) // any octets, braces among them
 	got := map[string]string{}
 	l.await("dhclient to have an address", func() bool {
 		b, _ := os.ReadFile(leases)
+		b = quoted.ReplaceAll(b, nil)
 		for _, m := range said.FindAllStringSubmatch(string(b), -1) {
 			got[strings.TrimPrefix(m[1], "option dhcp6.")] = strings.Trim(m[2], `"`)
 		}
