@@ -128,27 +128,29 @@ func (c *caller) flush(t *testing.T) {
 	c.out = c.out[:0]
 }
 
-// receive takes what has come until a deadline, and returns how much of it answers.
-func (c *caller) receive(deadline time.Time, latency *[]time.Duration) int {
+// receive waits for answers until a deadline, and returns how many have come: 0 for
+// none. What comes to questions of an earlier turn is none.
+func (c *caller) receive(deadline time.Time, latency *[]time.Duration) (good int) {
 	_ = c.conn.SetReadDeadline(deadline)
-	n, err := c.conn.ReadBatch(c.in)
-	if err != nil {
-		return 0
-	}
-	good := 0
-	for _, d := range c.in[:n] {
-		if len(d.Data) < 8 {
-			continue
+	for good == 0 {
+		n, err := c.conn.ReadBatch(c.in)
+		if err != nil {
+			return 0
 		}
-		xid := binary.BigEndian.Uint32(d.Data[4:])
-		at, ok := c.sent[xid]
-		if !ok {
-			continue
-		}
-		delete(c.sent, xid)
-		good++
-		if latency != nil {
-			*latency = append(*latency, time.Since(at))
+		for _, d := range c.in[:n] {
+			if len(d.Data) < 8 {
+				continue
+			}
+			xid := binary.BigEndian.Uint32(d.Data[4:])
+			at, ok := c.sent[xid]
+			if !ok {
+				continue
+			}
+			delete(c.sent, xid)
+			good++
+			if latency != nil {
+				*latency = append(*latency, time.Since(at))
+			}
 		}
 	}
 	return good
