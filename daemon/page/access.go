@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+
+	"github.com/pixiecore/pixiecore/protocols/netio"
 )
 
 // Access says who may read. The zero Access is this host.
@@ -46,7 +48,7 @@ func (a Access) refuses(r *http.Request) (code int, why string) {
 		return http.StatusUnauthorized, "The status is for those who show the token of the listener: as the password of any user, or as Authorization: Bearer."
 	case a.Certificate:
 		return http.StatusForbidden, "The status is for those who show a certificate that client_ca of the listener has issued."
-	case !ofThisHost(r):
+	case !netio.FromThisHost(r):
 		return http.StatusForbidden, "The status is for programs of its own host. With token = \"…\" or client_ca = \"…\" in the listener, others can read it too."
 	case !namesThisHost(r.Host):
 		return http.StatusForbidden, "The status was asked for under a name that anybody can let lead here. Ask for it by an IP address or as localhost, or write token = \"…\" into the listener."
@@ -63,17 +65,6 @@ func (a Access) opens(r *http.Request) bool {
 	// Digests have one length, whatever is shown.
 	got, want := sha256.Sum256([]byte(shown)), sha256.Sum256([]byte(a.Token))
 	return ok && subtle.ConstantTimeCompare(got[:], want[:]) == 1
-}
-
-// ofThisHost reports whether a request comes from the host that it goes to.
-func ofThisHost(r *http.Request) bool {
-	remote, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return false
-	}
-	from := remote.Addr().Unmap().WithZone("")
-	local, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
-	return from.IsLoopback() || ok && local.AddrPort().Addr().Unmap().WithZone("") == from
 }
 
 // namesThisHost reports whether the name in a request is one that nobody else can

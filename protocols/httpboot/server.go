@@ -86,7 +86,7 @@ func warnings(to *zap.Logger) *log.Logger {
 
 // ServeHTTP dispatches on the path as it came.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if s.Local != nil && !strings.HasPrefix(r.URL.Path, "/_/") && ofThisHost(r) {
+	if s.Local != nil && !strings.HasPrefix(r.URL.Path, "/_/") && netio.FromThisHost(r) {
 		if _, pattern := s.Local.Handler(r); pattern != "" {
 			s.Local.ServeHTTP(w, r) // for it is what reads the values in a path
 			return
@@ -120,19 +120,6 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *Server) notAllowed(w http.ResponseWriter) {
 	w.Header().Set("Allow", "GET, HEAD")
 	s.drop(w, drops.Malformed, "only GET and HEAD", http.StatusMethodNotAllowed)
-}
-
-// ofThisHost reports whether a request came by loopback: from such an address, or
-// from the very one that it was sent to, which is how a server that listens on one
-// address is reached from its own host.
-func ofThisHost(r *http.Request) bool {
-	peer, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return false
-	}
-	from := peer.Addr().Unmap()
-	local, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
-	return from.IsLoopback() || ok && from == local.AddrPort().Addr().Unmap()
 }
 
 // drop answers by a status, for a request that is not served, and counts it.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 )
@@ -88,4 +89,17 @@ func (c *conversations) answered(ctx context.Context) bool {
 		case <-c.changed:
 		}
 	}
+}
+
+// FromThisHost reports whether a request comes from the host that it goes to: from an
+// address of loopback, or from the very one that it was sent to, which is how a server
+// that listens on one address is reached from its own host.
+func FromThisHost(r *http.Request) bool {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return false
+	}
+	from := peer.Addr().Unmap().WithZone("")
+	local, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
+	return from.IsLoopback() || ok && local.AddrPort().Addr().Unmap().WithZone("") == from
 }

@@ -5,6 +5,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"net/netip"
 	"sync"
 	"testing"
 	"time"
@@ -108,4 +110,32 @@ func (a *accepted) Accept() (net.Conn, error) {
 	c, err := a.Listener.Accept()
 	a.first()
 	return c, err
+}
+
+func TestFromThisHost(t *testing.T) {
+	for _, tc := range []struct {
+		from, to string
+		want     bool
+	}{
+		{"127.0.0.1:1", "127.0.0.1:80", true},
+		{"[::1]:1", "[::1]:80", true},
+		{"[::ffff:127.0.0.1]:1", "192.0.2.1:80", true},
+		{"192.0.2.1:1", "192.0.2.1:80", true},
+		{"192.0.2.1:1", "[::ffff:192.0.2.1]:80", true},
+		{"[fe80::1%eth0]:1", "[fe80::1%eth0]:80", true},
+		{"192.0.2.9:1", "192.0.2.1:80", false},
+		{"[fe80::2%eth0]:1", "[fe80::1%eth0]:80", false},
+		{"nobody", "192.0.2.1:80", false},
+		{"192.0.2.1:1", "", false},
+	} {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.RemoteAddr = tc.from
+		if tc.to != "" {
+			to := net.TCPAddrFromAddrPort(netip.MustParseAddrPort(tc.to))
+			r = r.WithContext(context.WithValue(r.Context(), http.LocalAddrContextKey, to))
+		}
+		if got := netio.FromThisHost(r); got != tc.want {
+			t.Errorf("from %s to %s: got %v", tc.from, tc.to, got)
+		}
+	}
 }
