@@ -145,6 +145,7 @@ func (m *Memory) Heard(r Request, now time.Time) *boot.Facts {
 		b.counted = now
 	}
 	if b.facts == nil || !b.facts.Knows(whole) && r.Facts.Knows(whole) {
+		m.forgetSerial(b)
 		b.facts, b.typ = r.Facts, r.Type
 		if r.Facts.Knows(boot.FactSerial) {
 			if m.serials == nil {
@@ -522,6 +523,12 @@ func (m *Memory) release(b *machine) {
 // m.mu.
 func (m *Memory) forget(b *machine) {
 	m.release(b)
+	m.forgetSerial(b)
+}
+
+// forgetSerial takes the machine out of those that are known by what they said last.
+// The caller holds m.mu.
+func (m *Memory) forgetSerial(b *machine) {
 	if b.facts.Knows(boot.FactSerial) && m.serials[b.facts.Serial] == b.mac {
 		delete(m.serials, b.facts.Serial)
 	}

@@ -502,3 +502,22 @@ func TestStarted(t *testing.T) {
 		t.Errorf("by its script: got %v", got)
 	}
 }
+
+// Whatever serial numbers a machine says one after the other, it is known by one.
+func TestSerialNumbersAreBounded(t *testing.T) {
+	const whole = boot.DHCPFacts &^ boot.FactUUID | boot.FactSerial
+	var m Memory
+	now := time.Unix(1000, 0)
+	for i := range 100 {
+		mac := MAC{2, 0, 0, 0, 0, byte(i)}
+		// On the boot server's port, of which not all can be known, and by a DISCOVER.
+		m.Heard(Request{MAC: mac, Program: Firmware, Facts: &boot.Facts{Known: boot.FactSerial, Serial: fmt.Sprintf("a%d", i)}}, now)
+		m.Heard(Request{MAC: mac, Program: Firmware, Discover: true, Facts: &boot.Facts{Known: whole, Serial: fmt.Sprintf("b%d", i)}}, now)
+	}
+	if len(m.serials) != 100 {
+		t.Errorf("100 machines are known by %d serial numbers", len(m.serials))
+	}
+	if mac, ok := m.serials["b7"]; !ok || mac[5] != 7 {
+		t.Errorf("b7 is %v, %v", mac, ok)
+	}
+}

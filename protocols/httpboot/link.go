@@ -84,9 +84,12 @@ func (s *Server) link(w http.ResponseWriter, r *http.Request, rest string) {
 	}
 }
 
-// maxWord bounds what a machine that phones home may say beside that, in bytes.
-// Nothing of it is kept.
-const maxWord = 1 << 20
+// Bounds of what a machine that phones home may say beside that. Nothing of it is
+// kept, and what does not come in time is not waited for.
+const (
+	maxWord     = 1 << 20 // bytes
+	wordTimeout = 2 * time.Second
+)
 
 // phoneHome takes the word of a machine that it has done what it booted for.
 func (s *Server) phoneHome(w http.ResponseWriter, r *http.Request, l linked) {
@@ -99,6 +102,9 @@ func (s *Server) phoneHome(w http.ResponseWriter, r *http.Request, l linked) {
 		w.Header().Set("Allow", "GET, POST, PUT")
 		s.drop(w, drops.Malformed, "only GET, POST and PUT", http.StatusMethodNotAllowed)
 		return
+	}
+	if err := http.NewResponseController(w).SetReadDeadline(time.Now().Add(wordTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		s.Log.Debug("word of a machine without a time limit", zap.Error(err))
 	}
 	if _, err := io.Copy(io.Discard, http.MaxBytesReader(w, r.Body, maxWord)); err != nil {
 		s.Log.Debug("word of a machine not read", zap.Stringer("mac", l.machine.MAC), zap.Error(err)) // it has said enough

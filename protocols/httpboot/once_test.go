@@ -2,6 +2,7 @@ package httpboot
 
 import (
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -105,6 +106,28 @@ func TestPhoningHome(t *testing.T) {
 		if e := lastEvent(t, s); e.Kind != events.PhonedHome {
 			t.Errorf("got %+v", e)
 		}
+	}
+}
+
+// A machine that does not end what it says has phoned home all the same, and holds
+// nothing.
+func TestPhoningHomeWithoutAnEnd(t *testing.T) {
+	t.Parallel()
+	s, states := newInstaller(t, boot.DoneByPhoneHome)
+	states.Arm(db1, nil, time.Now())
+	get(t, s, http.MethodGet, s.scriptOf())
+	srv := httptest.NewServer(s)
+	defer srv.Close()
+	c, err := net.Dial("tcp", srv.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	io.WriteString(c, "POST /_/f/ID/file HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\nhostname=")
+	c.SetReadDeadline(time.Now().Add(time.Minute))
+	answer, err := io.ReadAll(c) // to the end of the connection
+	if err != nil || !strings.Contains(string(answer), "200 OK") || state(t, states) != once.Spent {
+		t.Errorf("got %q, %v, %s", answer, err, state(t, states))
 	}
 }
 
