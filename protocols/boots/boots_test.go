@@ -505,7 +505,7 @@ func TestStarted(t *testing.T) {
 
 // Whatever serial numbers a machine says one after the other, it is known by one.
 func TestSerialNumbersAreBounded(t *testing.T) {
-	const whole = boot.DHCPFacts &^ boot.FactUUID | boot.FactSerial
+	const whole = boot.DHCPFacts&^boot.FactUUID | boot.FactSerial
 	var m Memory
 	now := time.Unix(1000, 0)
 	for i := range 100 {
