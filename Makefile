@@ -29,7 +29,7 @@ FISHCOMPDIR ?= $(PREFIX)/share/fish/vendor_completions.d
 DATA = install -D -m 644
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test unit e2e lint bench load soak fuzz docs firmware clean $(BINARY) completions install packages test-packages test-systemd test-browser
+.PHONY: help build run test unit e2e lint bench load profile soak fuzz docs firmware clean $(BINARY) completions install packages test-packages test-systemd test-browser
 
 help: ## print this
 	@echo 'make TARGET, where TARGET is one of'
@@ -137,10 +137,25 @@ else
 	@echo 'Not root: the daemon is not loaded beside other servers (sudo make bench does that).'
 endif
 
-load: $(BINARY) ## the second half of bench: the table of measured against target
+# Rows of the table by name, with commas: ROW=offers,pxe. UNPINNED=1 gives the server
+# and the load all processors in place of one each.
+TABLE = PIXIECORE_BENCH_ROW=$(ROW) PIXIECORE_BENCH_UNPINNED=$(UNPINNED) $(if $(UNPINNED),,taskset -c 1) $(CURDIR)/dist/bench.test -test.run TestTable -test.v -test.timeout 60m
+
+load: $(BINARY) ## the second half of bench: the table of measured against target; ROW=offers,pxe: these
 	@mkdir -p dist
 	$(GO) test -tags bench -c -o dist/bench.test ./e2e/bench
-	cd e2e/bench && PIXIECORE_BIN=$(CURDIR)/$(BINARY) taskset -c 1 $(CURDIR)/dist/bench.test -test.run TestTable -test.v -test.timeout 60m
+	cd e2e/bench && PIXIECORE_BIN=$(CURDIR)/$(BINARY) $(TABLE)
+
+profile: ## a row of the table, ROW=offers, and where the daemon's time goes meanwhile (needs root)
+	@[ -n '$(ROW)' ] || { echo 'make profile ROW=NAME; the names are in the first column of `make load`' >&2; exit 2; }
+	@mkdir -p dist/profile/$(ROW)
+	$(GO) test -tags bench -c -o dist/bench.test ./e2e/bench
+	CGO_ENABLED=0 $(GO) build -tags '$(TAGS)' -o dist/profiled ./e2e/bench/profiled
+	cd e2e/bench && PIXIECORE_BIN=$(CURDIR)/dist/profiled PIXIECORE_BENCH_PROFILE=$(CURDIR)/dist/profile/$(ROW) $(TABLE)
+	@for f in dist/profile/$(ROW)/*.cpu; do \
+	  echo; echo "$$f; go tool pprof opens it, and $${f%.cpu}.heap"; \
+	  $(GO) tool pprof -top -nodecount 30 $$f || exit 1; \
+	done
 
 soak: $(BINARY) ## floods and half-open requests, while a machine boots; PART=100 does a hundredth (needs root)
 	@mkdir -p dist

@@ -63,6 +63,7 @@ var floors = []floor{
 	{"e2e/systemd", nil},
 	{"e2e/library", []string{".", "protocols/dhcp6"}},
 	{"e2e/bench", nil},
+	{"e2e/bench/profiled", []string{"daemon/cli"}},
 	{"e2e/init", nil},
 	{"examples/library", []string{"."}},
 	{".", []string{"daemon", "daemon/classic", "config", "booters", "booters/boot", "protocols/dhcp6"}},

@@ -308,8 +308,19 @@ func compare(t *testing.T, rounds int, turn time.Duration, of []*subject, ask fu
 	return all
 }
 
-// DHCP: ProxyDHCP and the boot server's port.
-func (b *bench) dhcp(t *testing.T) {
+// Offers by ProxyDHCP.
+func (b *bench) offers(t *testing.T) {
+	b.load(t, "ProxyDHCP, 64 in flight", request(1, dhcpPort), 6, 2)
+}
+
+// PXE is the boot server's port.
+func (b *bench) pxe(t *testing.T) {
+	b.load(t, "PXE 4011, 64 in flight", request(3, pxePort), 7, 1.5)
+}
+
+// load compares how many answers come, with dnsmasq, and what each costs, with the
+// echo.
+func (b *bench) load(t *testing.T, what string, q question, times, cpu float64) {
 	of := []*subject{b.pixiecore, b.echo}
 	if b.dnsmasq != nil {
 		of = append(of, b.dnsmasq)
@@ -318,42 +329,39 @@ func (b *bench) dhcp(t *testing.T) {
 	for _, s := range of {
 		callers[s] = newCaller(t, s, clientUDP)
 	}
-	for _, row := range []struct {
-		what  string
-		kind  byte
-		to    netip.AddrPort
-		times float64 // dnsmasq's rate
-		cpu   float64 // the echo's
-	}{
-		{"ProxyDHCP, 64 in flight", 1, dhcpPort, 6, 2},
-		{"PXE 4011, 64 in flight", 3, pxePort, 7, 1.5},
-	} {
-		got := compare(t, b.rounds, b.turn, of, func(s *subject) tally {
-			q := request(row.kind, row.to)
-			if s == b.echo {
-				q.to = echoPort
-			}
-			return callers[s].closed(t, q, inFlight, b.turn)
-		})
-		ours, echo := got["pixiecore"], got["echo"]
-		if peer, ok := got["dnsmasq"]; ok {
-			b.atLeast(row.what+", times dnsmasq's rate", ours.rate/peer.rate, row.times, fmt.Sprintf("%.0f/s to %.0f/s; the echo %.0f/s", ours.rate, peer.rate, echo.rate))
+	got := compare(t, b.rounds, b.turn, of, func(s *subject) tally {
+		q := q
+		if s == b.echo {
+			q.to = echoPort
 		}
-		b.atMost(row.what+", times the echo's CPU", float64(ours.cpu)/float64(echo.cpu), row.cpu, fmt.Sprintf("%s to %s", ours.cpu, echo.cpu))
+		return callers[s].closed(t, q, inFlight, b.turn)
+	})
+	ours, echo := got["pixiecore"], got["echo"]
+	if peer, ok := got["dnsmasq"]; ok {
+		b.atLeast(what+", times dnsmasq's rate", ours.rate/peer.rate, times, fmt.Sprintf("%.0f/s to %.0f/s; the echo %.0f/s", ours.rate, peer.rate, echo.rate))
 	}
+	b.atMost(what+", times the echo's CPU", float64(ours.cpu)/float64(echo.cpu), cpu, fmt.Sprintf("%s to %s", ours.cpu, echo.cpu))
+}
 
+// One question at a time.
+func (b *bench) one(t *testing.T) {
+	asks, echoed := newCaller(t, b.pixiecore, clientUDP), newCaller(t, b.echo, clientUDP)
 	ours, echoes := make([]time.Duration, 0), make([]time.Duration, 0)
 	for range b.rounds {
-		ours = append(ours, callers[b.pixiecore].closed(t, request(1, dhcpPort), 1, b.turn/2).latency...)
-		echoes = append(echoes, callers[b.echo].closed(t, request(1, echoPort), 1, b.turn/2).latency...)
+		ours = append(ours, asks.closed(t, request(1, dhcpPort), 1, b.turn/2).latency...)
+		echoes = append(echoes, echoed.closed(t, request(1, echoPort), 1, b.turn/2).latency...)
 	}
 	b.atMost("ProxyDHCP one at a time, p50 times the echo's", float64(quantile(ours, .5))/float64(quantile(echoes, .5)), 1.3, fmt.Sprintf("%s to %s", quantile(ours, .5), quantile(echoes, .5)))
+}
 
+// Burst: a rack that is switched on.
+func (b *bench) burst(t *testing.T) {
+	c := newCaller(t, b.pixiecore, clientUDP)
 	first, fast := 1.0, 0
 	for range b.rounds {
-		r := callers[b.pixiecore].open(t, request(1, dhcpPort), burst, 0)
+		r := c.open(t, request(1, dhcpPort), burst, 0)
 		first = min(first, float64(r.answered)/burst)
-		fast += callers[b.pixiecore].open(t, request(1, dhcpPort), int(b.turn.Seconds()*offered), offered).lost
+		fast += c.open(t, request(1, dhcpPort), int(b.turn.Seconds()*offered), offered).lost
 	}
 	b.atLeast(fmt.Sprintf("burst of %d, answered at the first try", burst), first, 1, "the worst round")
 	b.atMost(fmt.Sprintf("lost at %d/s", offered), float64(fast), 0, "all rounds")
@@ -361,21 +369,15 @@ func (b *bench) dhcp(t *testing.T) {
 
 // Rules: what a hundred thousand cost beside ten.
 func (b *bench) rules(t *testing.T, bin string) {
-	few, many := pixiecore(t, bin, 10), pixiecoreWithCSV(t, bin, 100_000)
-	few.name, many.name = "few", "many"
+	_, ten := configure(t, 10)
+	dir, table := configure(t, 0)
+	csv(t, dir, table, 100_000)
+	few, many := started(t, "few", bin, ten), started(t, "many", bin, table)
 	callers := map[*subject]*caller{few: newCaller(t, few, clientUDP), many: newCaller(t, many, clientUDP)}
 	got := compare(t, b.rounds, b.turn, []*subject{few, many}, func(s *subject) tally {
 		return callers[s].closed(t, request(1, dhcpPort), inFlight, b.turn)
 	})
 	b.atLeast("offers/s with 100,000 rules to those with 10", got["many"].rate/got["few"].rate, .95, fmt.Sprintf("%.0f/s to %.0f/s", got["many"].rate, got["few"].rate))
-}
-
-// pixiecoreWithCSV is the daemon with rules made of a table of machines.
-func pixiecoreWithCSV(t *testing.T, bin string, n int) *subject {
-	t.Helper()
-	dir, file := configure(t, 0)
-	csv(t, dir, file, n)
-	return started(t, bin, file)
 }
 
 // csv gives a configuration n machines of a table, and a rule for each.

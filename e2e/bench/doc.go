@@ -26,9 +26,16 @@
 // never end. It fails if memory is not bounded, or if a machine that means well
 // has to wait. CI does a small part of each.
 //
+// A row is measured alone by its name, `make load ROW=offers,pxe`, with the servers
+// that it needs. `make profile ROW=offers` loads the daemon of ./profiled in the same
+// way, and prints where its time went. A figure that falls short says why, in the
+// sentence that its row gives to because.
+//
 // PIXIECORE_BIN names the daemon to load, in place of one built from this tree;
-// PIXIECORE_BENCH_ROUNDS the rounds (5) and PIXIECORE_BENCH_TURN the length of a
-// turn (2s). PIXIECORE_SOAK_PART=n does the n-th part of each fault.
+// PIXIECORE_BENCH_ROW the rows (all), PIXIECORE_BENCH_ROUNDS the rounds (5),
+// PIXIECORE_BENCH_TURN the length of a turn (2s), PIXIECORE_BENCH_PROFILE the folder
+// for profiles, and PIXIECORE_BENCH_UNPINNED=1 gives server and load all processors.
+// PIXIECORE_SOAK_PART=n does the n-th part of each fault.
 //
 // # Decisions
 //

@@ -142,6 +142,23 @@ func ask(t *testing.T, s *subject, path string, clients int, turn time.Duration)
 	return tally{answered: int(n.Load()), took: time.Since(began)}
 }
 
+// minimalHandler is the ceiling for scripts, as a subject.
+func minimalHandler(t *testing.T) *subject {
+	t.Helper()
+	s := newSubject(t, "handler", itself(t, "handler"))
+	s.until(t, "answer", func() bool { return listens(s) })
+	return s
+}
+
+// listens reports whether a server takes connections for HTTP.
+func listens(s *subject) bool {
+	c, err := s.dial("tcp", httpPort.String())
+	if err == nil {
+		c.Close()
+	}
+	return err == nil
+}
+
 const scriptPath = "/_/ipxe?mac=02:aa:00:00:00:01&facts=1&cpu=x64&platform=pcbios&buildarch=x86_64&ip=192.0.2.50"
 
 // kernelPath is where a script says that the kernel is.
@@ -188,17 +205,11 @@ http { access_log off; sendfile on; tcp_nopush on; keepalive_requests 100000; cl
 		t.Fatal(err)
 	}
 	s := newSubject(t, "nginx", exec.Command(path, "-e", "stderr", "-c", conf))
-	s.until(t, "answer", func() bool {
-		c, err := s.dial("tcp", httpPort.String())
-		if err == nil {
-			c.Close()
-		}
-		return err == nil
-	})
+	s.until(t, "answer", func() bool { return listens(s) })
 	return s
 }
 
-// HTTP: large files beside nginx, scripts beside a handler that does nothing.
+// HTTP: large files beside nginx.
 func (b *bench) http(t *testing.T) {
 	if b.nginx != nil {
 		kernel := kernelPath(t, b.pixiecore)
@@ -234,6 +245,10 @@ func (b *bench) http(t *testing.T) {
 		}
 		b.atMost("HTTP 64 MiB, 8 clients, times nginx's CPU per GB", median(ours)/median(peer), 1.2, fmt.Sprintf("%.3f s/GB to %.3f s/GB", median(ours), median(peer)))
 	}
+}
+
+// Scripts beside a handler that does nothing.
+func (b *bench) scripts(t *testing.T) {
 	got := compare(t, b.rounds, b.turn, []*subject{b.pixiecore, b.handler}, func(s *subject) tally {
 		return ask(t, s, scriptPath, scriptClients, b.turn)
 	})

@@ -52,7 +52,8 @@ type subject struct {
 	log    *log
 }
 
-// newSubject starts a server on processor 0 of a new segment.
+// newSubject starts a server on a new segment: on processor 0, unless
+// PIXIECORE_BENCH_UNPINNED is set.
 func newSubject(t *testing.T, name string, cmd *exec.Cmd) *subject {
 	t.Helper()
 	s := newSegment(t, name)
@@ -75,7 +76,9 @@ func newSegment(t *testing.T, name string) *subject {
 func (s *subject) run(t *testing.T, cmd *exec.Cmd) {
 	t.Helper()
 	s.log = &log{}
-	cmd.Path, cmd.Args = "/usr/bin/taskset", append([]string{"taskset", "-c", "0"}, cmd.Args...)
+	if os.Getenv("PIXIECORE_BENCH_UNPINNED") == "" {
+		cmd.Path, cmd.Args = "/usr/bin/taskset", append([]string{"taskset", "-c", "0"}, cmd.Args...)
+	}
 	cmd.Stdout, cmd.Stderr = s.log, s.log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	s.server.StartCmd(cmd)
@@ -200,6 +203,10 @@ func quantile(of []time.Duration, q float64) time.Duration {
 	return s[min(int(q*float64(len(s))), len(s)-1)]
 }
 
+// profiles is the folder that the daemons' profiles go to, each under the name of
+// its subject. Empty: none is taken.
+func profiles() string { return os.Getenv("PIXIECORE_BENCH_PROFILE") }
+
 // daemon is the program to be loaded: PIXIECORE_BIN, or one built from this tree.
 func daemon(t *testing.T) string {
 	t.Helper()
@@ -207,7 +214,11 @@ func daemon(t *testing.T) string {
 		return bin
 	}
 	bin := filepath.Join(t.TempDir(), "pixiecore")
-	build := exec.Command("go", "build", "-o", bin, "../../daemon/pixiecore")
+	program := "../../daemon/pixiecore"
+	if profiles() != "" {
+		program = "./profiled"
+	}
+	build := exec.Command("go", "build", "-o", bin, program)
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
@@ -267,19 +278,17 @@ boot "live" {
 	return dir, file
 }
 
-// pixiecore is the daemon on a segment, with a number of rules.
-func pixiecore(t *testing.T, bin string, n int) *subject {
+// started is the daemon with a configuration, on a segment, and answers.
+func started(t *testing.T, name, bin, file string) *subject {
 	t.Helper()
-	_, file := configure(t, n)
-	return started(t, bin, file)
-}
-
-// started is the daemon with a configuration.
-func started(t *testing.T, bin, file string) *subject {
-	t.Helper()
-	s := newSegment(t, "pixiecore")
+	s := newSegment(t, name)
 	s.serve(t, bin, file)
 	s.until(t, "answer", func() bool { return answers(t, s) })
+	if profiles() != "" { // what comes from now on
+		if err := syscall.Kill(s.pid, syscall.SIGUSR1); err != nil {
+			t.Fatal(err)
+		}
+	}
 	return s
 }
 
@@ -296,7 +305,20 @@ func (s *subject) serve(t *testing.T, bin, file string) {
 		"setpriv", "--bounding-set", "-net_admin", "--inh-caps", "-net_admin", bin, "serve", "--config", file, "--control", filepath.Join(filepath.Dir(file), "control"))
 	cmd.Env = append(os.Environ(), "LISTEN_FDS=2", "LISTEN_FDNAMES=pixiecore-dhcp:pixiecore-pxe")
 	cmd.ExtraFiles = sockets
+	if dir := profiles(); dir != "" {
+		cmd.Env = append(cmd.Env, "PIXIECORE_PROFILE="+filepath.Join(dir, s.name))
+	}
 	s.run(t, cmd)
+	if profiles() != "" {
+		t.Cleanup(func() { // before it would be killed
+			if err := cmd.Process.Signal(syscall.SIGUSR2); err != nil {
+				t.Error(err)
+			}
+			if err := cmd.Wait(); err != nil {
+				t.Errorf("%s: %v", s.name, err)
+			}
+		})
+	}
 	for _, f := range sockets {
 		f.Close()
 	}

@@ -39,7 +39,7 @@ func TestSoak(t *testing.T) {
 		patience = startLimit.Seconds()
 	}
 	_, file := configure(t, 10_000)
-	b := &bench{file: file, pixiecore: started(t, daemon(t), file)}
+	b := &bench{file: file, pixiecore: started(t, "pixiecore", daemon(t), file)}
 	defer func() {
 		fmt.Println()
 		b.print(os.Stdout)

@@ -138,7 +138,7 @@ const (
 	smallName  = "ipxe-arm64.efi"
 )
 
-// TFTP: windows, and many clients in lock-step.
+// TFTP: a large file, in windows.
 func (b *bench) tftp(t *testing.T) {
 	speed := func(s *subject, file string, windowSize int) float64 {
 		size, took, err := fetch(s, file, windowSize)
@@ -158,6 +158,10 @@ func (b *bench) tftp(t *testing.T) {
 		}
 	}
 
+}
+
+// Lock-step: a rack that fetches its loader one block at a time.
+func (b *bench) lockstep(t *testing.T) {
 	many := func(s *subject, file string) (p99 time.Duration, failed int) {
 		took := make([]time.Duration, lockStep)
 		var wg sync.WaitGroup
