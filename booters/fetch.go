@@ -8,8 +8,11 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"time"
+
+	"golang.org/x/net/http/httpproxy"
 
 	"github.com/pixiecore/pixiecore/booters/boot"
 	"github.com/pixiecore/pixiecore/booters/cache"
@@ -20,12 +23,16 @@ const (
 	connectTimeout = 5 * time.Second  // DNS and TCP
 	tlsTimeout     = 5 * time.Second  // the TLS handshake
 	headerTimeout  = 10 * time.Second // from the request to the end of the response's header
+	answerTimeout  = 45 * time.Second // from the first connection to the last header, over redirects and proxies
 	stallTimeout   = 30 * time.Second // while a reader waits for the next byte
 	maxHeader      = 64 << 10         // bytes of a response's header
 	maxRedirects   = 5
 )
 
-var errStalled = fmt.Errorf("no byte for %v", stallTimeout)
+var (
+	errStalled  = fmt.Errorf("no byte for %v", stallTimeout)
+	errNoAnswer = fmt.Errorf("no answer within %v", answerTimeout)
+)
 
 // Sources opens boot files where they are: at an absolute local path or behind
 // an http(s) URL.
@@ -57,7 +64,7 @@ func (s *Sources) WithTLS(conf *tls.Config) *Sources {
 }
 
 // NewSources makes Sources with a client of its own. It takes proxies from the
-// environment (HTTP_PROXY, HTTPS_PROXY, NO_PROXY).
+// environment of that moment (HTTP_PROXY, HTTPS_PROXY, NO_PROXY).
 func NewSources() *Sources {
 	client := newClient(nil)
 	return &Sources{client: client, digests: newDigests(), answers: newAnswers(client)}
@@ -71,9 +78,11 @@ func (s *Sources) With(o SourceOptions) *Sources {
 
 func newClient(conf *tls.Config) *http.Client {
 	dialer := &net.Dialer{Timeout: connectTimeout, Control: refuseLinkLocal}
+	// http.ProxyFromEnvironment would keep the first answer for the whole process.
+	proxy := httpproxy.FromEnvironment().ProxyFunc()
 	return &http.Client{
 		Transport: &http.Transport{
-			Proxy:                  http.ProxyFromEnvironment,
+			Proxy:                  func(r *http.Request) (*url.URL, error) { return proxy(r.URL) },
 			TLSClientConfig:        conf,
 			DialContext:            dialer.DialContext,
 			TLSHandshakeTimeout:    tlsTimeout,
@@ -86,13 +95,21 @@ func newClient(conf *tls.Config) *http.Client {
 			// closed. Next to a kernel, a handshake weighs nothing.
 			DisableKeepAlives: true,
 		},
-		CheckRedirect: func(r *http.Request, via []*http.Request) error {
-			if len(via) > maxRedirects {
-				return fmt.Errorf("more than %d redirects", maxRedirects)
-			}
-			return checkURL(r.URL)
-		},
+		CheckRedirect: checkRedirect,
 	}
+}
+
+// checkRedirect is an http.Client's CheckRedirect.
+func checkRedirect(r *http.Request, via []*http.Request) error {
+	if len(via) > maxRedirects {
+		return fmt.Errorf("more than %d redirects", maxRedirects)
+	}
+	if from := via[len(via)-1].URL; from.Scheme == "https" && r.URL.Scheme == "http" {
+		return fmt.Errorf("%q redirects to %q, which is not encrypted: write that URL, with a sha256, if it is meant", redactURL(from), redactURL(r.URL))
+	}
+	// It would tell one server the query of another, which may be a token.
+	r.Header.Del("Referer")
+	return checkURL(r.URL)
 }
 
 // Close ends what APIs are being asked, and waits for it. Files that are open
@@ -128,8 +145,13 @@ func (s *Sources) fetch(ctx context.Context, url string, header http.Header) (_ 
 	}
 	req.Header = header
 	req.Header.Set("User-Agent", "pixiecore")
+	late := time.AfterFunc(answerTimeout, func() { cancel(errNoAnswer) })
 	resp, err := s.client.Do(req)
+	late.Stop()
 	if err != nil {
+		if cause := context.Cause(ctx); cause != nil {
+			err = cause
+		}
 		return nil, bareURL(err)
 	}
 	b := &body{body: resp.Body, cancel: cancel, cause: func() error { return context.Cause(ctx) }}

@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"net/url"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 
@@ -130,11 +129,36 @@ func checkURL(u *url.URL) error {
 	if u.Hostname() == "" {
 		return fmt.Errorf("URL %q: it names no host", redactURL(u))
 	}
-	// A proxy would dial in our place.
-	if ip, err := netip.ParseAddr(u.Hostname()); err == nil {
-		return CheckAddr(ip)
+	if err := CheckHost(u.Hostname()); err != nil {
+		return fmt.Errorf("URL %q: %w", redactURL(u), err)
 	}
 	return nil
+}
+
+// CheckHost refuses the host of a URL that is an address from which boot files are
+// not fetched. What a name leads to is checked where it is dialled; behind a proxy
+// that is the proxy, so an address is refused here.
+func CheckHost(host string) error {
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return checkAddr(ip)
+	}
+	if endsInNumber(host) {
+		return fmt.Errorf("%s is no name, and no address as those are usually written: write four numbers, like 192.0.2.1", host)
+	}
+	return nil
+}
+
+// endsInNumber reports whether a host that is no address as netip reads it would be
+// one for inet_aton(3), by which a proxy may go: 2852039166, 0xa9fea9fe, 0251.254.43518
+// or 169.254.169.254 with a dot behind it. No top-level domain is all digits (RFC 3696
+// §2).
+func endsInNumber(host string) bool {
+	host = strings.TrimSuffix(host, ".")
+	last := strings.ToLower(host[strings.LastIndexByte(host, '.')+1:])
+	if digits, hex := strings.CutPrefix(last, "0x"); hex {
+		return strings.Trim(digits, "0123456789abcdef") == ""
+	}
+	return last != "" && strings.Trim(last, "0123456789") == ""
 }
 
 // refuseLinkLocal is a net.Dialer's Control, called when names are resolved.
@@ -143,34 +167,47 @@ func refuseLinkLocal(_, address string, _ syscall.RawConn) error {
 	if err != nil {
 		return err
 	}
-	return CheckAddr(to.Addr())
+	return checkAddr(to.Addr())
 }
 
-// credentials are addresses beside the link-local ones where clouds serve their
-// machines' credentials: AWS and Google over IPv6, Alibaba, Oracle, Azure.
-var credentials = [...]netip.Addr{
-	netip.MustParseAddr("fd00:ec2::254"), netip.MustParseAddr("fd20:ce::254"),
-	netip.MustParseAddr("100.100.100.200"), netip.MustParseAddr("192.0.0.192"), netip.MustParseAddr("168.63.129.16"),
+// credentials are where clouds serve their machines' credentials, beside the
+// link-local addresses: Alibaba, Oracle and Azure; over IPv6 AWS, Google and Scaleway.
+var credentials = [...]netip.Prefix{
+	netip.MustParsePrefix("100.100.100.200/32"), netip.MustParsePrefix("192.0.0.192/32"), netip.MustParsePrefix("168.63.129.16/32"),
+	netip.MustParsePrefix("fd00:ec2::/32"), netip.MustParsePrefix("fd20:ce::254/128"), netip.MustParsePrefix("fd00:42::42/128"),
 }
 
-// nat64 is the well-known prefix (RFC 6052 §2.1), behind which an IPv4 address
-// stands in the last four bytes.
-var nat64 = netip.MustParsePrefix("64:ff9b::/96")
+// embedding are prefixes of IPv6 addresses that lead to the IPv4 address which stands
+// in them, from the byte at.
+var embedding = [...]struct {
+	prefix netip.Prefix
+	at     int
+}{
+	{netip.MustParsePrefix("64:ff9b::/96"), 12},   // NAT64, RFC 6052 §2.1
+	{netip.MustParsePrefix("64:ff9b:1::/48"), 12}, // NAT64 of one's own, RFC 8215: as prefixes of 96 bits have it
+	{netip.MustParsePrefix("2002::/16"), 2},       // 6to4, RFC 3056 §2
+	{netip.MustParsePrefix("::/96"), 12},          // IPv4-compatible, RFC 4291 §2.5.5.1
+}
 
-// CheckAddr refuses RFC 3927 (169.254.0.0/16) and RFC 4291 §2.5.6 (fe80::/10)
-// addresses, and others where clouds serve credentials: a boot file is handed to
-// whoever asks.
-func CheckAddr(ip netip.Addr) error {
-	to := ip.Unmap()
-	if nat64.Contains(to) {
-		b := to.As16()
-		to = netip.AddrFrom4([4]byte(b[12:]))
+// checkAddr refuses RFC 3927 (169.254.0.0/16) and RFC 4291 §2.5.6 (fe80::/10)
+// addresses, and others where clouds serve credentials, also where they stand in
+// an address of IPv6: a boot file is handed to whoever asks.
+func checkAddr(ip netip.Addr) error {
+	to := ip.WithZone("").Unmap() // no Prefix contains an address with a zone
+	for _, e := range embedding {
+		if e.prefix.Contains(to) {
+			b := to.As16()
+			to = netip.AddrFrom4([4]byte(b[e.at:]))
+			break
+		}
 	}
-	switch {
-	case to.IsLinkLocalUnicast():
-		return fmt.Errorf("%v is a link-local address, where clouds keep credentials: boot files are not fetched from there", ip)
-	case slices.Contains(credentials[:], to):
-		return fmt.Errorf("%v is an address where clouds keep credentials: boot files are not fetched from there", ip)
+	if to.IsLinkLocalUnicast() {
+		return fmt.Errorf("%v is a link-local address, where clouds keep credentials; boot files are not fetched from there", ip)
+	}
+	for _, p := range credentials {
+		if p.Contains(to) {
+			return fmt.Errorf("%v is an address where clouds keep credentials; boot files are not fetched from there", ip)
+		}
 	}
 	return nil
 }

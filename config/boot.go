@@ -3,7 +3,6 @@ package config
 import (
 	"fmt"
 	"maps"
-	"net/netip"
 	"net/url"
 	"reflect"
 	"regexp"
@@ -432,8 +431,8 @@ func checkURL(s string) string {
 	case u.Hostname() == "":
 		return "names no host"
 	}
-	if ip, err := netip.ParseAddr(u.Hostname()); err == nil && booters.CheckAddr(ip) != nil {
-		return "has a host where clouds keep credentials, and is not fetched"
+	if err := booters.CheckHost(u.Hostname()); err != nil {
+		return "cannot be used: " + err.Error()
 	}
 	return ""
 }

@@ -37,7 +37,7 @@ boot "without" {
 # want: 3:20 error: unusable URL | The URL does not begin with http:// or https://. Write http://HOST/PATH or https://HOST/PATH, below which v1/boot/MAC is asked for.
 # want: 4:22 error: unusable URL | The URL has a query or a fragment, which cannot stand before a path. Write http://HOST/PATH or https://HOST/PATH, below which v1/boot/MAC is asked for.
 # want: 5:21 error: unusable URL | The URL is empty. Write http://HOST/PATH or https://HOST/PATH, below which v1/boot/MAC is asked for.
-# want: 6:22 error: unusable URL | The URL has a host where clouds keep credentials, and is not fetched. Write http://HOST/PATH or https://HOST/PATH, below which v1/boot/MAC is asked for.
+# want: 6:22 error: unusable URL | The URL cannot be used: 169.254.169.254 is a link-local address, where clouds keep credentials; boot files are not fetched from there. Write http://HOST/PATH or https://HOST/PATH, below which v1/boot/MAC is asked for.
 # want: 7:48 error: unknown variable | machine.* is known when a machine boots, not when the file is loaded. It can stand in cmdline, message, script, kernel, initrd and files of a boot, and in when.
 # want: 10:3 error: setting beside an API | The API says all that is booted, so kernel beside it has no effect. Leave one of the two out.
 # want: 11:3 error: setting beside an API | The API says all that is booted, so cmdline beside it has no effect. Leave one of the two out.

@@ -48,7 +48,7 @@ boot "empty-marker" {
 # want: 20:12 error: unusable URL | The URL names no host. Write http://HOST/PATH or https://HOST/PATH, or the path of a local file.
 # want: 21:13 error: unusable URL | The URL names no host. Write http://HOST/PATH or https://HOST/PATH, or the path of a local file.
 # want: 21:42 error: unusable URL | The URL cannot be read. Write http://HOST/PATH or https://HOST/PATH, or the path of a local file.
-# want: 21:66 error: unusable URL | The URL has a host where clouds keep credentials, and is not fetched. Write http://HOST/PATH or https://HOST/PATH, or
+# want: 21:66 error: unusable URL | The URL cannot be used: 169.254.169.254 is a link-local address, where clouds keep credentials; boot files are not fetched from there. Write http://HOST/PATH or https://HOST/PATH, or
 # want: 25:13 error: unusable template in command line | In a command line, {{ begins {{ ID "…" }} or {{ URL "…" }}, the address at which a machine fetches the file
 # want: 29:13 error: unusable template in command line | In a command line, {{ begins {{ ID "…" }} or {{ URL "…" }}, the address at which a machine fetches the file
 # want: 33:13 error: unusable template in command line | In a command line, {{ begins {{ ID "…" }} or {{ URL "…" }}, the address at which a machine fetches the file
