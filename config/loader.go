@@ -174,6 +174,9 @@ func (d *decoder) prepareLoader(b *bootBlock, word boot.Loader) {
 			if p != nil && !p.late && strings.Contains(p.s, "${") {
 				b.warn(p.e.Range(), sumLoader, fmt.Sprintf("${…} is iPXE's, and GRUB, by which UEFI loads this boot, hands it to the kernel as it stands. Write machine.mac or machine.bootif, as ${machine.bootif}, in place of %s.", b.cmdline[i].Name))
 			}
+			if c := p.literally(`'\`); c != "" {
+				b.warn(p.e.Range(), sumLoader, fmt.Sprintf("GRUB, by which UEFI loads this boot, cannot hand a %s to a kernel, and machines would show that in place of booting. Leave it out of %s, or write loader = \"ipxe\".", c, b.cmdline[i].Name))
+			}
 		}
 	default:
 		if b.secureAt != nil {

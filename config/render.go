@@ -42,6 +42,29 @@ type phrase struct {
 	secret  bool     // whether no value in it may be shown
 }
 
+// literally is the first of the characters that stands in the text itself, whatever
+// the machine is; empty: none does, or there is no text.
+func (p *phrase) literally(characters string) string {
+	if p == nil {
+		return ""
+	}
+	texts := []string{p.s}
+	if t, ok := p.e.(*hclsyntax.TemplateExpr); ok && p.late {
+		texts = nil
+		for _, e := range t.Parts {
+			if l, ok := e.(*hclsyntax.LiteralValueExpr); ok && l.Val.Type() == cty.String {
+				texts = append(texts, l.Val.AsString())
+			}
+		}
+	}
+	for _, t := range texts {
+		if i := strings.IndexAny(t, characters); i >= 0 {
+			return t[i : i+1]
+		}
+	}
+	return ""
+}
+
 // A part of a command line is what stands between two borders of ${…}.
 type part struct {
 	e     hclsyntax.Expression
