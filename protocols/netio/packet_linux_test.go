@@ -182,9 +182,15 @@ func FuzzParsePacket(f *testing.F) {
 func FuzzParsePacketInfo(f *testing.F) {
 	v4 := Datagram{Local: netip.MustParseAddr("192.0.2.1"), Interface: 7}
 	v6 := Datagram{Local: netip.MustParseAddr("2001:db8::1"), Interface: 7}
-	f.Add(packetInfo(&v4))
-	f.Add(packetInfo(&v6))
-	f.Add(packetInfo(&v6)[:20])
+	for _, d := range []*Datagram{&v4, &v6} {
+		var c control
+		oob := c.bytes()[:c.set(d)]
+		f.Add(oob)
+		f.Add(oob[:20])
+		if _, index := parsePacketInfo(oob); index != d.Interface {
+			f.Errorf("got interface %d, want %d", index, d.Interface)
+		}
+	}
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, oob []byte) { parsePacketInfo(oob) })
 }

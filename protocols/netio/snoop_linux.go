@@ -64,18 +64,24 @@ func newSnooper(conn *net.IPConn, port uint16) (*snooper, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &snooper{port: port, conn: conn, batch: ipv4.NewPacketConn(conn)}
+	c, options := &snooper{port: port, conn: conn}, ipv4.NewPacketConn(conn)
 	c.echoes.seed = maphash.MakeSeed()
 	// All of UDP queues from socket(2) until the filter is in place. What did is
 	// discarded by ReadBatch, which looks at the port again.
-	err = c.batch.SetBPF(filter)
+	err = options.SetBPF(filter)
 	if err == nil {
-		err = c.batch.SetControlMessage(ipv4.FlagDst|ipv4.FlagInterface, true)
+		err = options.SetControlMessage(ipv4.FlagDst|ipv4.FlagInterface, true)
 	}
 	if err != nil {
 		return nil, err
 	}
 	growReceiveBuffer(conn)
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	c.in = newMailbox(raw, unix.SYS_RECVMMSG)
+	c.out.New = func() any { return newMailbox(raw, unix.SYS_SENDMMSG) }
 	return c, nil
 }
 
@@ -95,9 +101,12 @@ func portFilter(port uint16) []bpf.Instruction {
 type snooper struct {
 	port   uint16
 	conn   *net.IPConn
-	batch  *ipv4.PacketConn
-	in     inbox
+	in     *mailbox  // the one reader's
+	out    sync.Pool // *mailbox, one for each writer at work
 	echoes echoes
+	zones  zones // of nothing: it is for IPv4
+
+	rooms [][]byte // one for each packet of a batch, with its headers
 }
 
 // ReadBatch implements Conn.
@@ -105,21 +114,25 @@ func (c *snooper) ReadBatch(b []Datagram) (int, error) {
 	if len(b) == 0 {
 		return 0, nil
 	}
-	msgs := c.in.messages(len(b))
+	c.in.room(len(b))
+	for len(c.rooms) < len(b) {
+		c.rooms = append(c.rooms, nil)
+	}
 	for i := range b {
 		// Headers are before the payload, so it is read elsewhere and copied.
-		if room := maxIPHeader + udpHeader + len(b[i].buf); len(msgs[i].Buffers[0]) < room {
-			msgs[i].Buffers[0] = make([]byte, room)
+		if room := maxIPHeader + udpHeader + len(b[i].buf); len(c.rooms[i]) < room {
+			c.rooms[i] = make([]byte, room)
 		}
+		c.in.put(i, 0, c.rooms[i])
 	}
 	for {
-		got, err := c.batch.ReadBatch(msgs, 0)
+		got, err := c.in.receive(len(b))
 		if err != nil {
 			return 0, err
 		}
 		n := 0
 		for i := range got {
-			p, err := parsePacket(msgs[i].Buffers[0][:msgs[i].N], c.port)
+			p, err := parsePacket(c.rooms[i][:c.in.headers[i].length], c.port)
 			if err != nil || c.echoes.take(c.port, &p) {
 				continue
 			}
@@ -129,7 +142,7 @@ func (c *snooper) ReadBatch(b []Datagram) (int, error) {
 			}
 			d.Data = d.buf[:copy(d.buf, p.Data)]
 			d.Peer, d.Local = p.Peer, p.Local
-			_, d.Interface = parsePacketInfo(msgs[i].OOB[:msgs[i].NN])
+			_, d.Interface = parsePacketInfo(c.in.messages[i].control.bytes()[:c.in.headers[i].Controllen])
 			n++
 		}
 		if n > 0 {
@@ -141,21 +154,26 @@ func (c *snooper) ReadBatch(b []Datagram) (int, error) {
 // WriteBatch implements Conn. The peers must be of IPv4. A datagram without Local
 // goes out without a checksum.
 func (c *snooper) WriteBatch(b []Datagram) (int, error) {
-	msgs := make([]ipv4.Message, 0, len(b))
+	out := c.out.Get().(*mailbox)
+	defer c.out.Put(out)
+	out.room(len(b))
+	headers := make([]byte, 0, udpHeader*len(b))
 	var bad error
+	n := 0
 	for i := range b {
 		d := &b[i]
 		if bad = sendable(d); bad != nil {
 			break
 		}
 		c.echoes.add(c.port, d)
-		msgs = append(msgs, ipv4.Message{
-			Buffers: [][]byte{appendUDPHeader(make([]byte, 0, udpHeader), c.port, d), d.Data},
-			OOB:     packetInfo(d),
-			Addr:    &net.IPAddr{IP: d.Peer.Addr().AsSlice()},
-		})
+		headers = appendUDPHeader(headers, c.port, d)
+		out.put(i, 0, headers[len(headers)-udpHeader:])
+		out.put(i, 1, d.Data)
+		out.headers[i].SetIovlen(2)
+		out.address(i, d, &c.zones)
+		n++
 	}
-	n, err := writeAll(c.batch, msgs)
+	n, err := out.send(n)
 	if err == nil {
 		err = bad
 	}

@@ -112,7 +112,9 @@ func newUDPConn(conn *net.UDPConn) (*udpConn, error) {
 		return nil, fmt.Errorf("interface of datagrams: %w", err)
 	}
 	growReceiveBuffer(conn)
-	c.init(conn)
+	if err := c.init(conn); err != nil {
+		return nil, err
+	}
 	return c, nil
 }
 

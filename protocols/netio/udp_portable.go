@@ -15,9 +15,10 @@ import (
 // udpIO is the state of reads of one socket.
 type udpIO struct{ oob []byte }
 
-func (io *udpIO) init(*net.UDPConn) {
+func (io *udpIO) init(*net.UDPConn) error {
 	io.oob = append(ipv4.NewControlMessage(ipv4.FlagDst|ipv4.FlagInterface),
 		ipv6.NewControlMessage(ipv6.FlagDst|ipv6.FlagInterface)...) // room for either
+	return nil
 }
 
 // ReadBatch implements Conn. It reads one datagram.
