@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -35,7 +36,12 @@ const (
 	maxRef     = 8 << 10 // bytes of a file in urls
 	maxAgain   = 3       // looks at what another process removes under our hands
 	blockSize  = 4096    // that a small file takes at least, and its ref too
+	maxMisfits = 1024    // files remembered for that they did not fit; more: all are tried again
 	hashBuffer = 256 << 10
+
+	// misfitFor is for how long a file is not tried again of which upstream does not
+	// tell the length, and which did not fit: whoever reads it meanwhile is cut.
+	misfitFor = time.Hour
 )
 
 // Get asks upstream for a URL with a header of the cache's, and follows
@@ -92,11 +98,18 @@ func onDisk(err error) error {
 	return &DiskError{err}
 }
 
+// A misfit is why a file was not kept, once it was half read.
+type misfit struct {
+	when time.Time
+	err  error
+}
+
 // A Cache is a directory. It is safe for concurrent use, and may share the
 // directory with other processes.
 type Cache struct {
 	dir   string
 	now   func() time.Time
+	free  func(dir string) (int64, error)
 	pause time.Duration       // before a broken transfer is resumed; grows with each
 	slots *semaphore.Weighted // for fills
 	// verifying is held by whoever hashes a blob: the disk is the limit, not the CPU.
@@ -107,6 +120,7 @@ type Cache struct {
 	reserved int64         // bytes of the fills that run
 	fills    map[key]*fill // that run
 	verified map[boot.Digest]bool
+	misfits  map[key]misfit
 	closed   bool
 	running  sync.WaitGroup
 }
@@ -115,8 +129,8 @@ type Cache struct {
 // only, since boot files may hold secrets. It keeps at most size bytes.
 func New(dir string, size int64) (*Cache, error) {
 	c := &Cache{
-		dir: dir, now: time.Now, pause: resumePause, slots: semaphore.NewWeighted(maxFills), verifying: make(chan struct{}, 1),
-		max: size, fills: make(map[key]*fill), verified: make(map[boot.Digest]bool),
+		dir: dir, now: time.Now, free: free, pause: resumePause, slots: semaphore.NewWeighted(maxFills), verifying: make(chan struct{}, 1),
+		max: size, fills: make(map[key]*fill), verified: make(map[boot.Digest]bool), misfits: make(map[key]misfit),
 	}
 	for _, room := range []string{blobs, refs, parts} {
 		if err := os.MkdirAll(filepath.Join(dir, room), 0o700); err != nil {
@@ -140,6 +154,7 @@ func (c *Cache) SetMax(size int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.max = size
+	clear(c.misfits)
 }
 
 // Dir is the directory.
@@ -215,6 +230,13 @@ func (c *Cache) join(ctx context.Context, r Request) (*fill, error) {
 		case c.closed:
 		case f != nil:
 			f.use()
+		case c.misfit(k) != nil:
+			err := c.misfit(k)
+			c.mu.Unlock()
+			if slot {
+				c.slots.Release(1)
+			}
+			return nil, err
 		case slot:
 			f = c.start(ctx, k, r.Get)
 			c.mu.Unlock()
@@ -237,6 +259,15 @@ func (c *Cache) join(ctx context.Context, r Request) (*fill, error) {
 	}
 }
 
+// misfit is why a file is not tried; nil: it is. It is called with c.mu held.
+func (c *Cache) misfit(k key) error {
+	m, ok := c.misfits[k]
+	if age := c.now().Sub(m.when); !ok || age < 0 || age >= misfitFor {
+		return nil
+	}
+	return m.err
+}
+
 // start starts a fill that outlives the reader who asks first, but not the cache.
 // It is called with c.mu and a slot held.
 func (c *Cache) start(ctx context.Context, k key, get Get) *fill {
@@ -252,6 +283,12 @@ func (c *Cache) start(ctx context.Context, k key, get Get) *fill {
 		}
 		c.mu.Lock()
 		delete(c.fills, k)
+		if f.part != nil && f.size < 0 && (errors.As(err, new(*TooLargeError)) || errors.As(err, new(*DiskError))) {
+			if len(c.misfits) >= maxMisfits {
+				clear(c.misfits)
+			}
+			c.misfits[k] = misfit{c.now(), err}
+		}
 		c.mu.Unlock()
 		f.finish(err)
 		f.release()
@@ -468,8 +505,35 @@ func (c *Cache) reserve(had, n int64) error {
 	if total+c.reserved+cost(n) > c.max {
 		return &TooLargeError{-1, c.max}
 	}
-	c.reserved += n
-	return nil
+	for {
+		left, err := c.room()
+		switch {
+		case err != nil:
+			return &DiskError{err}
+		case left >= cost(n):
+			c.reserved += n
+			return nil
+		case len(all) == 0:
+			return &DiskError{fmt.Errorf("%w: %d bytes are left, and the file has %d or more; make room, or name another directory by dir of the cache", syscall.ENOSPC, max(left, 0), had+n)}
+		}
+		c.evict(all[0])
+		all = all[1:]
+	}
+}
+
+// room is how many bytes the disk has left beside those that the fills which run
+// are yet to write. It is called with c.mu held.
+func (c *Cache) room() (int64, error) {
+	left, err := c.free(c.dir)
+	if err != nil {
+		return 0, err
+	}
+	left -= c.reserved
+	for _, f := range c.fills {
+		written, _ := f.progress()
+		left += written
+	}
+	return left, nil
 }
 
 // evict removes a blob. It is called with c.mu held.

@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -689,10 +690,50 @@ func TestWhatIsTooLargeIsRefusedAtOnce(t *testing.T) {
 	if c.reserved != 0 {
 		t.Errorf("%d bytes stay reserved", c.reserved)
 	}
+	// Whoever comes next is not cut as well.
+	n := len(u.asked())
+	if _, err := c.Open(t.Context(), Request{URL: u.URL + "/unknown", Get: get}); !errors.As(err, &large) || len(u.asked()) != n {
+		t.Errorf("an unknown length, once more: got %v and %d requests, want the *TooLargeError at once", err, len(u.asked())-n)
+	}
 	c.SetMax(2_000_000)
 	for _, path := range []string{"/known", "/unknown"} {
 		mustFetch(t, c, u.URL+path, make([]byte, 1_000_000))
 		c.settle()
+	}
+}
+
+// On a disk that others fill, too, what was used longest ago makes room, and what
+// then does not fit is refused before it is begun.
+func TestWhatTheDiskHasNoRoomForIsRefusedAtOnce(t *testing.T) {
+	u := newUpstream(t, func(w http.ResponseWriter, r *http.Request) {
+		size, _ := strconv.Atoi(r.URL.Path[1:])
+		w.Header().Set("Content-Length", r.URL.Path[1:])
+		if _, err := w.Write(content(size, byte(size))); err != nil {
+			return
+		}
+	})
+	c, _ := newCache(t, t.TempDir(), 1<<30)
+	c.free = func(string) (int64, error) {
+		left := int64(1 << 20)
+		for _, n := range names(t, c, blobs) {
+			if info, err := os.Stat(c.path(blobs, n)); err == nil {
+				left -= info.Size()
+			}
+		}
+		return left, nil
+	}
+	for _, size := range []int{700_000, 800_000} {
+		mustFetch(t, c, fmt.Sprintf("%s/%d", u.URL, size), content(size, byte(size)))
+		c.settle()
+	}
+	if kept := names(t, c, blobs); len(kept) != 1 {
+		t.Errorf("%d files are kept, want the last", len(kept))
+	}
+	var disk *DiskError
+	_, err := c.Open(t.Context(), Request{URL: u.URL + "/2000000", Get: get})
+	want := "cache: no space left on device: 1048576 bytes are left, and the file has 2000000 or more; make room, or name another directory by dir of the cache"
+	if !errors.As(err, &disk) || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
 	}
 }
 

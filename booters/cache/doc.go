@@ -43,6 +43,8 @@
 // What is evicted is the blob that was opened longest ago, by the access time that
 // Open sets. A file that is being read is unlinked but not cut: POSIX keeps it
 // until it is closed, so that the directory may take more than the bound for as
-// long. What does not fit is refused by a *TooLargeError, before a byte is
-// fetched where its length is known; the caller may do without the cache.
+// long. What does not fit, into the bound or onto the disk, is refused by a
+// *TooLargeError or a *DiskError, before a byte is fetched where its length is known;
+// the caller may do without the cache. Where the length is not known, whoever reads
+// is cut, and those who come after are refused at once.
 package cache

@@ -317,8 +317,8 @@ func (t *transfer) pour(body io.Reader) error {
 	}
 }
 
-// write writes at the end of the part. On a full disk, the room is taken from
-// what was used longest ago.
+// write writes at the end of the part. On a disk that somebody else fills, the room
+// is taken from what was used longest ago.
 func (t *transfer) write(b []byte) error {
 	off := t.written
 	for {
