@@ -15,6 +15,9 @@ type subject struct {
 	// unidentified is whether a stranger may still prove to be in the
 	// inventory, by a UUID that is not known yet.
 	unidentified bool
+	// For Reach: probed is whether the architecture is as iPXE reports it, though
+	// nothing else is known that iPXE tells; anybody is whether it may be any machine.
+	probed, anybody bool
 }
 
 // newSubject finds the machine's place in the inventory, or none.
@@ -167,11 +170,15 @@ var textConditions = [...]textCondition{
 
 // fold adds the conditions of m to f.
 func (m *Match) fold(f *fold, s *subject) {
-	if len(m.MACs) > 0 {
+	switch {
+	case len(m.MACs) == 0:
+	case s.anybody:
+		f.add("mac", isUnknown)
+	default:
 		f.add("mac", spanOf(slices.ContainsFunc(m.MACs, func(p MACPattern) bool { return p.Match(s.machine.MAC) })))
 	}
 	if len(m.Archs) > 0 {
-		f.add("arch", m.evalArch(&s.machine))
+		f.add("arch", m.evalArch(s))
 	}
 	if len(m.Firmwares) > 0 {
 		f.add("firmware", spanOf(slices.Contains(m.Firmwares, s.machine.Firmware)))
@@ -243,9 +250,9 @@ func (m *Match) foldFacts(f *fold, s *subject) {
 	}
 }
 
-func (m *Match) evalArch(machine *boot.Machine) span {
-	if machine.ArchCertain() {
-		return spanOf(slices.Contains(m.Archs, machine.Arch))
+func (m *Match) evalArch(s *subject) span {
+	if s.probed || s.machine.ArchCertain() {
+		return spanOf(slices.Contains(m.Archs, s.machine.Arch))
 	}
 	// RFC 4578 §2.1, type 0: an x86 of either kind.
 	ia32, x64 := slices.Contains(m.Archs, boot.ArchIA32), slices.Contains(m.Archs, boot.ArchX64)
@@ -256,6 +263,9 @@ func (m *Match) evalArch(machine *boot.Machine) span {
 }
 
 func (m *Match) evalMachines(s *subject) span {
+	if s.anybody {
+		return isUnknown
+	}
 	if s.entry != nil {
 		return spanOf(slices.Contains(m.Machines, s.entry.Name))
 	}
@@ -266,6 +276,9 @@ func (m *Match) evalMachines(s *subject) span {
 }
 
 func (m *Match) evalLabels(s *subject) span {
+	if s.anybody {
+		return isUnknown
+	}
 	if s.entry != nil {
 		return spanOf(s.entry.Has(m.Labels))
 	}
@@ -276,6 +289,9 @@ func (m *Match) evalLabels(s *subject) span {
 }
 
 func (m *Match) evalWhen(s *subject) span {
+	if s.anybody {
+		return isUnknown
+	}
 	switch m.When(s.machine, s.entry) {
 	case False:
 		return isFalse

@@ -48,6 +48,7 @@ type bootBlock struct {
 	installs bool       // whether it writes disks
 	phones   bool       // whether a machine is given the address of phone_home()
 	recipe   recipe
+	asks     []ask               // for Config.Remotes
 	spec     *boot.Spec          // of sources, and no part of what is forgotten once the file is loaded; where it hangs on the machine, as it is written
 	api      *booters.APIOptions // whom it asks instead; nil: nobody
 }
@@ -119,6 +120,7 @@ func (d *decoder) decodeBoots() {
 		for _, key := range slices.Sorted(maps.Keys(family.boots)) {
 			b := family.boots[key]
 			d.prepare(b)
+			b.asked()
 			spec := b.recipe.written()
 			b.spec = &spec
 		}

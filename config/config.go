@@ -29,6 +29,8 @@ type Config struct {
 	StateDir  string             // the state block: the absolute path for what outlives the process; empty: the caller's choice
 	Files     []string           // the absolute paths that were read, the first of them Load's: see ReadFile
 
+	asks []ask // what its rules boot is made of, for Remotes
+
 	// What follows is of a program that has the server in it; no file says it.
 
 	Booter     boot.Booter              // decides in place of Rules; nil: they do

@@ -200,6 +200,7 @@ func (d *decoder) decode(names []string) {
 	d.decodeBoots()
 	each("rule", d.rule)
 	each("test", d.test)
+	d.collectAsks()
 	d.checkBoots()
 	d.checkListeners()
 	d.checkReservations()

@@ -76,6 +76,12 @@
 // the boot that is evaluated, not of the one that the expression is written in: so a
 // boot that extends another can replace a file of its command line.
 //
+// Which files of other servers a configuration can come to need is asked of the same
+// expressions before any machine boots (Config.Remotes): each is evaluated for all
+// values of the facts that may choose a file, which is why a path may hang on those few
+// only. Whom a rule may be for is asked in three values there, too, so that a platform
+// which no rule lets through needs no file.
+//
 // Several files are one configuration, read by one function of a path. A pattern
 // is read as the list of what it matches, so that whoever watches, compares or
 // keeps the files needs to know nothing of patterns.

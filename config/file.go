@@ -135,9 +135,10 @@ func (f *fileBlock) decode(bootName string) {
 		members = f.tree(f.attrs["tree"])
 		f.file.Members = slices.Sorted(maps.Keys(members))
 	}
-	for _, p := range members {
-		if p != nil {
+	for _, member := range slices.Sorted(maps.Keys(members)) {
+		if p := members[member]; p != nil {
 			p.secret = f.file.Secret
+			f.boot.ask(p, "file "+f.file.PartName(member), f.file.Kind != booters.FileSource)
 		}
 	}
 	file := f.file // without the block, which is let go of
