@@ -119,10 +119,10 @@ func (m *Metrics) Reloaded(verdict string, took time.Duration) {
 }
 
 // Observe is for events.Log.Observe.
-func (m *Metrics) Observe(u events.Update) {
+func (m *Metrics) Observe(u *events.Update) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	e := u.Event
+	e := &u.Event
 	if u.Result != u.Was && u.Result != events.Running {
 		m.boots.WithLabelValues(m.rules.bounded(u.Rule), m.archs.bounded(u.Arch), u.Result.String()).Inc()
 		if u.Result == events.Booted {
@@ -157,8 +157,8 @@ func (m *Metrics) Observe(u events.Update) {
 }
 
 // step observes how long a step took. The caller holds m.mu.
-func (m *Metrics) step(u events.Update, ended bool) {
-	e := u.Event
+func (m *Metrics) step(u *events.Update, ended bool) {
+	e := &u.Event
 	if !e.Kind.Step() || !u.New && !ended { // a repetition
 		return
 	}
@@ -170,7 +170,7 @@ func (m *Metrics) step(u events.Update, ended bool) {
 
 // since is the time since the boot was last heard of; false for its beginning. The
 // caller holds m.mu.
-func (m *Metrics) since(u events.Update, at time.Time) (time.Duration, bool) {
+func (m *Metrics) since(u *events.Update, at time.Time) (time.Duration, bool) {
 	was, ok := m.before[u.MAC]
 	if !ok || !was.began.Equal(u.Began) {
 		if u.New && u.Event.Kind <= events.Offered {
@@ -190,7 +190,7 @@ func (m *Metrics) since(u events.Update, at time.Time) (time.Duration, bool) {
 }
 
 // listener is the kind of listener that served a step.
-func listener(e events.Event) string {
+func listener(e *events.Event) string {
 	switch e.Via {
 	case "dhcp", "pxe", "dhcp6", "tftp", "http":
 		return e.Via

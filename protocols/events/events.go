@@ -204,14 +204,6 @@ func Size(n int64) string {
 	return fmt.Sprintf("%.1f %ciB", x, units[unit])
 }
 
-// repeats reports whether e is the same event as the earlier one, once more.
-func (e Event) repeats(earlier *Event) bool {
-	return e.Kind == earlier.Kind && e.Rule == earlier.Rule && e.Gen == earlier.Gen && e.Detail == earlier.Detail &&
-		e.File == earlier.File && e.Boot == earlier.Boot && e.Via == earlier.Via && e.Fault == earlier.Fault && e.Final == earlier.Final &&
-		e.Bytes == earlier.Bytes && !earlier.Active && earlier.End.IsZero() &&
-		e.Time.Sub(earlier.Latest()) < FoldWithin
-}
-
 // Facts is what is known of a machine. Each text is as the machine reported it,
 // cut to MaxText bytes and without what does not print.
 type Facts struct {
@@ -226,37 +218,33 @@ type Facts struct {
 	IP           string `json:"ip,omitempty"`
 }
 
-// merge takes over what more knows, and reports whether that changed anything. A
-// fact that more lacks stays: DHCP and iPXE each report their own.
-func (f *Facts) merge(more Facts) (changed bool) {
-	for _, p := range [...]struct {
-		to   *string
-		from string
-	}{
-		{&f.Arch, more.Arch}, {&f.Firmware, more.Firmware}, {&f.UUID, more.UUID}, {&f.Serial, more.Serial},
-		{&f.Manufacturer, more.Manufacturer}, {&f.Product, more.Product}, {&f.Asset, more.Asset},
-		{&f.Hostname, more.Hostname}, {&f.IP, more.IP},
-	} {
-		if s := clean(p.from, MaxText); s != "" && s != *p.to {
-			*p.to = strings.Clone(s) // what s was cut from may be a whole packet
-			changed = true
-		}
-	}
-	return changed
-}
-
 // clean makes a client's text fit to be shown: printable, on one line, at most so
 // many bytes.
 func clean(s string, most int) string {
 	// A longer text is cut before it is looked at, so that the cost is bounded
 	// too. What is cut may be half a rune, which is no printable one.
+	s = s[:min(len(s), most)]
+	if plain(s) {
+		return s
+	}
 	s = strings.Map(func(r rune) rune {
 		if r == utf8.RuneError || !unicode.IsPrint(r) {
 			return -1
 		}
 		return r
-	}, s[:min(len(s), most)])
+	}, s)
 	return strings.TrimSpace(s)
+}
+
+// plain reports whether s is fit as it is, as nearly every one is: ASCII that prints,
+// without a space at either end.
+func plain(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return s == "" || s[0] != ' ' && s[len(s)-1] != ' '
 }
 
 // word is the fixed word of a value.

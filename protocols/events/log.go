@@ -1,13 +1,11 @@
 package events
 
 import (
-	"cmp"
-	"container/list"
 	"net/netip"
 	"slices"
-	"strings"
 	"sync"
 	"time"
+	"unique"
 )
 
 // The bounds of a Log.
@@ -15,7 +13,7 @@ const (
 	MaxMachines = 4096             // machines remembered
 	MaxBoots    = 5                // boots of one machine
 	MaxSteps    = 48               // steps of one boot
-	MaxAll      = 64 << 10         // steps of all machines
+	MaxAll      = 64 << 10         // steps of all machines; one counts as more for every textWeight bytes of what it says
 	MaxServers  = 32               // other DHCP servers remembered
 	MaxText     = 160              // bytes of one text that a client may have written
 	MaxDetail   = 480              // bytes of Event.Detail: a sentence of a server's, in which such a text may stand
@@ -25,6 +23,8 @@ const (
 	// has begun: what comes then is of a boot whose beginning was not seen.
 	MaxSilence = 2 * time.Hour
 
+	textWeight = 128 // bytes of File and Detail
+
 	foldBack = 4            // steps that an event may repeat
 	keepHead = MaxSteps / 4 // steps of a boot's beginning that are not left out
 )
@@ -33,43 +33,23 @@ const (
 // nothing.
 type Log struct {
 	mu       sync.Mutex
-	machines map[MAC]*list.Element // of *machine
-	recent   *list.List            // the machine that was heard of last is in front
-	steps    int                   // of all machines
-	changes  uint64                // counts them
+	machines map[MAC]*machine
+	newest   *machine // that was heard of last, and first in a list of all
+	oldest   *machine // the last in it
+	steps    int      // the weight of those of all machines
+	changes  uint64   // counts them
 	active   map[*Transfer]struct{}
 	servers  []Server
 	readers  map[*Subscription]struct{}
-	observer func(Update)
-}
-
-// machine is a Machine as it grows.
-type machine struct {
-	mac     MAC
-	facts   Facts
-	boots   []*run
-	changed uint64 // Log.changes at its last change
-}
-
-// A run is a Boot as it grows. Its Steps are in steps.
-type run struct {
-	Boot
-	steps   []step
-	reached Kind   // the furthest step
-	told    string // the word of the last Stall
-}
-
-// A step is an Event, and its transfer while that runs.
-type step struct {
-	Event
-	transfer *Transfer
+	observer func(*Update)
+	update   Update // what the observer is shown
 }
 
 // New makes an empty Log.
 func New() *Log {
 	return &Log{
-		machines: map[MAC]*list.Element{}, recent: list.New(),
-		active: map[*Transfer]struct{}{}, readers: map[*Subscription]struct{}{},
+		machines: map[MAC]*machine{},
+		active:   map[*Transfer]struct{}{}, readers: map[*Subscription]struct{}{},
 	}
 }
 
@@ -80,13 +60,13 @@ func (l *Log) Begin(mac MAC, at time.Time) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	m := l.machine(mac)
-	if b := m.current(); b != nil && b.reached <= BootServer && at.Sub(b.Boot.latest(b.steps)) < RetryWithin {
-		b.Attempts++
+	m, stamp := l.machine(mac), stampOf(at)
+	if b := m.current(); b != nil && b.reached <= BootServer && stamp.sub(b.latest()) < RetryWithin {
+		b.attempts++
 		l.touch(m)
 		return
 	}
-	l.begin(m, at)
+	l.begin(m, stamp)
 }
 
 // Trouble is why the boot before the one that the machine is in did not go on; empty
@@ -97,16 +77,12 @@ func (l *Log) Trouble(mac MAC, within time.Duration, now time.Time) string {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	e, ok := l.machines[mac]
-	if !ok {
+	m, ok := l.machines[mac]
+	if !ok || len(m.boots) < 2 {
 		return ""
 	}
-	boots := e.Value.(*machine).boots
-	if len(boots) < 2 {
-		return ""
-	}
-	if b := boots[len(boots)-2]; b.Stall != nil && now.Sub(b.Began) < within {
-		return b.Stall.Cause
+	if b := &m.boots[len(m.boots)-2]; b.stall != nil && stampOf(now).sub(b.began) < within {
+		return b.stall.Cause
 	}
 	return ""
 }
@@ -119,101 +95,106 @@ func (l *Log) Began(mac MAC) time.Time {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if e, ok := l.machines[mac]; ok {
-		if b := e.Value.(*machine).current(); b != nil && (b.Result == Running || b.Result == Stalled || b.Result == BootFailed) {
-			return b.Began
+	if m, ok := l.machines[mac]; ok {
+		if b := m.current(); b != nil && (b.result == Running || b.result == Stalled || b.result == BootFailed) {
+			return b.began.time()
 		}
 	}
 	return time.Time{}
 }
 
-// Add records that e happened to the machine, in the boot that it is in.
+// Add records that e happened to the machine, in the boot that it is in. It allocates
+// nothing when a step is repeated, and does not keep e's texts.
 func (l *Log) Add(mac MAC, e Event) {
 	if l == nil {
 		return
 	}
-	e.Last, e.End, e.Count, e.Active = time.Time{}, time.Time{}, 1, false
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.add(mac, e, nil)
+	l.add(mac, &e, nil)
 }
 
 // add is Add, of an event that may be a transfer. The caller holds l.mu.
-func (l *Log) add(mac MAC, e Event, t *Transfer) {
+func (l *Log) add(mac MAC, e *Event, t *Transfer) {
 	if e.Time.IsZero() {
 		e.Time = time.Now()
 	}
-	e.Detail, e.File = clean(e.Detail, MaxDetail), clean(e.File, MaxText)
+	at, w := stampOf(e.Time), whatOf(e)
 	m := l.machine(mac)
 	l.touch(m)
 	b := m.current()
-	if b == nil || e.Kind <= Script && e.Time.Sub(b.Boot.latest(b.steps)) >= MaxSilence {
-		b = l.begin(m, e.Time)
+	if b == nil || e.Kind <= Script && at.sub(b.latest()) >= MaxSilence {
+		b = l.begin(m, at)
 	}
 	if t == nil {
 		for i := len(b.steps) - 1; i >= max(0, len(b.steps)-foldBack); i-- {
-			if s := &b.steps[i]; e.repeats(&s.Event) {
-				s.Last = e.Time
-				s.Count++
-				l.tell(m, b, b.goes(s.Event, false), s.Event, false)
+			if s := &b.steps[i]; s.repeated(&w, e.Bytes, at) {
+				s.last = at
+				s.count++
+				l.tell(m, b, b.goes(&w, false, false), s, false)
 				return
 			}
 		}
 	}
-	// What the texts were cut from may be a whole packet.
-	e.Detail, e.File = strings.Clone(e.Detail), strings.Clone(e.File)
 	if len(b.steps) == MaxSteps {
-		b.leaveOut()
-		l.steps--
+		l.steps -= b.leaveOut()
 	}
-	b.steps = append(b.steps, step{e, t})
-	l.steps++
-	l.tell(m, b, b.goes(e, true), e, true)
+	b.steps = append(b.steps, step{at: at, what: unique.Make(w), count: 1})
+	s := &b.steps[len(b.steps)-1]
+	if t != nil || e.Bytes != 0 || e.Size != 0 {
+		s.sent = &sent{bytes: e.Bytes, size: e.Size, transfer: t}
+	}
+	l.steps += w.weight()
+	l.tell(m, b, b.goes(&w, t != nil, true), s, true)
 	l.shrink()
 }
 
-// goes is what an event means for the boot as a whole. It returns what the result was.
-func (b *run) goes(e Event, first bool) (was Result) {
-	b.Rule, b.Boot.Boot, b.Gen = cmp.Or(e.Rule, b.Rule), cmp.Or(e.Boot, b.Boot.Boot), cmp.Or(e.Gen, b.Gen)
+// goes is what an event means for the boot as a whole, which may be a transfer that has
+// begun, and a step for the first time. It returns what the result was.
+func (b *run) goes(e *what, active, first bool) (was Result) {
+	b.decided(decision{e.Rule, e.Boot, e.Gen})
 	further := first && e.Kind.Step() && e.Kind > b.reached
 	if e.Kind.Step() {
 		b.reached = max(b.reached, e.Kind)
 	}
-	was = b.Result
+	was = b.result
 	switch {
 	case e.Kind == Booting, e.Kind == PhonedHome, e.Kind == Script && e.Final:
-		b.Result = Booted
+		b.result = Booted
 	case e.Kind == Local:
-		b.Result = BootedLocal
+		b.result = BootedLocal
 	case e.Kind == Ignored:
-		b.Result = BootIgnored
+		b.result = BootIgnored
 	case e.Kind == Failed:
 		if was != Booted && was != BootedLocal {
-			b.Result = BootFailed
+			b.result = BootFailed
 		}
 	case !e.Kind.Step(), e.Kind == Asked && was != Running, e.Kind == Address && was != Running:
 		// No step forward: what was said stands.
 	case e.Kind == File && (was == Booted || was == BootedLocal):
 		// The system fetches it.
-	case (was == Stalled || was == BootFailed) && !further && !e.Active:
+	case (was == Stalled || was == BootFailed) && !further && !active:
 		// The same once more.
 	default:
-		b.Result = Running
+		b.result = Running
 	}
-	if b.Result != Stalled && b.Result != BootFailed {
-		b.Stall = nil
+	if b.result != Stalled && b.result != BootFailed {
+		b.stall = nil
 	}
 	return was
 }
 
-// leaveOut forgets a step of the middle: a file, if there is one.
-func (b *run) leaveOut() {
-	at := slices.IndexFunc(b.steps, func(s step) bool { return s.Kind == File && !s.Active })
+// leaveOut forgets a step of the middle: a file, if there is one. It returns what that
+// weighed.
+func (b *run) leaveOut() (weight int) {
+	at := slices.IndexFunc(b.steps, func(s step) bool { return s.what.Value().Kind == File && !s.active() })
 	if at < 0 {
 		at = keepHead
 	}
+	w := b.steps[at].what.Value()
 	b.steps = slices.Delete(b.steps, at, at+1)
-	b.LeftOut++
+	b.leftOut++
+	return w.weight()
 }
 
 // SetFacts records what is known of the machine. An empty fact leaves what was
@@ -224,7 +205,7 @@ func (l *Log) SetFacts(mac MAC, f Facts) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if m := l.machine(mac); m.facts.merge(f) {
+	if m := l.machine(mac); m.facts.merge(&f) {
 		l.touch(m)
 	}
 }
@@ -238,16 +219,16 @@ func (l *Log) Chose(mac MAC, server netip.Addr, at time.Time) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	e, ok := l.machines[mac]
+	m, ok := l.machines[mac]
 	if !ok {
 		return
 	}
-	b := e.Value.(*machine).current()
-	if b == nil || at.Sub(b.Boot.latest(b.steps)) >= RetryWithin || b.Result == Booted || b.Result == BootedLocal {
+	b := m.current()
+	if b == nil || stampOf(at).sub(b.latest()) >= RetryWithin || b.result == Booted || b.result == BootedLocal {
 		return
 	}
 	l.chosen(server, at)
-	l.add(mac, Event{Time: at, Count: 1, Kind: Address, Via: "dhcp", Detail: server.String()}, nil)
+	l.add(mac, &Event{Time: at, Kind: Address, Via: "dhcp", Detail: server.String()}, nil)
 }
 
 // chosen counts a server. The caller holds l.mu.
@@ -293,25 +274,26 @@ func (l *Log) Stall(mac MAC, began time.Time, s Stall) (news bool) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	e, ok := l.machines[mac]
+	m, ok := l.machines[mac]
 	if !ok {
 		return false
 	}
-	m := e.Value.(*machine)
-	for _, b := range m.boots {
-		if !b.Began.Equal(began) {
+	at := stampOf(began)
+	for i := range m.boots {
+		b := &m.boots[i]
+		if b.began != at {
 			continue
 		}
-		if !b.unfinished() || !s.Seen.IsZero() && !b.copy().Latest().Equal(s.Seen) {
+		if !b.unfinished() || !s.Seen.IsZero() && !m.boot(b).Latest().Equal(s.Seen) {
 			return false
 		}
-		was := b.Result
-		if b.Stall = &s; was == Running {
-			b.Result = Stalled
+		was := b.result
+		if b.stall = &s; was == Running {
+			b.result = Stalled
 		}
 		news, b.told = b.told != s.Word, s.Word
 		l.touch(m)
-		l.tell(m, b, was, Event{}, false)
+		l.tell(m, b, was, nil, false)
 		return news
 	}
 	return false
@@ -325,9 +307,9 @@ func (l *Log) Machines() []Machine {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	all := make([]Machine, 0, l.recent.Len())
-	for e := l.recent.Front(); e != nil; e = e.Next() {
-		all = append(all, e.Value.(*machine).copy())
+	all := make([]Machine, 0, len(l.machines))
+	for m := l.newest; m != nil; m = m.older {
+		all = append(all, m.copy())
 	}
 	return all
 }
@@ -339,11 +321,11 @@ func (l *Log) Machine(mac MAC) (Machine, bool) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	e, ok := l.machines[mac]
+	m, ok := l.machines[mac]
 	if !ok {
 		return Machine{}, false
 	}
-	return e.Value.(*machine).copy(), true
+	return m.copy(), true
 }
 
 // Unfinished are the boots of which a next step may be due: those of Result Running,
@@ -356,12 +338,11 @@ func (l *Log) Unfinished() []Machine {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var all []Machine
-	for e := l.recent.Front(); e != nil; e = e.Next() {
-		m := e.Value.(*machine)
-		one := Machine{MAC: m.mac, Facts: m.facts}
-		for _, b := range m.boots {
-			if b.unfinished() {
-				one.Boots = append(one.Boots, b.copy())
+	for m := l.newest; m != nil; m = m.older {
+		one := Machine{MAC: m.mac, Facts: m.facts.all()}
+		for i := range m.boots {
+			if b := &m.boots[i]; b.unfinished() {
+				one.Boots = append(one.Boots, m.boot(b))
 			}
 		}
 		if one.Boots != nil {
@@ -379,8 +360,8 @@ func (l *Log) Changed(since uint64) (all []Machine, now uint64) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for e := l.recent.Front(); e != nil; e = e.Next() {
-		if m := e.Value.(*machine); m.changed > since {
+	for m := l.newest; m != nil; m = m.older {
+		if m.changed > since {
 			all = append(all, m.copy())
 		}
 	}
@@ -406,140 +387,114 @@ func (l *Log) Restore(machines []Machine) {
 	defer l.mu.Unlock()
 	for _, known := range slices.Backward(machines[:min(len(machines), MaxMachines)]) {
 		m := l.machine(known.MAC)
-		m.facts.merge(known.Facts)
-		l.steps -= m.count() // of one that is listed twice
+		m.facts.merge(&known.Facts)
+		l.steps -= m.weight() // of one that is listed twice
 		m.boots = nil
 		for _, b := range known.Boots[max(0, len(known.Boots)-MaxBoots):] {
-			r := &run{Boot: b}
-			r.Boot.Steps, r.Gen = nil, 0
-			for _, e := range b.Steps[max(0, len(b.Steps)-MaxSteps):] {
-				e.Detail, e.File, e.Gen = clean(e.Detail, MaxDetail), clean(e.File, MaxText), 0
-				if e.Active {
-					e.Active, e.End = false, e.Latest()
-				}
-				if e.Kind.Step() {
-					r.reached = max(r.reached, e.Kind)
-				}
-				r.steps = append(r.steps, step{Event: e})
-				l.steps++
-			}
-			m.boots = append(m.boots, r)
+			m.boots = append(m.boots, restored(b))
 		}
+		l.steps += m.weight()
 		l.touch(m)
 	}
 	l.shrink()
 }
 
+// restored is a boot of another process.
+func restored(b Boot) run {
+	r := run{
+		began: stampOf(b.Began), attempts: int32(b.Attempts), result: b.Result, stall: b.Stall, leftOut: int32(b.LeftOut),
+	}
+	r.decided(decision{b.Rule, b.Boot, 0})
+	for _, e := range b.Steps[max(0, len(b.Steps)-MaxSteps):] {
+		if e.Gen = 0; e.Active {
+			e.End = e.Latest()
+		}
+		if e.Kind.Step() {
+			r.reached = max(r.reached, e.Kind)
+		}
+		s := step{at: stampOf(e.Time), last: stampOf(e.Last), what: unique.Make(whatOf(&e)), count: int32(e.Count)}
+		if e.Bytes != 0 || e.Size != 0 || !e.End.IsZero() {
+			s.sent = &sent{bytes: e.Bytes, size: e.Size, end: stampOf(e.End)}
+		}
+		r.steps = append(r.steps, s)
+	}
+	return r
+}
+
 // machine finds or makes the machine and moves it to the front. The caller
 // holds l.mu.
 func (l *Log) machine(mac MAC) *machine {
-	if e, ok := l.machines[mac]; ok {
-		l.recent.MoveToFront(e)
-		return e.Value.(*machine)
+	m, ok := l.machines[mac]
+	switch {
+	case ok && m == l.newest:
+		return m
+	case ok:
+		l.unlink(m)
+	case len(l.machines) >= MaxMachines:
+		m = l.forget()
+		m.reset(mac)
+	default:
+		m = &machine{mac: mac}
 	}
-	if l.recent.Len() >= MaxMachines {
-		l.forget()
+	if m.older = l.newest; m.older != nil {
+		m.older.newer = m
+	} else {
+		l.oldest = m
 	}
-	m := &machine{mac: mac}
-	l.machines[mac] = l.recent.PushFront(m)
-	l.touch(m)
+	l.newest = m
+	if !ok {
+		l.machines[mac] = m
+		l.touch(m)
+	}
 	return m
 }
 
+// unlink takes the machine out of the list. The caller holds l.mu.
+func (l *Log) unlink(m *machine) {
+	if m.newer != nil {
+		m.newer.older = m.older
+	} else {
+		l.newest = m.older
+	}
+	if m.older != nil {
+		m.older.newer = m.newer
+	} else {
+		l.oldest = m.newer
+	}
+	m.newer, m.older = nil, nil
+}
+
 // forget forgets the machine that was silent longest. The caller holds l.mu.
-func (l *Log) forget() {
-	oldest := l.recent.Back()
-	m := oldest.Value.(*machine)
+func (l *Log) forget() *machine {
+	m := l.oldest
+	l.unlink(m)
 	delete(l.machines, m.mac)
-	l.recent.Remove(oldest)
-	l.steps -= m.count()
+	l.steps -= m.weight()
+	return m
 }
 
 // shrink keeps the steps within their bound. The caller holds l.mu.
 func (l *Log) shrink() {
-	for l.steps > MaxAll && l.recent.Len() > 1 {
+	for l.steps > MaxAll && len(l.machines) > 1 {
 		l.forget()
 	}
 }
 
 // begin begins a boot. The caller holds l.mu.
-func (l *Log) begin(m *machine, at time.Time) *run {
-	if b := m.current(); b != nil && !at.After(b.Began) {
-		at = b.Began.Add(1) // it is what tells boots apart
+func (l *Log) begin(m *machine, at stamp) *run {
+	if b := m.current(); b != nil && at <= b.began {
+		at = b.began + 1 // it is what tells boots apart
 	}
 	if len(m.boots) == MaxBoots {
-		l.steps -= len(m.boots[0].steps)
+		l.steps -= m.boots[0].weight()
 		m.boots = slices.Delete(m.boots, 0, 1)
 	}
-	if b := m.current(); b != nil {
-		b.Over = true
-	}
-	b := &run{Boot: Boot{Began: at, Attempts: 1}}
-	m.boots = append(m.boots, b)
 	l.touch(m)
-	return b
+	return m.begin(at)
 }
 
 // touch notes that something of the machine has changed. The caller holds l.mu.
 func (l *Log) touch(m *machine) {
 	l.changes++
 	m.changed = l.changes
-}
-
-func (m *machine) current() *run {
-	if len(m.boots) == 0 {
-		return nil
-	}
-	return m.boots[len(m.boots)-1]
-}
-
-func (m *machine) count() int {
-	n := 0
-	for _, b := range m.boots {
-		n += len(b.steps)
-	}
-	return n
-}
-
-func (m *machine) copy() Machine {
-	all := Machine{MAC: m.mac, Facts: m.facts, Boots: make([]Boot, len(m.boots))}
-	for i, b := range m.boots {
-		all.Boots[i] = b.copy()
-	}
-	return all
-}
-
-// unfinished reports whether a next step may be due.
-func (b *run) unfinished() bool {
-	return b.Result == Running || b.Result == BootFailed && b.Stall == nil
-}
-
-func (b *run) copy() Boot {
-	c := b.Boot
-	c.Steps = make([]Event, len(b.steps))
-	for i := range b.steps {
-		c.Steps[i] = b.steps[i].now()
-	}
-	return c
-}
-
-// now is the step as it stands.
-func (s *step) now() Event {
-	e := s.Event
-	if s.transfer != nil && s.Active {
-		e.Bytes, e.Last = s.transfer.position(), s.transfer.moved
-	}
-	return e
-}
-
-// latest is Boot.Latest, of the last steps: an earlier one is only later where it
-// was repeated since.
-func (b *Boot) latest(steps []step) time.Time {
-	at := b.Began
-	for i := max(0, len(steps)-foldBack); i < len(steps); i++ {
-		if t := steps[i].Latest(); t.After(at) {
-			at = t
-		}
-	}
-	return at
 }

@@ -156,7 +156,7 @@ func TestTransfer(t *testing.T) {
 func TestASlowReader(t *testing.T) {
 	l := New()
 	seen := 0
-	l.Observe(func(Update) { seen++ })
+	l.Observe(func(*Update) { seen++ })
 	s := l.Subscribe(2)
 	for i := range 10 {
 		l.Add(one, Event{Time: noon, Kind: File, File: fmt.Sprint(i)})

@@ -96,23 +96,28 @@ func (s *Subscription) Close() {
 }
 
 // Observe makes f see every update. It is to be called before the Log is used. f is
-// called with a lock held, on the way of packets: it must be quick, and must not use
-// the Log.
-func (l *Log) Observe(f func(Update)) { l.observer = f }
+// called with a lock held, on the way of packets: it must be quick, must not use the
+// Log, and must not keep the Update, which is the same one each time.
+func (l *Log) Observe(f func(*Update)) { l.observer = f }
 
-// tell tells the readers. The caller holds l.mu.
-func (l *Log) tell(m *machine, b *run, was Result, e Event, first bool) {
+// tell tells the readers of a step, or, if that is nil, of the boot alone. The caller
+// holds l.mu.
+func (l *Log) tell(m *machine, b *run, was Result, s *step, first bool) {
 	if l.observer == nil && len(l.readers) == 0 {
 		return
 	}
-	u := Update{MAC: m.mac, Arch: m.facts.Arch, Began: b.Began, Result: b.Result, Was: was, Rule: b.Rule, Stall: b.Stall, Event: e, New: first}
+	u := &l.update
+	*u = Update{MAC: m.mac, Arch: m.facts.common().arch, Began: b.began.time(), Result: b.result, Was: was, Rule: b.decision().rule, Stall: b.stall, New: first}
+	if s != nil {
+		u.Event = s.event()
+	}
 	if l.observer != nil {
 		l.observer(u)
 	}
 	for s := range l.readers {
 		u.Lost = s.lost
 		select {
-		case s.c <- u:
+		case s.c <- *u:
 			s.lost = 0
 		default:
 			s.lost++

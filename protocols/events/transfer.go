@@ -1,6 +1,9 @@
 package events
 
-import "time"
+import (
+	"time"
+	"unique"
+)
 
 // A Transfer is a file on its way to a machine. A nil *Transfer takes everything.
 type Transfer struct {
@@ -20,11 +23,10 @@ func (l *Log) Start(mac MAC, e Event, at func() int64) *Transfer {
 		return nil
 	}
 	t := &Transfer{log: l, mac: mac, at: at}
-	e.Last, e.End, e.Count, e.Active = time.Time{}, time.Time{}, 1, true
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.active[t] = struct{}{}
-	l.add(mac, e, t)
+	l.add(mac, &e, t)
 	return t
 }
 
@@ -44,24 +46,26 @@ func (t *Transfer) End(bytes int64, detail string) {
 	if s == nil {
 		return // forgotten
 	}
-	s.Bytes, s.Active, s.End, s.transfer = bytes, false, time.Now(), nil
+	s.sent.bytes, s.sent.end, s.sent.transfer = bytes, stampOf(time.Now()), nil
 	if detail != "" {
-		s.Detail = clean(detail, MaxDetail)
+		w := s.what.Value()
+		w.Detail = clean(detail, MaxDetail)
+		s.what = unique.Make(w)
 	}
 	l.touch(m)
-	l.tell(m, b, b.Result, s.Event, false)
+	l.tell(m, b, b.result, s, false)
 }
 
 // find is the step of the transfer. The caller holds l.mu.
 func (t *Transfer) find() (*machine, *run, *step) {
-	e, ok := t.log.machines[t.mac]
+	m, ok := t.log.machines[t.mac]
 	if !ok {
 		return nil, nil, nil
 	}
-	m := e.Value.(*machine)
-	for _, b := range m.boots {
-		for i := range b.steps {
-			if s := &b.steps[i]; s.transfer == t {
+	for i := range m.boots {
+		b := &m.boots[i]
+		for j := range b.steps {
+			if s := &b.steps[j]; s.sent != nil && s.sent.transfer == t {
 				return m, b, s
 			}
 		}
@@ -92,7 +96,7 @@ func (l *Log) Tick(now time.Time) {
 		}
 		t.off, t.moved = at, now
 		if m, b, s := t.find(); s != nil {
-			l.tell(m, b, b.Result, s.now(), false)
+			l.tell(m, b, b.result, s, false)
 		}
 	}
 }
