@@ -39,7 +39,8 @@ var floors = []floor{
 	{"protocols/leases", nil},
 	{"protocols/*", []string{"booters/boot", "protocols/netio", "protocols/pcap", "protocols/leases", "protocols/events", "protocols/drops", "protocols/boots", "protocols/bootfiles", "protocols/strategy"}},
 	{"systemd", nil},
-	{"config", []string{"booters", "booters/boot"}},
+	// What can be the name of a file in an archive is said where archives are made.
+	{"config", []string{"booters", "booters/boot", "booters/cpio"}},
 	// The original's command line may name a recipe.
 	{"config/importers", []string{"config", "config/recipes", "booters", "booters/boot"}},
 	{"config/*", []string{"config", "booters", "booters/boot"}},

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/pixiecore/pixiecore/booters/boot"
+	"github.com/pixiecore/pixiecore/booters/cpio"
 )
 
 const (
@@ -44,16 +45,17 @@ const (
 type File struct {
 	Name    string
 	Kind    FileKind
-	Members []string // the names in a tree, in order; nil for others
+	Members []string // the names in a tree or an archive, in order; nil for others
 	Secret  bool     // whether it is shown to nobody but the machine
-	// Render makes the file, or the member of a tree, for one machine. The error
+	// Render makes the file, or a member of it, for one machine. The error
 	// is a sentence for the operator and the machine.
 	Render func(r Request, member string) (Content, error)
 }
 
-// Parts are what Render can be asked for: the members of a tree, else "" alone.
+// Parts are what Render can be asked for: the members of a tree or an archive, else ""
+// alone.
 func (f *File) Parts() []string {
-	if f.Kind == FileTree {
+	if f.Kind == FileTree || f.Kind == FileArchive {
 		return f.Members
 	}
 	return []string{""}
@@ -75,10 +77,17 @@ const (
 	FileContent FileKind = "content" // text
 	FileSource  FileKind = "source"  // what is behind a path or URL
 	FileTree    FileKind = "tree"    // several texts, under names
+	FileArchive FileKind = "cpio"    // an initrd of several texts, of which none can be asked for alone
 )
 
 // Content is what a File is for one machine: a text, or a source.
-type Content struct{ Text, Source string }
+type Content struct {
+	Text, Source string
+	Mode         uint32 // of the member of an archive, as in cpio.File
+}
+
+// Initrd is a FileArchive in a Spec of sources.
+func (f *File) Initrd() boot.ID { return boot.ID("cpio:" + f.Name) }
 
 // A Request is a machine for which something is rendered.
 type Request struct {
@@ -179,18 +188,9 @@ func (t *Table) link(m boot.Machine, bootName, base string, to Target) (string, 
 	sealed := to.Source
 	switch {
 	case to.File != nil, to.PhoneHome:
-		if len(m.MAC) != 6 {
-			return "", errors.New("the MAC address of this machine is not known")
+		if sealed, err = t.refer(m, bootName, to.File); err != nil {
+			return "", err
 		}
-		ref := fileRef{mac: [6]byte(m.MAC), arch: m.Arch, firmware: m.Firmware, boot: bootName}
-		kind := homeLink
-		if to.File != nil {
-			kind, ref.file = fileLink, to.File.Name
-		}
-		if to.PhoneHome || to.File.Secret {
-			ref.made = t.now()
-		}
-		sealed = kind + ref.seal()
 	case to.Dir != "":
 		sealed = assetLink + to.Dir + "\x00" + to.Path
 	}
@@ -198,6 +198,22 @@ func (t *Table) link(m boot.Machine, bootName, base string, to Target) (string, 
 		return "", fmt.Errorf("what an address leads to is said in %d bytes, and it has %d", maxSource, len(sealed))
 	}
 	return base + boot.LinkPath + string(t.seal.Seal(sealed)) + "/" + url.PathEscape(name), nil
+}
+
+// refer is what is sealed of a file for a machine, or of PhoneHome where file is nil.
+func (t *Table) refer(m boot.Machine, bootName string, file *File) (string, error) {
+	if len(m.MAC) != 6 {
+		return "", errors.New("the MAC address of this machine is not known")
+	}
+	ref := fileRef{mac: [6]byte(m.MAC), arch: m.Arch, firmware: m.Firmware, boot: bootName}
+	kind := homeLink
+	if file != nil {
+		kind, ref.file = fileLink, file.Name
+	}
+	if file == nil || file.Secret {
+		ref.made = t.now()
+	}
+	return kind + ref.seal(), nil
 }
 
 // A fileRef is what the address of a File has in it. The platform is that of the
@@ -362,6 +378,10 @@ func (t *Table) openFile(ref fileRef, name string) (boot.Link, error) {
 	}
 	member := ""
 	switch {
+	case f.Kind == FileArchive:
+		if name != "" {
+			return link, fmt.Errorf("address of another name: %w", boot.ErrNotFound)
+		}
 	case f.Kind == FileTree:
 		member = name
 		if !slices.Contains(f.Members, member) {
@@ -376,6 +396,13 @@ func (t *Table) openFile(ref fileRef, name string) (boot.Link, error) {
 			f.Name, ref.boot, boot.ErrExpired, secretFor/time.Hour)
 	}
 	link.Open = func(ctx context.Context, m boot.Machine, base string) (io.ReadCloser, int64, error) {
+		if f.Kind == FileArchive {
+			archive, err := f.archive(t.request(m, ref.boot, base))
+			if err != nil {
+				return nil, 0, sentence{err}
+			}
+			return text{strings.NewReader(archive)}, int64(len(archive)), nil
+		}
 		c, err := f.Render(t.request(m, ref.boot, base), member)
 		switch {
 		case err != nil:
@@ -388,6 +415,23 @@ func (t *Table) openFile(ref fileRef, name string) (boot.Link, error) {
 		return text{strings.NewReader(c.Text)}, int64(len(c.Text)), nil
 	}
 	return link, nil
+}
+
+// archive makes a FileArchive.
+func (f *File) archive(r Request) (string, error) {
+	files := make([]cpio.File, 0, len(f.Members))
+	for _, name := range f.Members {
+		c, err := f.Render(r, name)
+		if err != nil {
+			return "", err
+		}
+		files = append(files, cpio.File{Name: name, Mode: c.Mode, Data: c.Text})
+	}
+	archive, err := cpio.Archive(files)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", f.Name, err)
+	}
+	return archive, nil
 }
 
 // request is the machine with addresses for it.

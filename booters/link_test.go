@@ -300,3 +300,49 @@ func FuzzFileRef(f *testing.F) {
 		openFileRef(raw)
 	})
 }
+
+// An archive is made for its machine, and is the same however often it asks.
+func TestAnArchiveIsAnInitrd(t *testing.T) {
+	missing := false
+	f := rendered("initrd[1]", FileArchive, func(r Request, member string) (Content, error) {
+		if missing {
+			return Content{}, errors.New("this machine has no label")
+		}
+		return Content{Text: member + " of " + r.Machine.MAC.String(), Mode: 0o600}, nil
+	}, "etc/a", "etc/b")
+	tab := table(t, Rule{Name: "all", Action: Action{Do: boot.Boot, Boot: "debian", Files: []*File{f}, Render: func(r Request) (*boot.Spec, error) {
+		return &boot.Spec{Kernel: "/k", Initrd: []boot.ID{"/initrd", f.Initrd()}}, nil
+	}}})
+	v, err := tab.Decide(context.Background(), linkMachine)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec, err := v.SpecFor(linkMachine, linkBase)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, made, _ := boot.Made(tab, spec.Initrd[0]); made {
+		t.Error("a file of this host is made for a machine")
+	}
+	l, made, err := boot.Made(tab, spec.Initrd[1])
+	if !made || err != nil || l.Name != "initrd[1]" || l.Boot != "debian" || l.Machine.MAC.String() != linkMachine.MAC.String() {
+		t.Fatalf("made %v: %+v, %v", made, l, err)
+	}
+	first, err := content(tab, spec.Initrd[1], "")
+	if err != nil || !strings.HasPrefix(first, "070701") || !strings.Contains(first, "etc/b of 52:54:00:aa:00:01") {
+		t.Errorf("%q, %v", first, err)
+	}
+	if again, err := content(tab, spec.Initrd[1], ""); err != nil || again != first {
+		t.Errorf("another time it is %q, %v", again, err)
+	}
+	if _, err := content(tab, spec.Initrd[1], "etc/a"); !errors.Is(err, boot.ErrNotFound) {
+		t.Errorf("a file in it: %v", err)
+	}
+	if _, _, err := tab.ReadBootFile(spec.Initrd[1]); !errors.Is(err, boot.ErrNotFound) {
+		t.Errorf("without the machine: %v", err)
+	}
+	missing = true
+	if _, err := content(tab, spec.Initrd[1], ""); !errors.Is(err, boot.ErrMissing) || !strings.Contains(err.Error(), "no label") {
+		t.Errorf("what is missing: %v", err)
+	}
+}

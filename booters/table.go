@@ -146,7 +146,15 @@ func (t *Table) renderer(a *Action) func(boot.Machine, string) (*boot.Spec, erro
 		if err != nil {
 			return nil, err
 		}
-		return prepareSpec(spec, []string{"ID", "URL"}, t.issue)
+		return prepareSpec(spec, []string{"ID", "URL"}, func(kind fileKind, source string) (boot.ID, error) {
+			for _, f := range a.Files {
+				if kind == initrdFile && f.Kind == FileArchive && source == string(f.Initrd()) {
+					ref, err := t.refer(m, a.Boot, f)
+					return t.seal.Seal(ref), err
+				}
+			}
+			return t.issue(kind, source)
+		})
 	}
 }
 

@@ -220,7 +220,7 @@ func (d *decoder) prepare(b *bootBlock) {
 		r.kernel = s.checked(s.phrase("kernel", s.Expr, "a path or a URL in quotes", pathMembers), source)
 	}
 	if s := b.settings["initrd"]; s != nil {
-		r.initrd = s.initrds()
+		r.initrd = s.initrds(b)
 	}
 	if s := b.settings["rpi"]; s != nil {
 		r.rpi = s.checked(s.directory(), directory)
@@ -251,16 +251,22 @@ func (s *scope) scriptStart(e hclsyntax.Expression) {
 	}
 }
 
-// initrds is the value of initrd, of which each element may hang on the
+// initrds is the value of initrd for a boot, of which each element may hang on the
 // machine.
-func (s *setting) initrds() (all []*phrase) {
+func (s *setting) initrds(b *bootBlock) (all []*phrase) {
 	const want = "paths or URLs in quotes"
 	list, isList := s.Expr.(*hclsyntax.TupleConsExpr)
 	switch {
 	case isList:
-		for _, e := range list.Exprs {
+		for i, e := range list.Exprs {
+			if call := archiveCall(e); call != nil {
+				all = append(all, s.of(b).archive(call, i))
+				continue
+			}
 			all = append(all, s.checked(s.phrase("initrd", e, want, pathMembers), source))
 		}
+	case archiveCall(s.Expr) != nil:
+		all = append(all, s.of(b).archive(archiveCall(s.Expr), 0))
 	case len(membersOf(s.Expr)) > 0:
 		all = append(all, s.checked(s.phrase("initrd", s.Expr, "a path or a URL in quotes, or a list of them that is written out", pathMembers), source))
 	default:

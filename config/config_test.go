@@ -657,10 +657,10 @@ func TestExamples(t *testing.T) {
 
 var snippet = regexp.MustCompile("(?ms)^```hcl\n(.*?)^```$")
 
-// TestDocumentation holds that each snippet of the reference loads; what a
+// TestDocumentation holds that each snippet of the documentation loads; what a
 // snippet leaves out is added.
 func TestDocumentation(t *testing.T) {
-	doc := read(t, "../docs/configuration.md")
+	doc := read(t, "../docs/configuration.md") + read(t, "../docs/files.md")
 	snippets := snippet.FindAllStringSubmatch(doc, -1)
 	if len(snippets) < 5 {
 		t.Fatalf("only %d snippets", len(snippets))

@@ -82,6 +82,10 @@
 // only. Whom a rule may be for is asked in three values there, too, so that a platform
 // which no rule lets through needs no file.
 //
+// cpio() is none of the functions that are evaluated: which files an archive has is
+// known when the file is loaded, and what is in them when the machine asks, so that it is
+// one more file of the boot, with phrases for members like a tree's (archive).
+//
 // Several files are one configuration, read by one function of a path. A pattern
 // is read as the list of what it matches, so that whoever watches, compares or
 // keeps the files needs to know nothing of patterns.

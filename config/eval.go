@@ -280,6 +280,9 @@ func (v *vetter) call(n *hclsyntax.FunctionCallExpr) {
 		v.refuse(n.Args[0], "What %s reads must be known when the file is loaded, and machine.* is not. Give templatefile values of the machine instead, { NAME = machine.name }.", n.Name)
 	case n.Name == "url", n.Name == "phone_home":
 		v.address(n)
+	case n.Name == "cpio": // which initrd takes without a look at its names
+		v.ok = false
+		v.errorf(n.NameRange, sumFunction, "cpio() makes an initrd for the machine that boots. It stands alone as initrd of a boot, or as one of them: initrd = [\"…\", cpio({ … })].")
 	case n.Name == "contains" && len(n.Args) == 2:
 		if list, ok := n.Args[0].(*hclsyntax.TupleConsExpr); ok {
 			for _, e := range list.Exprs {

@@ -127,7 +127,7 @@ func (f *fileBlock) decode(bootName string) {
 	switch f.file.Kind {
 	case booters.FileContent:
 		a := f.attrs["content"]
-		members[""] = f.text(f.phrase(a.Name, a.Expr, "a text, best as templatefile(\"PATH\", { … })", nil))
+		members[""] = f.bounded(f.phrase(a.Name, a.Expr, "a text, best as templatefile(\"PATH\", { … })", nil))
 	case booters.FileSource:
 		a := f.attrs["source"]
 		members[""] = f.checked(f.phrase(a.Name, a.Expr, "a path or a URL in quotes", pathMembers), source)
@@ -171,9 +171,9 @@ func renderFile(p *phrase, kind booters.FileKind, r booters.Request) (booters.Co
 	return booters.Content{Source: s}, nil
 }
 
-// text is a phrase of which no constant is too long.
-func (f *fileBlock) text(p *phrase) *phrase {
-	return f.checked(p, func(_, s string) (string, []string, *refusal) {
+// bounded is a phrase of which no constant is too long.
+func (s *scope) bounded(p *phrase) *phrase {
+	return s.checked(p, func(_, s string) (string, []string, *refusal) {
 		if len(s) > maxFileText {
 			return refuse(sumTooLarge, "A file that is made for a machine can have %d bytes, and this one has %d. Serve it from a path, by source.", maxFileText, len(s))
 		}
@@ -191,7 +191,7 @@ func (f *fileBlock) tree(a *hclsyntax.Attribute) map[string]*phrase {
 			return
 		}
 		if f.treeName(name, at) {
-			members[name] = f.text(p)
+			members[name] = f.bounded(p)
 		}
 	}
 	const wayOut = `Write the names of its files and what is in them: { "user-data" = "…", "meta-data" = "…" }.`

@@ -95,8 +95,8 @@ var pure = map[string]function.Function{
 }
 
 // functionNames are all that there are. url and phone_home are of a boot only: see
-// linking.
-var functionNames = slices.Sorted(slices.Values(append(slices.Collect(maps.Keys(new(disk).functions("/"))), "url", "phone_home")))
+// linking; and cpio is of its initrds, which are read by its name: see archive.
+var functionNames = slices.Sorted(slices.Values(append(slices.Collect(maps.Keys(new(disk).functions("/"))), "cpio", "phone_home", "url")))
 
 // functions are those of a file in dir: the paths that it gives them count from
 // there.

@@ -124,7 +124,7 @@ var bootSchema = Block{
 		{Name: "kernel", Type: TypeFile, Machine: MachinePaths, Example: `"/srv/live/vmlinuz"`,
 			Doc: "The path or URL of the kernel, or `{ url = …, sha256 = … }`: a path or URL with the SHA-256 that the file must have, or it is not served. A boot has this, `efi`, `script` or `api`, its own or one that it takes over by `extends`. A local file that is not there is a warning."},
 		{Name: "initrd", Type: TypeFiles, Machine: MachinePaths, Example: `["/srv/live/initrd", "https://example.org/firmware.cpio"]`,
-			Doc: "Paths or URLs of initrds, each of them also with its digest as `kernel` may be, which are loaded in this order."},
+			Doc: "Paths or URLs of initrds, each of them also with its digest as `kernel` may be, which are loaded in this order. `cpio({ \"/etc/hostname\" = machine.name })` among them is one of files that are made for each machine."},
 		{Name: "cmdline", Type: TypeText, Machine: MachineAll, Example: `"ip=dhcp BOOTIF=${machine.bootif}"`,
 			Doc: "The kernel's command line: one line of up to 4096 bytes. `{{ ID \"…\" }}` or `{{ URL \"…\" }}` in it becomes the address at which the machine fetches that path or URL."},
 		{Name: "cmdline_append", Type: TypeText, Machine: MachineAll, Example: `"console=ttyS0,115200"`,

@@ -41,7 +41,7 @@ type Function struct {
 	Signature string `json:"signature"` // NAME(ARGUMENT, ARGUMENTS…)
 	Doc       string `json:"doc"`       // a sentence
 	Example   string `json:"example"`   // a call
-	Result    string `json:"result"`    // what the example yields, as it would be written
+	Result    string `json:"result"`    // what the example yields, as it would be written; empty: that is no value, but an initrd
 }
 
 // Language is the reference of the language of this version.
@@ -223,5 +223,6 @@ var functionTable = []Function{
 	{"templatefile", "files and environment", "templatefile(path, values)", "Renders a file with `${NAME}`, `%{ if … }` and `%{ for … }`, which knows nothing but the values that it is given.", `templatefile("motd.tmpl", { name = "db1" })`, `"This is db1.\n"`},
 	{"url", "files and environment", "url(what, path…)", "Is the address at which the machine that boots fetches something: `url(file.NAME)`, `url(assets.NAME, \"PATH\")`, or `url(\"PATH or URL\")`. It ends in the file's own name. It can stand in `cmdline`, `message` and `script` of a boot, and in its files. The machine has something sealed in place of what is shown here.", `url("/srv/live.squashfs")`, `"http://SERVER/srv/live.squashfs"`},
 	{"phone_home", "files and environment", "phone_home()", "Is the address at which the machine that boots says that it has done its work: by GET or POST, with any body. See `once` in a rule. It can stand where `url` can.", `phone_home()`, `"http://SERVER/phone-home"`},
+	{"cpio", "files and environment", "cpio(files)", "Makes an initrd of a few files, for each machine when it asks: names with texts, or with `{ content = …, mode = \"0755\" }`, in which all of `machine` and addresses can stand, or with `file.NAME`, a file of the boot with `content`. Their directories are made. Linux unpacks it over the initrds before it. It stands in `initrd` of a boot and nowhere else.", `cpio({ "/etc/hostname" = machine.name })`, ""},
 	{"env", "files and environment", "env(name)", "Is a variable in the environment of the pixiecore process. One that is not set is an error, so write `try(env(\"NAME\"), \"…\")`.", `try(env("PIXIECORE_UNSET"), "none")`, `"none"`},
 }

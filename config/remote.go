@@ -89,7 +89,7 @@ func (b *bootBlock) asked() {
 
 // ask notes what a phrase asks for. what names the setting where that is not enough.
 func (b *bootBlock) ask(p *phrase, what string, links bool) {
-	if p == nil {
+	if p == nil || p.archive != nil { // whose files ask themselves
 		return
 	}
 	if what == "" {

@@ -40,6 +40,8 @@ type phrase struct {
 	folder  bool     // whether it is the path of a directory
 	file    bool     // whether it may be an object with a digest, and not a text only
 	secret  bool     // whether no value in it may be shown
+
+	archive *booters.File // that a cpio() is, in place of a value
 }
 
 // literally is the first of the characters that stands in the text itself, whatever
@@ -347,8 +349,11 @@ func (r *recipe) spec(req booters.Request) (*boot.Spec, error) {
 	var errs []error
 	// fill makes the value of a phrase, and checks it as a constant is.
 	fill := func(p *phrase, check checker) string {
-		if p == nil {
+		switch {
+		case p == nil:
 			return ""
+		case p.archive != nil:
+			return string(p.archive.Initrd())
 		}
 		s, err := p.text(req)
 		if err == nil && p.late {

@@ -83,6 +83,7 @@ const (
 	sumLink        summary = "nothing that has an address"
 	sumAssets      summary = "directory of everything"
 	sumUnusedFile  summary = "no machine asks for it"
+	sumReplaces    summary = "a link would be replaced"
 
 	// Tests.
 	sumHalfTest   summary = "test without machine or expectation"

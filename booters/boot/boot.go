@@ -322,6 +322,13 @@ func OpenLink(b Booter, id ID, name string) (Link, error) {
 	return Link{}, ErrNotFound
 }
 
+// Made finds out about a file of a Spec. ok: it is made for a machine, and to be opened
+// as the Link, if err is nil; else OpenFile opens it.
+func Made(b Booter, id ID) (l Link, ok bool, err error) {
+	l, err = OpenLink(b, id, "")
+	return l, l.Made, err
+}
+
 // A Snapshot is one generation of everything that a reload can change for a
 // booting machine. It is never modified after it is published.
 type Snapshot struct {

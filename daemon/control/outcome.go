@@ -360,7 +360,7 @@ func contents(files []*booters.File, req booters.Request) (all []any) {
 	for _, f := range files {
 		for _, member := range f.Parts() {
 			c, err := f.Render(req, member)
-			all = append(all, f.Name, member, f.Secret, c.Text, c.Source, fmt.Sprint(err))
+			all = append(all, f.Name, member, f.Secret, c.Text, c.Source, c.Mode, fmt.Sprint(err))
 		}
 	}
 	return all

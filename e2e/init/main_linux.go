@@ -1,7 +1,7 @@
 // Command init is the first and only process of a machine that a test of package
 // e2e has booted: it prints on the console what the kernel allows, which hangs on
-// Secure Boot, and the kernel's command line, each behind a mark by which the test
-// finds it, and switches the machine off. It is built static, for each architecture,
+// Secure Boot, a file that was packed for this machine, and the kernel's command line,
+// each behind a mark by which the test finds it, and switches the machine off. It is built static, for each architecture,
 // and needs nothing beside it.
 package main
 
@@ -22,6 +22,10 @@ func main() {
 	// themselves down when the firmware says that Secure Boot is on.
 	if lockdown, err := os.ReadFile("/security/lockdown"); err == nil {
 		fmt.Printf("PIXIECORE-LOCKDOWN %s", lockdown)
+	}
+	// A file that is not in the archive of this program.
+	if file, err := os.ReadFile("/etc/pixiecore/file"); err == nil {
+		fmt.Printf("PIXIECORE-FILE %s\n", file)
 	}
 	cmdline, err := os.ReadFile("/proc/cmdline")
 	if err != nil {

@@ -142,7 +142,8 @@ func (t Tree) openBoard(ctx context.Context, d boots.Decision, f File, dir, base
 	if err != nil {
 		return File{}, fmt.Errorf("boot %s: %w", d.Boot, err)
 	}
-	open := func(id boot.ID) (io.ReadCloser, int64, error) { return boot.OpenFile(ctx, d.Snapshot.Booter, id) }
+	_, unknown := t.Tokens.Open(dir)
+	open := func(id boot.ID) (io.ReadCloser, int64, error) { return t.openFile(ctx, d, id, base, unknown == nil) }
 	if dir == extlinuxDir {
 		dir = dashed(m.MAC)
 	}

@@ -20,6 +20,7 @@ type pantry struct {
 	verdict boot.Verdict
 	files   map[boot.ID]string
 	pi      map[string]string
+	made    map[boot.ID]boot.Link // initrds
 }
 
 func (p pantry) Current() *boot.Snapshot { return &boot.Snapshot{Gen: 3, Booter: p} }
@@ -31,6 +32,9 @@ func (pantry) WriteBootFile(boot.ID, io.Reader) error                       { re
 func (p pantry) ReadBootFile(id boot.ID) (io.ReadCloser, int64, error) { return open(p.files[id]) }
 
 func (p pantry) OpenLink(id boot.ID, name string) (boot.Link, error) {
+	if l, ok := p.made[id]; ok {
+		return l, nil
+	}
 	return boot.Link{Open: func(context.Context, boot.Machine, string) (io.ReadCloser, int64, error) {
 		if id != "pi" || p.pi[name] == "" {
 			return nil, 0, boot.ErrNotFound
@@ -201,5 +205,36 @@ func TestWhoseAFileOfTheTreeIs(t *testing.T) {
 		if got != want {
 			t.Errorf("%s: got %s, want %s", name, got, want)
 		}
+	}
+}
+
+// An initrd that is made for a machine goes to it by TFTP, too; one with a secret only to
+// whoever has a token.
+func TestAnInitrdThatIsMadeForAMachine(t *testing.T) {
+	p := stocked()
+	archive := func(secret bool) boot.Link {
+		return boot.Link{Name: "initrd[1]", Made: true, Secret: secret, Machine: &boot.Machine{MAC: uboot[:], Arch: boot.ArchARM64, Firmware: boot.FirmwareUBoot},
+			Open: func(_ context.Context, m boot.Machine, base string) (io.ReadCloser, int64, error) {
+				return open(m.MAC.String() + " " + base)
+			}}
+	}
+	p.made = map[boot.ID]boot.Link{"j": archive(false)}
+	tr := pantryTree(t, p)
+	heardOf(tr, uboot, 0x16, "")
+	byMAC := dashed(uboot[:]) + "/boot.initrd"
+	token := tr.Tokens.Seal(boot.Token{MAC: uboot, Type: 0x16, Time: time.Now()}) + "/boot.initrd"
+	want := "first\x00\x00\x0002:00:00:00:00:16 " + base
+	want += strings.Repeat("\x00", (4-len(want)%4)%4)
+	for _, name := range []string{byMAC, token} {
+		if got, err := content(t, tr, name); got != want || err != nil {
+			t.Errorf("%s: got %q, %v", name, got, err)
+		}
+	}
+	p.made["j"] = archive(true)
+	if got, err := content(t, tr, token); got != want || err != nil {
+		t.Errorf("a secret, by its token: %q, %v", got, err)
+	}
+	if got, err := content(t, tr, byMAC); err == nil || !strings.Contains(err.Error(), "initrd[1] has a secret in it") {
+		t.Errorf("a secret, by the MAC address: %q, %v", got, err)
 	}
 }

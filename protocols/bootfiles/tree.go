@@ -286,7 +286,7 @@ func (t Tree) Open(ctx context.Context, name, base string) (File, error) {
 		err = boot.ErrNotFound
 	}
 	if err == nil {
-		f.Body, f.Size, err = boot.OpenFile(ctx, d.Snapshot.Booter, id)
+		f.Body, f.Size, err = t.openFile(ctx, d, id, base, true)
 	}
 	if err != nil {
 		return File{}, fmt.Errorf("%q: %w", f.Name, err)
@@ -298,6 +298,21 @@ func (t Tree) Open(ctx context.Context, name, base string) (File, error) {
 		})}
 	}
 	return f, nil
+}
+
+// openFile opens a file of what is decided. token is whether the machine has shown that
+// it is the one which asked for an address.
+func (t Tree) openFile(ctx context.Context, d boots.Decision, id boot.ID, base string, token bool) (io.ReadCloser, int64, error) {
+	l, made, err := boot.Made(d.Snapshot.Booter, id)
+	switch {
+	case !made:
+		return boot.OpenFile(ctx, d.Snapshot.Booter, id)
+	case err != nil:
+		return nil, 0, err
+	case l.Secret && !token:
+		return nil, 0, fmt.Errorf("%s has a secret in it, and what asks for it by a MAC address alone may be anybody", l.Name)
+	}
+	return l.Open(ctx, t.Recall(*l.Machine), base)
 }
 
 // begun is a file that it is an act to read: to ask for its size is none.

@@ -32,7 +32,10 @@ type linked struct {
 // link serves /_/f/: the addresses that a configuration has asked for. rest is
 // what stands behind that.
 func (s *Server) link(w http.ResponseWriter, r *http.Request, rest string) {
-	start := time.Now()
+	start, kind := time.Now(), events.File
+	if r.URL.Path == bootfiles.FilePath {
+		kind = events.Initrd // which is all of a Spec that is made for a machine
+	}
 	l, err := s.findLink(r, rest)
 	if l.PhoneHome {
 		s.phoneHome(w, r, l)
@@ -61,11 +64,13 @@ func (s *Server) link(w http.ResponseWriter, r *http.Request, rest string) {
 	h := w.Header()
 	h.Set("Content-Type", "application/octet-stream")
 	if l.Made {
-		h.Set("Content-Type", "text/plain; charset=utf-8")
+		if kind == events.File {
+			h.Set("Content-Type", "text/plain; charset=utf-8")
+		}
 		h.Set("Cache-Control", "no-store")
 	}
 	step := &step{Server: s, mac: l.machine.MAC, secret: l.Secret, Event: events.Event{
-		Kind: events.File, Rule: l.by.Rule, Boot: cmp.Or(l.Boot, l.by.Boot), Gen: l.by.Gen(), Via: "http", File: l.Name,
+		Kind: kind, Rule: l.by.Rule, Boot: cmp.Or(l.Boot, l.by.Boot), Gen: l.by.Gen(), Via: "http", File: l.Name,
 	}}
 	sent, whole, err := s.send(w, r, f, size, l.Name, step)
 	if !l.Secret {

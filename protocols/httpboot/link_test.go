@@ -195,3 +195,50 @@ type recorder struct {
 func (w *recorder) Header() http.Header         { return w.header }
 func (w *recorder) WriteHeader(status int)      { w.status = status }
 func (w *recorder) Write(b []byte) (int, error) { return w.body.Write(b) }
+
+// archiver is a booter whose initrd "made" is made for a machine.
+type archiver struct {
+	booter
+	link *boot.Link
+}
+
+func (a archiver) Current() *boot.Snapshot {
+	snap := *a.booter.Current()
+	snap.Booter = a
+	return &snap
+}
+
+func (a archiver) OpenLink(id boot.ID, name string) (boot.Link, error) {
+	if id != "made" || name != "" {
+		return boot.Link{}, boot.ErrNotFound
+	}
+	return *a.link, nil
+}
+
+// An initrd that is made for a machine is served under the rules of such files.
+func TestAnInitrdThatIsMade(t *testing.T) {
+	s := newServer(t, booter{})
+	gen, verdict := uint64(1), lab
+	link := boot.Link{Name: "initrd[1]", Boot: "debian", Machine: &boot.Machine{MAC: mac, Arch: boot.ArchX64}, Made: true, Open: opens(nil)}
+	s.Tree.Boots.Source = archiver{booter{gen: &gen, verdict: func(m boot.Machine) (boot.Verdict, error) { return verdict(m) }}, &link}
+	ask := func() (int, string, string) {
+		w := get(t, s, "GET", "/_/file?name=made&type=initrd&token="+s.token(0))
+		list := s.Events.Machines()[0].Events()
+		last := list[len(list)-1]
+		return w.Code, w.Body.String(), fmt.Sprintf("%s %s", last.Kind, last.What(last.End))
+	}
+	code, body, event := ask()
+	if code != 200 || body != "52:54:00:12:34:56 x64  from http://192.0.2.1:80" || event != "initrd initrd[1], 47 B" {
+		t.Errorf("got %d, %q, event %q", code, body, event)
+	}
+	link.Secret, link.Issued = true, time.Now().Add(-time.Hour)
+	s.Tree.Boots.Heard(boots.Request{MAC: boots.MAC(mac), Transaction: [4]byte{1}, Discover: true, Facts: &boot.Facts{}}, time.Now())
+	if code, body, _ := ask(); code != 410 || !strings.Contains(body, "the machine has begun another") {
+		t.Errorf("a secret of another boot: %d, %q", code, body)
+	}
+	link.Secret, gen = false, 2
+	verdict = func(boot.Machine) (boot.Verdict, error) { return boot.Verdict{Rule: "printers"}, nil }
+	if code, body, _ := ask(); code != 403 || !strings.Contains(body, `the rule "printers" ignores`) {
+		t.Errorf("a machine that is ignored: %d, %q", code, body)
+	}
+}

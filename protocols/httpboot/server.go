@@ -364,6 +364,10 @@ func (s *Server) file(w http.ResponseWriter, r *http.Request) {
 		s.drop(w, drops.Malformed, "missing name", http.StatusBadRequest)
 		return
 	}
+	if _, made, _ := boot.Made(s.Tree.Boots.Source.Current().Booter, boot.ID(id)); made {
+		s.link(w, r, id+"/")
+		return
+	}
 	d, refused := s.admit(r, q, id)
 	if refused != "" {
 		s.Log.Info("file refused", zap.String("peer", r.RemoteAddr), zap.String("type", q.Get("type")), zap.String("reason", refused))

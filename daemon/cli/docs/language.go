@@ -123,7 +123,11 @@ func language(p page, r config.Reference) {
 		var all []term
 		for _, g := range r.Functions[i:] {
 			if g.Group == f.Group {
-				all = append(all, term{g.Signature, "", fmt.Sprintf("%s `%s` is `%s`.", g.Doc, g.Example, g.Result)})
+				text := fmt.Sprintf("%s Example: `%s`.", g.Doc, g.Example)
+				if g.Result != "" {
+					text = fmt.Sprintf("%s `%s` is `%s`.", g.Doc, g.Example, g.Result)
+				}
+				all = append(all, term{g.Signature, "", text})
 			}
 		}
 		p.terms([3]string{"function", "", "meaning"}, all)
