@@ -100,13 +100,34 @@ func FuzzWords(f *testing.F) {
 		}
 		var s script
 		settings := map[string]string{}
-		line := s.words(text)
-		for name, hex := range s.sets {
-			settings[name] = map[string]string{"20": " ", "7c": "|", "26": "&", "3b": ";", "23": "#"}[hex]
+		s.putWords(text)
+		line := strings.TrimPrefix(s.lines.String(), magic)
+		for _, set := range s.sets {
+			settings[set.name] = map[string]string{"20": " ", "7c": "|", "26": "&", "3b": ";", "23": "#"}[set.hex]
 		}
 		got, ok := unwords(line, settings)
 		if want := strings.TrimRight(whiteSpace.Replace(text), " "); !ok || got != want {
 			t.Errorf("%q is written %q, which iPXE reads as %q (%t)", text, line, got, ok)
+		}
+	})
+}
+
+// A script is made while a machine waits, and a rack of them at once.
+func BenchmarkScripts(b *testing.B) {
+	spec := &boot.Spec{Kernel: "a2VybmVs", Initrd: []boot.ID{"aW5pdHJk"}, Cmdline: "console=ttyS0 root=/dev/ram0 hostname=db1"}
+	who := Machine{MAC: mac, Token: token}
+	b.Run("stub", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			Stub(base, who)
+		}
+	})
+	b.Run("boot", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := Boot(base, spec, who, ""); err != nil {
+				b.Fatal(err)
+			}
 		}
 	})
 }

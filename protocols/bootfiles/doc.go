@@ -70,5 +70,5 @@
 //
 // iPXE splits a line into words at white space and looks for "||", "&&", ";"
 // and a leading "#" before it expands settings (core/exec.c). So a word that
-// would be taken for syntax is written by way of a setting: see script.words.
+// would be taken for syntax is written by way of a setting: see script.putWords.
 package bootfiles

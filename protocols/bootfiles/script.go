@@ -1,88 +1,113 @@
 package bootfiles
 
 import (
+	"encoding/hex"
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 	"text/template"
 
 	"github.com/pixiecore/pixiecore/booters/boot"
 )
 
-// A script collects the lines of one iPXE script.
+// A script collects the lines of one iPXE script. It is written as it goes, into one
+// piece of memory: a rack that powers up asks for thousands.
 type script struct {
-	lines []string
-	sets  map[string]string // settings that words need: name to hexadecimal bytes
-	order []string
+	lines strings.Builder
+	sets  []setting // that words need, in the order in which they came up
 }
+
+// A setting is one of iPXE's, with its bytes in hexadecimal.
+type setting struct{ name, hex string }
+
+const magic = "#!ipxe\n"
+
+// put adds a part of a line, or whole ones.
+func (s *script) put(parts ...string) {
+	if s.lines.Len() == 0 {
+		s.lines.Grow(scriptSize)
+		s.lines.WriteString(magic)
+	}
+	for _, p := range parts {
+		s.lines.WriteString(p)
+	}
+}
+
+// scriptSize is what most scripts have, in bytes.
+const scriptSize = 1 << 10
 
 func (s *script) line(format string, args ...any) {
-	s.lines = append(s.lines, fmt.Sprintf(format, args...))
+	s.put(fmt.Sprintf(format, args...), "\n")
 }
 
-func (s *script) set(name, hex string) string {
-	if s.sets == nil {
-		s.sets = map[string]string{}
+// putSet adds a setting where a word needs its bytes.
+func (s *script) putSet(name, hex string) {
+	if !slices.ContainsFunc(s.sets, func(known setting) bool { return known.name == name }) {
+		s.sets = append(s.sets, setting{name, hex})
 	}
-	if _, ok := s.sets[name]; !ok {
-		s.sets[name] = hex
-		s.order = append(s.order, name)
-	}
-	return "${" + name + ":string}" // without the type it would expand as it was set, in hexadecimal
+	s.put("${", name, ":string}") // without the type it would expand as it was set, in hexadecimal
 }
 
 func (s *script) String() string {
+	s.put()
+	text := s.lines.String()
+	if s.sets == nil {
+		return text
+	}
 	var b strings.Builder
-	b.WriteString("#!ipxe\n")
-	for _, name := range s.order {
-		fmt.Fprintf(&b, "set %s:hex %s\n", name, s.sets[name])
+	b.WriteString(magic)
+	for _, set := range s.sets {
+		fmt.Fprintf(&b, "set %s:hex %s\n", set.name, set.hex)
 	}
-	for _, l := range s.lines {
-		b.WriteString(l)
-		b.WriteByte('\n')
-	}
+	b.WriteString(text[len(magic):])
 	return b.String()
 }
 
 // whiteSpace is what iPXE takes for it, beside the space (ctype.h, isspace).
 var whiteSpace = strings.NewReplacer("\t", " ", "\n", " ", "\v", " ", "\f", " ", "\r", " ")
 
-// words writes text as arguments of an iPXE command such that iPXE puts the
+// putWords adds text as arguments of an iPXE command such that iPXE puts the
 // same text together again: words that iPXE would read as its syntax begin
 // with a setting, and so do further spaces. iPXE's own ${…} stays, and is
 // expanded by iPXE.
-func (s *script) words(text string) string {
+func (s *script) putWords(text string) {
 	// iPXE splits at every kind of white space and puts one space back.
 	text = whiteSpace.Replace(text)
-	var b strings.Builder
-	spaces := 0
-	for i, w := range strings.Split(text, " ") {
-		if w == "" {
-			spaces++
-			continue
+	for first, spaces := true, 0; text != ""; spaces = 1 {
+		n := len(text)
+		text = strings.TrimLeft(text, " ")
+		spaces += n - len(text)
+		if text == "" {
+			return
 		}
-		if i > 0 && b.Len() > 0 {
-			b.WriteByte(' ')
+		var w string
+		w, text, _ = strings.Cut(text, " ")
+		if !first {
+			s.put(" ")
 			spaces--
 		}
-		for ; spaces > 0; spaces-- {
-			b.WriteString(s.set("space", "20"))
+		for first = false; spaces > 0; spaces-- {
+			s.putSet("space", "20")
 		}
 		switch {
 		case w == "||":
-			w = s.set("bar", "7c") + "|"
+			s.putSet("bar", "7c")
+			w = "|"
 		case w == "&&":
-			w = s.set("and", "26") + "&"
+			s.putSet("and", "26")
+			w = "&"
 		case w == ";":
-			w = s.set("semicolon", "3b")
+			s.putSet("semicolon", "3b")
+			w = ""
 		case w[0] == '#':
-			w = s.set("hash", "23") + w[1:]
+			s.putSet("hash", "23")
+			w = w[1:]
 		}
-		b.WriteString(w)
-		spaces = 1
+		s.put(w)
 	}
-	return b.String()
 }
 
 // printable drops the control characters other than the tab, for strings.Map.
@@ -102,11 +127,12 @@ func (s *script) echo(text string) {
 			s.line("echo")
 			continue
 		}
-		w := s.words(l)
-		if strings.HasPrefix(w, "-") {
-			w = s.set("space", "20") + w // else iPXE takes it for an option of echo
+		s.put("echo ")
+		if l[0] == '-' {
+			s.putSet("space", "20") // else iPXE takes it for an option of echo
 		}
-		s.line("echo %s", w)
+		s.putWords(l)
+		s.put("\n")
 	}
 }
 
@@ -124,12 +150,24 @@ func (m Machine) query() string {
 	case m.Token != "":
 		return "token=" + m.Token
 	case m.Arch != "":
-		return "mac=" + url.QueryEscape(m.MAC.String()) + "&arch=" + m.Arch
+		return "mac=" + escapeMAC(m.MAC) + "&arch=" + m.Arch
 	case len(m.MAC) > 0:
-		return "mac=" + url.QueryEscape(m.MAC.String())
+		return "mac=" + escapeMAC(m.MAC)
 	default:
 		return "mac=${netX/mac}" // the interface that was used last: the one that fetched this script
 	}
+}
+
+// escapeMAC writes an address for a query, where a colon is %3A.
+func escapeMAC(mac net.HardwareAddr) string {
+	b := make([]byte, 0, 5*len(mac))
+	for i := range mac {
+		if i > 0 {
+			b = append(b, "%3A"...)
+		}
+		b = hex.AppendEncode(b, mac[i:i+1])
+	}
+	return string(b)
 }
 
 // ScriptPath is where iPXE gets its scripts by HTTP.
@@ -152,31 +190,32 @@ const (
 	screenPause = 15
 )
 
-// reports are the settings that iPXE reports, beside the CPU. The keys are those
-// of the query.
-var reports = [...][2]string{
-	{"platform", "${platform}"}, {"buildarch", "${buildarch}"}, {"ip", "${netX/ip}"}, {"uuid", "${uuid}"},
-	{"serial", "${serial:uristring}"}, {"manufacturer", "${manufacturer:uristring}"},
-	{"product", "${product:uristring}"}, {"asset", "${asset:uristring}"}, {"hostname", "${hostname:uristring}"},
+// reported is the rest of a query by which iPXE reports its settings.
+const reported = "&facts=1&cpu=${cpu}&platform=${platform}&buildarch=${buildarch}&ip=${netX/ip}&uuid=${uuid}" +
+	"&serial=${serial:uristring}&manufacturer=${manufacturer:uristring}" +
+	"&product=${product:uristring}&asset=${asset:uristring}&hostname=${hostname:uristring}"
+
+// chain fetches the address that stands in parts and goes on there. It tries again on
+// failure and in the end returns to the firmware, having said why.
+func (s *script) chain(parts ...string) {
+	// --replace: what the next script does when it ends is then up to it alone.
+	s.put("set chains:int32 0\n:chain\nchain --replace --autofree ")
+	s.put(parts...)
+	s.put(tryAgain)
 }
 
-// chain fetches url and goes on there. It tries again on failure and in the
-// end returns to the firmware, having said why.
-func (s *script) chain(url string) {
-	s.line("set chains:int32 0")
-	s.line(":chain")
-	// --replace: what the next script does when it ends is then up to it alone.
-	s.line("chain --replace --autofree %s ||", url)
-	s.line("inc chains")
-	s.line("iseq ${chains} %d && goto nochain ||", chainTries)
-	s.line("echo pixiecore: no script from the server yet, attempt ${chains} of %d", chainTries)
-	s.line("sleep %d", chainPause)
-	s.line("goto chain")
-	s.line(":nochain")
-	s.line("echo pixiecore: the server gave no script. Is its HTTP port open to this machine?")
-	s.line("sleep %d", screenPause)
-	s.line("exit 1")
-}
+// tryAgain is what stands behind chain.
+var tryAgain = fmt.Sprintf(` ||
+inc chains
+iseq ${chains} %[1]d && goto nochain ||
+echo pixiecore: no script from the server yet, attempt ${chains} of %[1]d
+sleep %[2]d
+goto chain
+:nochain
+echo pixiecore: the server gave no script. Is its HTTP port open to this machine?
+sleep %[3]d
+exit 1
+`, chainTries, chainPause, screenPause)
 
 // Autoexec is autoexec.ipxe: it gets an address and goes on to Stub. It takes
 // the place of iPXE's own boot sequence, so it must run DHCP itself. An empty
@@ -224,21 +263,20 @@ func Autoexec(base, token string, mac net.HardwareAddr) string {
 // bits, which no BIOS announces, and reports what else only iPXE knows.
 func Stub(base string, m Machine) string {
 	var s script
-	// Only a BIOS leaves it open. Bit 29 of CPUID 0x80000001 EDX is long mode.
-	// Bit 0 of leaf 1 is the FPU, which every CPU that runs iPXE has: where even
-	// that fails, this iPXE was built without the command.
-	s.line("iseq ${platform} pcbios || goto report")
-	s.line("set cpu ia32")
-	s.line("cpuid 0 || set cpu unknown")
-	s.line("cpuid --ext 29 && set cpu x64 ||")
-	s.line(":report")
-	q := m.query() + "&facts=1&cpu=${cpu}"
-	for _, f := range reports {
-		q += "&" + f[0] + "=" + f[1]
-	}
-	s.chain(base + ScriptPath + "?" + q)
+	s.put(asksCPU)
+	s.chain(base, ScriptPath, "?", m.query(), reported)
 	return s.String()
 }
+
+// asksCPU sets cpu. Only a BIOS leaves it open. Bit 29 of CPUID 0x80000001 EDX is
+// long mode. Bit 0 of leaf 1 is the FPU, which every CPU that runs iPXE has: where
+// even that fails, this iPXE was built without the command.
+const asksCPU = `iseq ${platform} pcbios || goto report
+set cpu ia32
+cpuid 0 || set cpu unknown
+cpuid --ext 29 && set cpu x64 ||
+:report
+`
 
 // LocalDisk boots the machine's own disk.
 func LocalDisk(f boot.Firmware) string {
@@ -308,19 +346,24 @@ func Boot(base string, spec *boot.Spec, who Machine, notice string) (string, err
 		s.echo("pixiecore: " + notice)
 	}
 	s.echo(spec.Message)
-	m := url.QueryEscape(who.MAC.String())
+	m := escapeMAC(who.MAC)
 	if who.Token != "" {
 		m += "&token=" + who.Token
 	}
-	s.line("kernel --name kernel %s&type=kernel&mac=%s", FileURL(base, spec.Kernel), m)
-	names := ""
+	s.put("kernel --name kernel ")
+	s.putFile(base, spec.Kernel)
+	s.put("&type=kernel&mac=", m, "\n")
 	for i, id := range spec.Initrd {
-		s.line("initrd --name initrd%d %s&type=initrd&mac=%s", i, FileURL(base, id), m)
-		names += fmt.Sprintf("initrd=initrd%d ", i)
+		s.put("initrd --name initrd", strconv.Itoa(i), " ")
+		s.putFile(base, id)
+		s.put("&type=initrd&mac=", m, "\n")
 	}
-	s.line("imgfetch --name ready %s/_/booting?mac=%s ||", base, m)
-	s.line("imgfree ready ||")
-	s.line("boot kernel %s", names+s.words(cmdline))
+	s.put("imgfetch --name ready ", base, "/_/booting?mac=", m, " ||\nimgfree ready ||\nboot kernel ")
+	for i := range spec.Initrd {
+		s.put("initrd=initrd", strconv.Itoa(i), " ")
+	}
+	s.putWords(cmdline)
+	s.put("\n")
 	return s.String(), nil
 }
 
@@ -341,7 +384,14 @@ const FilePath = "/_/file"
 
 // FileURL is the address of a boot file.
 func FileURL(base string, id boot.ID) string {
-	return base + FilePath + "?name=" + url.QueryEscape(string(id))
+	return base + fileQuery + url.QueryEscape(string(id))
+}
+
+const fileQuery = FilePath + "?name="
+
+// putFile adds FileURL.
+func (s *script) putFile(base string, id boot.ID) {
+	s.put(base, fileQuery, url.QueryEscape(string(id)))
 }
 
 // expandCmdline evaluates the template of Spec.Cmdline, in which {{ ID "x" }}
