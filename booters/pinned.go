@@ -23,6 +23,8 @@ const (
 	// before a machine's script goes out: half a second at most. A larger one that
 	// was never hashed is refused when it is fetched, if it must be.
 	maxAhead = 256 << 20
+	// aheadTimeout is how long that may take where the disk is slow.
+	aheadTimeout = 5 * time.Second
 	// clockTick is more than the steps in which file systems tell the time of a
 	// change: with what is older, a later change shows (10 ms at HZ=100).
 	clockTick = 20 * time.Millisecond
@@ -195,6 +197,8 @@ func (s *Sources) ahead(ctx context.Context, src Source) error {
 	if info.Size() > maxAhead && !s.digests.known(f) {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, aheadTimeout)
+	defer cancel()
 	sum, _, err := s.digests.of(ctx, f)
 	if err != nil || sum == src.SHA256 {
 		return nil

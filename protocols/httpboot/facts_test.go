@@ -43,14 +43,11 @@ func TestReportedFacts(t *testing.T) {
 				tc.heard(s.Tree.Boots)
 			}
 			before := s.Tree.Boots.Of(mac)
-			q, err := url.ParseQuery("facts=1&platform=efi&buildarch=x86_64&mac=" + url.QueryEscape(mac.String()) + "&" + tc.report)
-			if err != nil {
-				t.Fatal(err)
-			}
+			q := parseQuery("facts=1&platform=efi&buildarch=x86_64&mac=" + url.QueryEscape(mac.String()) + "&" + tc.report)
 			if tc.token {
-				q.Set("token", s.token(7))
+				q.token = s.token(7)
 			}
-			m, _, err := s.machine(q)
+			m, _, err := s.machine(&q)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -71,7 +68,7 @@ func TestTheReportedAddress(t *testing.T) {
 		"192.0.2.50": "192.0.2.50", "::ffff:192.0.2.50": "192.0.2.50", "2001:db8::50": "2001:db8::50",
 		"fe80::1%x init=/bin/sh": "fe80::1", "0.0.0.0": "", "::": "", "": "", "192.0.2.50/24": "", "192.0.2.50 quiet": "",
 	} {
-		f := reported(url.Values{"ip": {in}}, &boot.Facts{})
+		f := reported(&query{ip: in}, &boot.Facts{})
 		got := ""
 		if f.Knows(boot.FactIP) {
 			got = f.IP.String()

@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"net/url"
 	"path"
 	"strconv"
 	"strings"
@@ -170,18 +169,18 @@ func (e errRequest) Error() string { return e.text }
 // machine reads who is asking from the query: a token, or what the caller
 // says, with the facts that iPXE reports. Machine.Probed is false for the first
 // request of a boot, which brings no facts yet.
-func (s *Server) machine(q url.Values) (m boot.Machine, id bootfiles.Machine, err error) {
-	if t := q.Get("token"); t != "" {
+func (s *Server) machine(q *query) (m boot.Machine, id bootfiles.Machine, err error) {
+	if t := q.token; t != "" {
 		token, err := s.Tree.Tokens.Open(t)
 		if err != nil {
 			return m, id, errRequest{http.StatusBadRequest, "unknown token"}
 		}
 		id.Token, m = t, s.Tree.Machine(token)
 	} else {
-		if id.MAC, err = net.ParseMAC(q.Get("mac")); err != nil || len(id.MAC) != 6 {
+		if id.MAC, err = net.ParseMAC(q.mac); err != nil || len(id.MAC) != 6 {
 			return m, id, errRequest{http.StatusBadRequest, "missing or invalid mac"}
 		}
-		if q.Get("facts") == "1" {
+		if q.facts == "1" {
 			s.Tree.Boots.Script(id.MAC, time.Now())
 		}
 		m.MAC, m.Facts = id.MAC, s.Tree.Boots.Of(id.MAC)
@@ -190,17 +189,17 @@ func (s *Server) machine(q url.Values) (m boot.Machine, id bootfiles.Machine, er
 			// its boot is that iPXE does it.
 			m.Facts = &boot.Facts{Known: boot.FactIPXE, IPXE: true}
 		}
-		id.Arch = q.Get("arch")
-		typ, ok := archType(id.Arch, q.Get("platform"), q.Get("buildarch"))
+		id.Arch = q.arch
+		typ, ok := archType(id.Arch, q.platform, q.buildarch)
 		if !ok {
 			return m, id, errRequest{http.StatusBadRequest, "missing or invalid arch"}
 		}
 		p, _ := typ.Platform()
 		m.Arch, m.Firmware = p.Arch, p.Firmware
 	}
-	if m.Probed = q.Get("facts") == "1"; m.Probed {
+	if m.Probed = q.facts == "1"; m.Probed {
 		m.Facts = reported(q, m.Facts)
-		if m.Firmware == boot.FirmwareX86PC && q.Get("cpu") == "x64" {
+		if m.Firmware == boot.FirmwareX86PC && q.cpu == "x64" {
 			m.Arch = boot.ArchX64
 		}
 	}
@@ -209,29 +208,32 @@ func (s *Server) machine(q url.Values) (m boot.Machine, id bootfiles.Machine, er
 
 // reported adds what iPXE says in the query to what is known from DHCP. What it
 // has no word for is a fact that the machine does not have.
-func reported(q url.Values, dhcp *boot.Facts) *boot.Facts {
+func reported(q *query, dhcp *boot.Facts) *boot.Facts {
 	f := *dhcp
 	for _, said := range [...]struct {
 		fact boot.Fact
 		to   *string
-		key  string
+		text string
 	}{
-		{boot.FactSerial, &f.Serial, "serial"}, {boot.FactManufacturer, &f.Manufacturer, "manufacturer"}, {boot.FactProduct, &f.Product, "product"},
-		{boot.FactAsset, &f.Asset, "asset"}, {boot.FactHostname, &f.Hostname, "hostname"},
+		{boot.FactSerial, &f.Serial, q.serial}, {boot.FactManufacturer, &f.Manufacturer, q.manufacturer}, {boot.FactProduct, &f.Product, q.product},
+		{boot.FactAsset, &f.Asset, q.asset}, {boot.FactHostname, &f.Hostname, q.hostname},
 	} {
-		if text := boots.Text(q.Get(said.key)); text != "" {
+		if said.text == "" {
+			continue
+		}
+		if text := boots.Text(said.text); text != "" {
 			f.Known |= said.fact
 			*said.to = text
 		}
 	}
 	// An address only, so that nothing else can stand where a file of the
 	// configuration has ${machine.ip}: a zone (RFC 4007 §11) is any text.
-	if ip, err := netip.ParseAddr(q.Get("ip")); err == nil && !ip.IsUnspecified() {
+	if ip, err := netip.ParseAddr(q.ip); err == nil && !ip.IsUnspecified() {
 		f.Known |= boot.FactIP
 		f.IP = ip.Unmap().WithZone("")
 	}
 	// The UUID of the DHCP request stands, so that a boot has one.
-	if uuid, err := boot.ParseUUID(q.Get("uuid")); err == nil && !f.Knows(boot.FactUUID) {
+	if uuid, err := boot.ParseUUID(q.uuid); err == nil && !f.Knows(boot.FactUUID) {
 		f.Known |= boot.FactUUID
 		f.UUID = uuid
 	}
@@ -251,59 +253,78 @@ func archType(number, platform, buildarch string) (boot.ArchType, bool) {
 	default:
 		return 0, false
 	}
-	types := map[string]boot.ArchType{
-		"pcbios/i386": 0x00, "pcbios/x86_64": 0x00,
-		"efi/i386": 0x06, "efi/x86_64": 0x07, "efi/arm32": 0x0a, "efi/arm64": 0x0b,
-		"efi/riscv64": 0x1b, "efi/loong64": 0x27,
+	switch platform {
+	case "pcbios":
+		return 0x00, buildarch == "i386" || buildarch == "x86_64"
+	case "efi":
+		switch buildarch {
+		case "i386":
+			return 0x06, true
+		case "x86_64":
+			return 0x07, true
+		case "arm32":
+			return 0x0a, true
+		case "arm64":
+			return 0x0b, true
+		case "riscv64":
+			return 0x1b, true
+		case "loong64":
+			return 0x27, true
+		}
 	}
-	t, ok := types[platform+"/"+buildarch]
-	return t, ok
+	return 0, false
 }
 
 // script serves /_/ipxe.
+//
+// A rack that powers up asks for all of its scripts at once, so nothing is done here
+// that the machine or the operator gains nothing by: no timer where nobody is waited
+// for, no fields of a line that is not logged.
 func (s *Server) script(w http.ResponseWriter, r *http.Request) {
-	q := r.URL.Query()
-	m, id, err := s.machine(q)
+	q := parseQuery(r.URL.RawQuery)
+	m, id, err := s.machine(&q)
 	var bad errRequest
 	if errors.As(err, &bad) {
 		s.Log.Debug("script not served", zap.String("peer", r.RemoteAddr), zap.Error(err))
 		s.drop(w, drops.Malformed, bad.text, bad.status)
 		return
 	}
+	mac, base := [6]byte(m.MAC), s.base(r)
 	if !m.Probed {
-		text(w, bootfiles.Stub(s.base(r), id))
-		s.Log.Info("iPXE is asked for its facts", zap.Stringer("mac", m.MAC), zap.String("peer", r.RemoteAddr))
-		s.Events.Add([6]byte(m.MAC), events.Event{Kind: events.Reporting, Via: "http"})
+		text(w, bootfiles.Stub(base, id))
+		if line := s.Log.Check(zap.InfoLevel, "iPXE is asked for its facts"); line != nil {
+			line.Write(zap.Stringer("mac", m.MAC), zap.String("peer", r.RemoteAddr))
+		}
+		s.Events.Add(mac, events.Event{Kind: events.Reporting, Via: "http"})
 		return
 	}
-	mac := [6]byte(m.MAC)
 	s.Events.SetFacts(mac, events.Facts{
-		Arch: m.Arch.Name(), Firmware: m.Firmware.String(), UUID: q.Get("uuid"), Serial: q.Get("serial"),
-		Manufacturer: q.Get("manufacturer"), Product: q.Get("product"), Asset: q.Get("asset"),
-		Hostname: q.Get("hostname"), IP: q.Get("ip"),
+		Arch: m.Arch.Name(), Firmware: m.Firmware.String(), UUID: q.uuid, Serial: q.serial,
+		Manufacturer: q.manufacturer, Product: q.product, Asset: q.asset,
+		Hostname: q.hostname, IP: q.ip,
 	})
 
-	ctx, cancel := context.WithTimeout(r.Context(), decideTimeout)
-	defer cancel()
-	d, err := s.Tree.Boots.DecideNow(ctx, m, time.Now())
+	now := time.Now()
+	d, err := s.Tree.Boots.DecideNow(r.Context(), m, now)
 	fault := events.FaultScript
 	if err == nil && d.Ask != nil {
-		if d, err = s.Tree.Boots.Await(ctx, d, m, time.Now()); err != nil {
+		ctx, cancel := context.WithTimeout(r.Context(), decideTimeout)
+		d, err = s.Tree.Boots.Await(ctx, d, m, now)
+		cancel()
+		if err != nil {
 			fault = events.FaultAPI
 		}
 	}
-	log := s.Log.With(zap.Stringer("mac", m.MAC), zap.String("arch", m.Arch.Name()), zap.Stringer("firmware", m.Firmware),
-		zap.String("rule", d.Rule), zap.Uint64("gen", d.Snapshot.Gen))
 	body := ""
 	step := events.Event{Kind: events.Script, Rule: d.Rule, Boot: d.Boot, Gen: d.Snapshot.Gen, Via: "http", Detail: d.Reason}
 	switch {
 	case err != nil:
 	case d.Action == boot.Boot:
 		notice := d.Notice
-		if m.Firmware == boot.FirmwareX86PC && q.Get("cpu") == "unknown" {
+		if m.Firmware == boot.FirmwareX86PC && q.cpu == "unknown" {
 			notice = strings.TrimPrefix(notice+"; this iPXE cannot ask the CPU, so the machine counts as ia32", "; ")
 		}
-		if why := s.Events.Trouble(mac, troubleFor, time.Now()); why != "" {
+		if why := s.Events.Trouble(mac, troubleFor, now); why != "" {
 			notice = strings.TrimPrefix(notice+"; the boot before this one did not go on: "+why, "; ")
 		}
 		var spec *boot.Spec
@@ -311,55 +332,63 @@ func (s *Server) script(w http.ResponseWriter, r *http.Request) {
 			break
 		}
 		if r.Method == http.MethodHead { // a probe, which gets nothing
-			spec, err = d.SpecFor(m, s.base(r))
+			spec, err = d.SpecFor(m, base)
 		} else {
-			spec, err = s.Tree.Boots.SpecFor(ctx, d, m, s.base(r), time.Now())
+			spec, err = s.Tree.Boots.SpecFor(r.Context(), d, m, base, now)
 		}
 		if err == nil {
 			step.Final = spec.IpxeScript != "" // what that does is not known here
-			body, err = bootfiles.Boot(s.base(r), spec, bootfiles.Machine{MAC: m.MAC, Token: id.Token}, notice)
+			body, err = bootfiles.Boot(base, spec, bootfiles.Machine{MAC: m.MAC, Token: id.Token}, notice)
 		}
 	case d.Action == boot.Local:
 		body, step.Kind = bootfiles.LocalDisk(m.Firmware), events.Local
 	case d.Action == boot.Park:
-		body, step.Kind = bootfiles.Screen(s.base(r), id, d.Reason), events.Ignored
+		body, step.Kind = bootfiles.Screen(base, id, d.Reason), events.Ignored
 	default:
 		s.Drops.Add(refusedBy(d))
 		body, step.Kind = bootfiles.Leave(d.Refusal(m)), events.Ignored
 	}
 	if err != nil {
 		s.Drops.Add(drops.Failed)
-		log.Warn("script not made", zap.Error(err))
+		s.Log.Warn("script not made", append(about(m, d), zap.Error(err))...)
 		var digest *boot.DigestError
 		if errors.As(err, &digest) {
 			fault = events.FaultDigest
 		}
 		s.Events.Add(mac, events.Event{Kind: events.Failed, Rule: d.Rule, Boot: d.Boot, Gen: d.Snapshot.Gen, Via: "http", Fault: fault, Detail: err.Error()})
-		text(w, bootfiles.Screen(s.base(r), id, "no script for this machine: "+err.Error()))
+		text(w, bootfiles.Screen(base, id, "no script for this machine: "+err.Error()))
 		return
 	}
 	text(w, body)
 	if d.Notice != "" {
-		log.Warn("machine boots all the same", zap.String("notice", d.Notice))
+		s.Log.Warn("machine boots all the same", append(about(m, d), zap.String("notice", d.Notice))...)
 		s.Events.Add(mac, events.Event{Kind: events.Noticed, Rule: d.Rule, Gen: d.Snapshot.Gen, Detail: d.Notice})
 	}
-	log.Info("script sent", zap.String("peer", r.RemoteAddr), zap.Stringer("action", d.Action), zap.String("boot", d.Boot))
+	if line := s.Log.Check(zap.InfoLevel, "script sent"); line != nil {
+		line.Write(append(about(m, d), zap.String("peer", r.RemoteAddr), zap.Stringer("action", d.Action), zap.String("boot", d.Boot))...)
+	}
 	s.Events.Add(mac, step)
+}
+
+// about is what the log says of a machine and of what was decided for it.
+func about(m boot.Machine, d boots.Decision) []zap.Field {
+	return []zap.Field{
+		zap.Stringer("mac", m.MAC), zap.String("arch", m.Arch.Name()), zap.Stringer("firmware", m.Firmware),
+		zap.String("rule", d.Rule), zap.Uint64("gen", d.Snapshot.Gen),
+	}
 }
 
 // text answers with an iPXE script.
 func text(w http.ResponseWriter, script string) {
-	h := w.Header()
-	h.Set("Content-Type", "text/plain")
-	h.Set("Content-Length", strconv.Itoa(len(script)))
-	h.Set("Cache-Control", "no-store")
+	h, values := w.Header(), &[...]string{"text/plain", "no-store", strconv.Itoa(len(script))}
+	h["Content-Type"], h["Cache-Control"], h["Content-Length"] = values[0:1:1], values[1:2:2], values[2:3:3]
 	io.WriteString(w, script)
 }
 
 // file serves /_/file: the bytes behind a sealed ID.
 func (s *Server) file(w http.ResponseWriter, r *http.Request) {
-	q := r.URL.Query()
-	id := q.Get("name")
+	q := parseQuery(r.URL.RawQuery)
+	id := q.name
 	if id == "" {
 		s.drop(w, drops.Malformed, "missing name", http.StatusBadRequest)
 		return
@@ -368,10 +397,10 @@ func (s *Server) file(w http.ResponseWriter, r *http.Request) {
 		s.link(w, r, id+"/")
 		return
 	}
-	d, refused := s.admit(r, q, id)
+	d, refused := s.admit(r, &q, id)
 	if refused != "" {
-		s.Log.Info("file refused", zap.String("peer", r.RemoteAddr), zap.String("type", q.Get("type")), zap.String("reason", refused))
-		s.fileEvent(q, d, events.Event{Kind: events.Ignored, Detail: refused})
+		s.Log.Info("file refused", zap.String("peer", r.RemoteAddr), zap.String("type", q.typ), zap.String("reason", refused))
+		s.fileEvent(&q, d, events.Event{Kind: events.Ignored, Detail: refused})
 		s.drop(w, refusedBy(d), refused, http.StatusForbidden)
 		return
 	}
@@ -396,33 +425,36 @@ func (s *Server) file(w http.ResponseWriter, r *http.Request) {
 			if errors.Is(err, fs.ErrNotExist) {
 				fault = events.FaultMissing
 			}
-			s.Log.Warn("file not served", zap.String("peer", r.RemoteAddr), zap.String("type", q.Get("type")), zap.Error(err))
+			s.Log.Warn("file not served", zap.String("peer", r.RemoteAddr), zap.String("type", q.typ), zap.Error(err))
 		}
-		s.fileEvent(q, d, events.Event{Kind: events.Failed, Fault: fault, Detail: detail})
+		s.fileEvent(&q, d, events.Event{Kind: events.Failed, Fault: fault, Detail: detail})
 		s.drop(w, reason, msg, status)
 		return
 	}
 	defer f.Close()
 	w.Header().Set("Content-Type", "application/octet-stream")
 	start := time.Now()
-	kind, ok := map[string]events.Kind{"kernel": events.Kernel, "initrd": events.Initrd}[q.Get("type")]
-	if !ok {
-		kind = events.File
+	kind := events.File
+	switch q.typ {
+	case "kernel":
+		kind = events.Kernel
+	case "initrd":
+		kind = events.Initrd
 	}
-	step := &step{Server: s, mac: s.whose(q), Event: events.Event{Kind: kind, Rule: d.Rule, Boot: d.Boot, Gen: d.Gen(), Via: "http"}}
-	sent, whole, err := s.send(w, r, f, size, q.Get("type"), step)
+	step := &step{Server: s, mac: s.whose(&q), Event: events.Event{Kind: kind, Rule: d.Rule, Boot: d.Boot, Gen: d.Gen(), Via: "http"}}
+	sent, whole, err := s.send(w, r, f, size, q.typ, step)
 	if err != nil {
 		step.end(sent, "")
-		s.fileEvent(q, d, events.Event{Kind: events.Failed, Fault: events.FaultCut, Detail: "file cut short: " + err.Error()})
+		s.fileEvent(&q, d, events.Event{Kind: events.Failed, Fault: events.FaultCut, Detail: "file cut short: " + err.Error()})
 		breakOff(w)
 	}
 	if !whole {
 		step.end(sent, "")
 		return
 	}
-	s.Log.Info("file sent", zap.String("peer", r.RemoteAddr), zap.String("mac", printable(q.Get("mac"))), zap.Stringer("type", kind), zap.Int64("bytes", sent),
+	s.Log.Info("file sent", zap.String("peer", r.RemoteAddr), zap.String("mac", printable(q.mac)), zap.Stringer("type", kind), zap.Int64("bytes", sent),
 		zap.Duration("took", time.Since(start)), zap.String("rule", d.Rule), zap.Uint64("gen", d.Gen()))
-	step.end(sent, s.note(f, q.Get("mac"), kind.String()))
+	step.end(sent, s.note(f, q.mac, kind.String()))
 }
 
 // breakOff ends the answer so that the machine sees a broken transfer, and not a
@@ -486,8 +518,8 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request, f io.Reader, size 
 // nothing but a MAC address. An address without one, such as that machine's, a
 // command line's, or one that a program has which uses the library, is a
 // capability: who holds it gets the file, unless everything is on hold.
-func (s *Server) admit(r *http.Request, q url.Values, id string) (d boots.Decision, refused string) {
-	token, err := s.Tree.Tokens.Open(q.Get("token"))
+func (s *Server) admit(r *http.Request, q *query, id string) (d boots.Decision, refused string) {
+	token, err := s.Tree.Tokens.Open(q.token)
 	if err != nil {
 		if d, refused := s.admitAnyone(); refused != "" {
 			return d, refused
@@ -543,18 +575,18 @@ func resumes(r *http.Request) bool {
 
 // whose is the machine that a file's address names: by its token, or by what
 // anybody may write there, which is enough for a note of what happened.
-func (s *Server) whose(q url.Values) net.HardwareAddr {
-	if token, err := s.Tree.Tokens.Open(q.Get("token")); err == nil {
+func (s *Server) whose(q *query) net.HardwareAddr {
+	if token, err := s.Tree.Tokens.Open(q.token); err == nil {
 		return token.MAC[:]
 	}
-	if mac, err := net.ParseMAC(q.Get("mac")); err == nil && len(mac) == 6 {
+	if mac, err := net.ParseMAC(q.mac); err == nil && len(mac) == 6 {
 		return mac
 	}
 	return nil
 }
 
 // fileEvent notes what became of a file.
-func (s *Server) fileEvent(q url.Values, d boots.Decision, e events.Event) {
+func (s *Server) fileEvent(q *query, d boots.Decision, e events.Event) {
 	if mac := s.whose(q); mac != nil {
 		e.Rule, e.Boot, e.Gen, e.Via = d.Rule, d.Boot, d.Gen(), "http"
 		s.Events.Add([6]byte(mac), e)
@@ -564,7 +596,8 @@ func (s *Server) fileEvent(q url.Values, d boots.Decision, e events.Event) {
 // booting serves /_/booting: the last thing that iPXE fetches.
 func (s *Server) booting(w http.ResponseWriter, r *http.Request) {
 	text(w, "# Booting\n")
-	if mac := s.whose(r.URL.Query()); mac != nil {
+	q := parseQuery(r.URL.RawQuery)
+	if mac := s.whose(&q); mac != nil {
 		d := s.Tree.Boots.Fixed(mac)
 		s.Log.Info("machine boots", zap.Stringer("mac", mac), zap.String("rule", d.Rule), zap.Uint64("gen", d.Gen()))
 		s.Events.Add([6]byte(mac), events.Event{Kind: events.Booting, Rule: d.Rule, Boot: d.Boot, Gen: d.Gen(), Via: "http"})

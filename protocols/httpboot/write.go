@@ -22,16 +22,16 @@ const (
 
 // write hands what a machine posts or puts to a sealed ID on to the Booter.
 func (s *Server) write(w http.ResponseWriter, r *http.Request) {
-	q := r.URL.Query()
-	id := q.Get("name")
+	q := parseQuery(r.URL.RawQuery)
+	id := q.name
 	if id == "" {
 		s.drop(w, drops.Malformed, "missing name", http.StatusBadRequest)
 		return
 	}
-	d, refused := s.admit(r, q, id)
+	d, refused := s.admit(r, &q, id)
 	if refused != "" {
 		s.Log.Info("write refused", zap.String("peer", r.RemoteAddr), zap.String("reason", refused))
-		s.fileEvent(q, d, events.Event{Kind: events.Ignored, Detail: refused})
+		s.fileEvent(&q, d, events.Event{Kind: events.Ignored, Detail: refused})
 		s.drop(w, refusedBy(d), refused, http.StatusForbidden)
 		return
 	}
@@ -45,8 +45,8 @@ func (s *Server) write(w http.ResponseWriter, r *http.Request) {
 	body := &counting{Reader: http.MaxBytesReader(w, r.Body, maxWrite)}
 	err := boot.PutFile(ctx, d.Snapshot.Booter, boot.ID(id), body)
 	if err == nil {
-		s.Log.Info("file written", zap.String("mac", printable(q.Get("mac"))), zap.Int64("bytes", body.n.Load()), zap.Uint64("gen", d.Gen()))
-		s.fileEvent(q, d, events.Event{Kind: events.Written, Bytes: body.n.Load()})
+		s.Log.Info("file written", zap.String("mac", printable(q.mac)), zap.Int64("bytes", body.n.Load()), zap.Uint64("gen", d.Gen()))
+		s.fileEvent(&q, d, events.Event{Kind: events.Written, Bytes: body.n.Load()})
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
@@ -64,7 +64,7 @@ func (s *Server) write(w http.ResponseWriter, r *http.Request) {
 		s.drop(w, drops.Malformed, fmt.Sprintf("more than %d bytes", maxWrite), http.StatusRequestEntityTooLarge)
 	default:
 		s.Log.Warn("file not written", zap.String("peer", r.RemoteAddr), zap.Error(err))
-		s.fileEvent(q, d, events.Event{Kind: events.Failed, Detail: "file not written: " + err.Error()})
+		s.fileEvent(&q, d, events.Event{Kind: events.Failed, Detail: "file not written: " + err.Error()})
 		s.drop(w, drops.Failed, "couldn't write file", http.StatusBadGateway)
 	}
 }
