@@ -68,14 +68,16 @@ type Table struct {
 	needs    boot.Fact          // of all rules
 	probing  []int              // rules with Probe
 	files    map[string][]*File // by boot
+	choices  map[string]choice  // by boot
 	now      func() time.Time   // time.Now, but in tests
 }
 
 // NewTable prepares rules: every source in them is sealed, and every command
 // line parsed, so that a lookup only finds what lies ready. The table keeps
 // rules, which must not be modified afterwards. inv may be nil: no machine is
-// named. The error names each rule that cannot be prepared.
-func NewTable(seal *Sealer, src *Sources, inv *Inventory, rules []Rule) (*Table, error) {
+// named. choices are what Choose knows. The error names each rule that cannot be
+// prepared.
+func NewTable(seal *Sealer, src *Sources, inv *Inventory, rules []Rule, choices ...Choice) (*Table, error) {
 	t := &Table{
 		seal:     seal,
 		src:      src,
@@ -93,28 +95,36 @@ func NewTable(seal *Sealer, src *Sources, inv *Inventory, rules []Rule) (*Table,
 		if r.Probe {
 			t.probing = append(t.probing, i)
 		}
-		if len(r.Action.Files) > 0 {
-			t.files[r.Action.Boot] = r.Action.Files
-		}
-		spec, err := t.prepare(r)
-		var ask func(context.Context, boot.Machine) (boot.Verdict, error)
-		var wait time.Duration
-		if err == nil && r.Action.Do == boot.Boot && r.Action.API != nil {
-			ask, wait, err = t.asker(r)
-		}
-		if err != nil {
+		var err error
+		if t.verdicts[i], err = t.verdict(r); err != nil {
 			err = fmt.Errorf("rule %q: %w", r.Name, err)
 			if r.Pos != "" {
 				err = fmt.Errorf("%s: %w", r.Pos, err)
 			}
 			errs = append(errs, err)
 		}
-		t.verdicts[i] = boot.Verdict{Action: r.Action.Do, Spec: spec, Render: t.renderer(&r.Action), Ask: ask, Wait: wait, Once: r.Once, Loader: r.Action.Loader, Image: r.Action.Image, Programs: t.programs(&r.Action), Offer: r.Offer, Rule: r.Name, Pos: r.Pos, Boot: r.Action.Boot}
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
+	if err := t.choose(choices); err != nil {
+		return nil, err
+	}
 	return t, nil
+}
+
+// verdict is that of a rule, with everything made that can fail.
+func (t *Table) verdict(r *Rule) (boot.Verdict, error) {
+	if len(r.Action.Files) > 0 {
+		t.files[r.Action.Boot] = r.Action.Files
+	}
+	spec, err := t.prepare(r)
+	var ask func(context.Context, boot.Machine) (boot.Verdict, error)
+	var wait time.Duration
+	if err == nil && r.Action.Do == boot.Boot && r.Action.API != nil {
+		ask, wait, err = t.asker(r)
+	}
+	return boot.Verdict{Action: r.Action.Do, Spec: spec, Render: t.renderer(&r.Action), Ask: ask, Wait: wait, Once: r.Once, Loader: r.Action.Loader, Image: r.Action.Image, Programs: t.programs(&r.Action), Offer: r.Offer, Rule: r.Name, Pos: r.Pos, Boot: r.Action.Boot}, err
 }
 
 // prepare makes what a machine is given of what the rule says.

@@ -318,12 +318,16 @@ func (s *scope) checked(p *phrase, check checker) *phrase {
 }
 
 // checkBoots looks at what is missing, which only the rules show: a boot that
-// others extend needs no kernel unless a rule boots it.
+// others extend needs no kernel unless a rule boots it. All that have what they need
+// can be chosen.
 func (d *decoder) checkBoots() {
 	for _, family := range d.families {
 		for _, key := range slices.Sorted(maps.Keys(family.boots)) {
 			b := family.boots[key]
-			if b.settings["kernel"] == nil && b.settings["efi"] == nil && b.settings["script"] == nil && b.settings["api"] == nil && b.whole && (family.used || !family.leaned) {
+			switch nothing := b.settings["kernel"] == nil && b.settings["efi"] == nil && b.settings["script"] == nil && b.settings["api"] == nil; {
+			case !nothing:
+				d.cfg.Boots = append(d.cfg.Boots, booters.Choice{Action: b.action(), Installs: b.installs})
+			case b.whole && (family.used || !family.leaned):
 				b.errorf(family.at, sumNothingToBoot, "The boot has neither a kernel, an EFI program, a script nor an api. Write kernel = \"…\", the path or URL of one.")
 			}
 		}

@@ -19,6 +19,7 @@ import (
 type Config struct {
 	Listeners []Listener         // at least one, in file order
 	Rules     []booters.Rule     // in file order: the first that matches decides
+	Boots     []booters.Choice   // the boot blocks, as far as they have something to boot
 	Inventory *booters.Inventory // the machine blocks; never nil
 	Loaders   Loaders            // the ipxe block: absolute paths of what replaces the built-in loaders
 	Cache     *Cache             // the cache block; nil: remote files are not kept

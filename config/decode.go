@@ -578,7 +578,7 @@ func (d *decoder) warnings() {
 	}
 	for name, family := range d.boots {
 		if !family.used && !family.leaned {
-			d.warn(family.at, sumUnusedBoot, fmt.Sprintf("No rule boots %q. Write boot = boot.%s into a rule, or leave the block out.", name, name))
+			d.warn(family.at, sumUnusedBoot, fmt.Sprintf("No rule boots %q, only `pixiecore next` could. Write boot = boot.%s into a rule, or leave the block out.", name, name))
 		}
 		d.warnFiles(family)
 	}

@@ -94,19 +94,7 @@ func (s *scope) action(said []*hclsyntax.Attribute) (action booters.Action, boot
 		case "boot":
 			action.Do = boot.Boot
 			if b, ok := s.reference(a.Expr); ok {
-				b.family.used, boots = true, b
-				action.Boot, action.Spec, action.Files, action.Loader = b.name, b.spec, b.recipe.files, b.recipe.loader
-				if action.Loader == boot.LoaderNative {
-					action.Image = b.recipe.image()
-				}
-				if b.recipe.shim != nil || b.recipe.grub != nil {
-					action.Programs = b.recipe.programs
-				}
-				if b.api != nil {
-					action.Spec, action.API = nil, b.api
-				} else if !b.recipe.constant() {
-					action.Render = b.recipe.spec
-				}
+				b.family.used, action, boots = true, b.action(), b
 			}
 		case "ignore":
 			action.Do = boot.Ignore
@@ -120,6 +108,23 @@ func (s *scope) action(said []*hclsyntax.Attribute) (action booters.Action, boot
 		}
 	}
 	return action, boots
+}
+
+// action is what a machine does that boots it.
+func (b *bootBlock) action() booters.Action {
+	action := booters.Action{Do: boot.Boot, Boot: b.name, Spec: b.spec, Files: b.recipe.files, Loader: b.recipe.loader}
+	if action.Loader == boot.LoaderNative {
+		action.Image = b.recipe.image()
+	}
+	if b.recipe.shim != nil || b.recipe.grub != nil {
+		action.Programs = b.recipe.programs
+	}
+	if b.api != nil {
+		action.Spec, action.API = nil, b.api
+	} else if !b.recipe.constant() {
+		action.Render = b.recipe.spec
+	}
+	return action
 }
 
 func (s *scope) onlyTrue(a *hclsyntax.Attribute) {

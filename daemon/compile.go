@@ -34,7 +34,7 @@ func Compile(cfg *config.Config, seal *booters.Sealer, sources *booters.Sources)
 		}
 		sources = sources.WithTLS(conf)
 	}
-	table, err := booters.NewTable(seal, sources, cfg.Inventory, cfg.Rules)
+	table, err := booters.NewTable(seal, sources, cfg.Inventory, cfg.Rules, cfg.Boots...)
 	if err != nil {
 		return nil, fmt.Errorf("rules: %w", err)
 	}

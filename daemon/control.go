@@ -47,7 +47,7 @@ func (o operator) Running() control.Configuration {
 	gen, c := o.d.swap.Current().Gen, o.d.compiled()
 	x := c.Explainable()
 	x.Gen, x.Holds = gen, o.d.hold.list()
-	x.States = o.d.states()
+	x.States, x.Nexts = o.d.states(), o.d.nexts()
 	return x
 }
 

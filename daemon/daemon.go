@@ -106,6 +106,7 @@ type Daemon struct {
 
 	interfaces *netio.Interfaces
 	once       atomic.Pointer[once.States] // what was armed and done; nil: no rule has asked
+	next       atomic.Pointer[once.Nexts]  // what was chosen for machines; nil: nothing ever
 	packets    *capture.Ring               // what machines sent and got
 	chains     *dhcp4.Chains
 	boots      *boots.Memory              // outlives generations and listeners, like a boot under way
@@ -172,7 +173,7 @@ func New(o Options) (_ *Daemon, err error) {
 	d.sockets, d.odd = inherit(inherited)
 	d.odd = append(d.odd, rivals(d.sockets)...)
 	files := reading{}
-	d.boots = &boots.Memory{Source: d.swap, Held: func(rule string) string { return d.hold.why(rule) }, Events: d.events, Once: d.states}
+	d.boots = &boots.Memory{Source: d.swap, Held: func(rule string) string { return d.hold.why(rule) }, Events: d.events, Once: d.states, Next: d.nexts}
 	cfg, report := d.load(files)
 	d.tried, d.files = files.digest(), files.paths()
 	d.state = report.StateDir()
@@ -232,6 +233,7 @@ func New(o Options) (_ *Daemon, err error) {
 		d.log.Warn("edit held", zap.String("why", d.heldEdit.Why), zap.Time("since", d.heldEdit.Since))
 	}
 	d.hold = loadHold(d.opts.StateDir, d.log)
+	d.recallNexts()
 	if err := d.bindControl(); err != nil {
 		return nil, err
 	}

@@ -137,9 +137,10 @@ func (o operator) Disarm(a control.Arming) (control.Armed, error) {
 // A target is a machine that is to be armed.
 type target struct {
 	once.Machine
-	others []once.Machine // its other keys
-	entry  *booters.Entry // nil for a stranger
-	rules  []*booters.Rule
+	others   []once.Machine // its other keys
+	machines []boot.Machine // as which it may ask
+	entry    *booters.Entry // nil for a stranger
+	rules    []*booters.Rule
 }
 
 // arming arms machines, or disarms them. What is wrong with any of them is found
@@ -175,25 +176,36 @@ func (d *Daemon) arming(a control.Arming, arm bool) (done control.Armed, err err
 		if err := set(t.Machine, t.others, time.Now()); err != nil {
 			return done, fmt.Errorf("%d of %d machines are %s, and %s is not: %w", len(done.Machines), len(targets), word, t, err)
 		}
-		one := control.ArmedMachine{Machine: t.String()}
-		for _, r := range t.rules {
-			one.Rules, one.Boots = append(one.Rules, r.Name), append(one.Boots, r.Action.Boot)
-		}
-		if t.entry != nil {
-			one.BMC = t.entry.Labels["bmc"]
-		}
-		for _, key := range append(t.others, t.Machine) {
-			if len(key.MAC) != 6 {
-				continue
-			}
-			if m, ok := d.events.Machine(events.MAC(key.MAC)); ok {
-				one.UEFI = one.UEFI || m.Facts.Firmware != "" && m.Facts.Firmware != boot.FirmwareX86PC.String()
-			}
-		}
+		one := d.armed(t)
 		done.Machines = append(done.Machines, one)
 		d.log.Info("machine "+word, zap.Stringer("machine", t), zap.Strings("rules", one.Rules))
+		e := events.Event{Kind: events.Disarmed}
+		if arm {
+			e = events.Event{Kind: events.Armed, Rule: one.Rules[0], Boot: one.Boots[0]}
+		}
+		d.tellOf(t, e)
 	}
 	return done, nil
+}
+
+// armed is what there is to tell an operator of a machine.
+func (d *Daemon) armed(t target) control.ArmedMachine {
+	one := control.ArmedMachine{Machine: t.String()}
+	for _, r := range t.rules {
+		one.Rules, one.Boots = append(one.Rules, r.Name), append(one.Boots, r.Action.Boot)
+	}
+	if t.entry != nil {
+		one.BMC = t.entry.Labels["bmc"]
+	}
+	for _, key := range append(t.others, t.Machine) {
+		if len(key.MAC) != 6 {
+			continue
+		}
+		if m, ok := d.events.Machine(events.MAC(key.MAC)); ok {
+			one.UEFI = one.UEFI || m.Facts.Firmware != "" && m.Facts.Firmware != boot.FirmwareX86PC.String()
+		}
+	}
+	return one
 }
 
 // targets are the machines that are meant, those that are named first.
@@ -242,11 +254,14 @@ func (d *Daemon) targets(c control.Configuration, a control.Arming, arm bool, st
 	return all, nil
 }
 
-// target is the machine of a name of the inventory, or of a MAC address.
+// target is the machine of a name of the inventory, of a MAC address or of a UUID.
 func (d *Daemon) target(c control.Configuration, name string) (target, error) {
 	inv := c.Config.Inventory
 	if e := inv.Named(name); e != nil {
 		return d.ofEntry(c, e), nil
+	}
+	if uuid, err := boot.ParseUUID(name); err == nil {
+		return d.targetByUUID(c, uuid), nil
 	}
 	mac, err := net.ParseMAC(name)
 	if err != nil || len(mac) != 6 {
@@ -258,13 +273,13 @@ func (d *Daemon) target(c control.Configuration, name string) (target, error) {
 		if near := config.Suggest(name, names); near != "" {
 			hint = fmt.Sprintf("; did you mean %q?", near)
 		}
-		return target{}, fmt.Errorf("there is no machine %q in the configuration that is served, and it is no MAC address%s", name, hint)
+		return target{}, fmt.Errorf("there is no machine %q in the configuration that is served, and it is neither a MAC address nor a UUID%s", name, hint)
 	}
 	m := boot.Machine{MAC: mac, Facts: d.heard(mac)}
 	if e := inv.Lookup(m); e != nil {
 		return d.ofEntry(c, e), nil
 	}
-	t := target{Machine: once.Of(boot.Verdict{}, m)}
+	t := target{Machine: once.Of(boot.Verdict{}, m), machines: []boot.Machine{m}}
 	t.rules = c.Once([]boot.Machine{m})
 	return t, nil
 }
@@ -272,17 +287,16 @@ func (d *Daemon) target(c control.Configuration, name string) (target, error) {
 // ofEntry is a machine of the inventory, with all by which it is known.
 func (d *Daemon) ofEntry(c control.Configuration, e *booters.Entry) target {
 	t := target{Machine: once.Machine{Name: e.Name}, entry: e}
-	var machines []boot.Machine
 	for _, mac := range e.MACs {
 		m := boot.Machine{MAC: mac, Facts: d.heard(mac)}
-		machines = append(machines, m)
+		t.machines = append(t.machines, m)
 		t.others = append(t.others, once.Of(boot.Verdict{}, m))
 	}
 	if e.UUID != "" {
 		t.others = append(t.others, once.Machine{UUID: e.UUID})
-		machines = append(machines, boot.Machine{MAC: make(net.HardwareAddr, 6), Facts: &boot.Facts{Known: boot.FactUUID, UUID: e.UUID}})
+		t.machines = append(t.machines, boot.Machine{MAC: make(net.HardwareAddr, 6), Facts: &boot.Facts{Known: boot.FactUUID, UUID: e.UUID}})
 	}
-	t.rules = c.Once(machines)
+	t.rules = c.Once(t.machines)
 	return t
 }
 

@@ -177,6 +177,7 @@ func (d *Daemon) prepare(c *Compiled) (*next, error) {
 		return nil, err
 	}
 	d.useStates(cfg)
+	d.checkNexts(c)
 	n := &next{Compiled: c, placed: wanted}
 	var failed []error
 	for _, l := range cfg.Listeners {

@@ -1,6 +1,8 @@
 package daemon
 
 import (
+	"time"
+
 	"github.com/pixiecore/pixiecore/booters/boot"
 	"github.com/pixiecore/pixiecore/daemon/status"
 )
@@ -35,6 +37,9 @@ func (d *Daemon) report() status.Report {
 		if err := states.Err(); err != nil {
 			r.OnceError = err.Error()
 		}
+	}
+	for _, one := range d.nexts().All(time.Now()) {
+		r.Next = append(r.Next, status.Next{Machine: one.Machine, Boot: one.Boot, Since: one.Since, Until: one.Until, Used: one.Used})
 	}
 	for _, rule := range c.Config.Rules {
 		x := status.Rule{Name: rule.Name, At: rule.Pos, Action: rule.Action.Do.String()}

@@ -170,6 +170,9 @@ type Verdict struct {
 	// that the operator has given this one, empty for a stranger.
 	Once    *Once
 	Machine string
+	// Chosen is whether an operator has chosen what is booted, in place of what the
+	// rule says: see Chooser.
+	Chosen bool
 
 	// Loader is by what the firmware is to load a Boot. For Local, LoaderShim says
 	// that the network has Secure Boot, so that no other program would be started.
@@ -211,6 +214,15 @@ func (v Verdict) SpecFor(m Machine, base string) (*Spec, error) {
 		return v.Render(m, base)
 	}
 	return v.Spec, nil
+}
+
+// A Chooser is a Booter of which an operator can choose what a machine boots.
+type Chooser interface {
+	// Called is the name that the operator has given the machine; empty for a stranger.
+	Called(m Machine) string
+	// Choose is what becomes of a machine for which v was decided, where the boot of
+	// that name is chosen for it. The error is a clause: it cannot be.
+	Choose(v Verdict, boot string) (Verdict, error)
 }
 
 // Decide asks b about m, and then whoever has the last word. A Booter that is no

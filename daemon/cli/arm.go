@@ -1,14 +1,12 @@
 package cli
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/pixiecore/pixiecore/config"
 	"github.com/pixiecore/pixiecore/daemon/control"
 )
 
@@ -24,7 +22,7 @@ func armCommand() *cobra.Command {
 		Short: "Let machines boot once what they only boot when they are armed",
 		Long: `Arm machines for rules with a once block: the next boot of each gets what its rule
 boots, one time, whatever the machine has done before. NAME is the name of a machine
-block, or a MAC address. Printed is what each is armed for, and the ipmitool command
+block, a MAC address or a UUID. Printed is what each is armed for, and the ipmitool command
 that makes it boot from the network (of a machine with the label bmc, with that
 address; the password is that of IPMI_PASSWORD).
 
@@ -167,18 +165,10 @@ func parseLabels(all []string) (map[string]string, error) {
 // else of the usual one.
 func completeNames(socket *string) completer {
 	return func(cmd *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
-		ctx, cancel := context.WithTimeout(cmd.Context(), completeTimeout)
-		defer cancel()
-		path := defaultConfig
-		if r, err := control.NewClient(*socket).Status(ctx); err == nil && len(r.Files) > 0 {
-			path = r.Files[0]
-		}
 		var names []string
-		if cfg, _ := config.Load(path); cfg != nil {
-			for _, e := range cfg.Inventory.Entries() {
-				if strings.HasPrefix(e.Name, begun) && len(names) < maxWords {
-					names = append(names, e.Name)
-				}
+		for _, e := range served(cmd, *socket).Inventory.Entries() {
+			if strings.HasPrefix(e.Name, begun) && len(names) < maxWords {
+				names = append(names, e.Name)
 			}
 		}
 		return names, cobra.ShellCompDirectiveNoFileComp

@@ -110,7 +110,7 @@ func Command() *cobra.Command {
 		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.AddCommand(
-		serveCommand(), reloadCommand(), statusCommand(), eventsCommand(), seenCommand(), explainCommand(), planCommand(), holdCommand(), resumeCommand(), armCommand(), disarmCommand(),
+		serveCommand(), reloadCommand(), statusCommand(), eventsCommand(), seenCommand(), explainCommand(), planCommand(), holdCommand(), resumeCommand(), armCommand(), disarmCommand(), nextCommand(),
 		checkCommand(), testCommand(), fmtCommand(), doctorCommand(), simulateCommand(), captureCommand(), replayCommand(), snippetCommand(), schemaCommand(), bootCommand(), apiCommand(), bootIPv6Command(), ipv6APICommand(), quickCommand(), importCommand(), debugCommand(), versionCommand(),
 	)
 	return root

@@ -203,6 +203,9 @@ func (p *printer) explanation(x control.Explanation) {
 			}
 			p.printf("  → boots %s%s\n", w.Boot, by)
 		}
+		if w.Next != "" {
+			p.printf("  next: %s\n", w.Next)
+		}
 		if w.Once != "" {
 			p.printf("  once: %s\n", w.Once)
 		}

@@ -264,7 +264,7 @@ func ago(t, now time.Time) string {
 	}
 }
 
-// once shows which machines are armed, or were. Those that somebody has disarmed are as
+// once shows which machines are armed, or were, and for which a boot is chosen. Those that somebody has disarmed are as
 // all others.
 func (p *printer) once(r status.Report, now time.Time) {
 	var rows [][]string
@@ -284,5 +284,17 @@ func (p *printer) once(r status.Report, now time.Time) {
 	if len(rows) > 0 {
 		p.printf("\n")
 		p.table([]string{"ONCE", "STATE", "FOR", "WHAT"}, rows)
+	}
+	rows = nil
+	for _, n := range r.Next {
+		row := []string{n.Machine, n.Boot, "until " + n.Until.Local().Format("2006-01-02 15:04")}
+		if !n.Used.IsZero() {
+			row[2] = "begun " + ago(n.Used, now) + " ago"
+		}
+		rows = append(rows, row)
+	}
+	if len(rows) > 0 {
+		p.printf("\n")
+		p.table([]string{"NEXT BOOT", "IS", "WHEN"}, rows)
 	}
 }

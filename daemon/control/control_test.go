@@ -76,6 +76,7 @@ func (f fake) Hold(rule, reason string) error {
 
 func (f fake) Arm(Arming) (Armed, error)    { return Armed{}, nil }
 func (f fake) Disarm(Arming) (Armed, error) { return Armed{}, nil }
+func (f fake) Next(Next) (Chosen, error)    { return Chosen{}, nil }
 
 func (f fake) Resume(rule string) error {
 	delete(f.held, rule)

@@ -11,6 +11,7 @@
 //	POST /v1/resume   answer them again
 //	POST /v1/arm      machines boot once what they do only when armed (an Arming)
 //	POST /v1/disarm   take that back
+//	POST /v1/next     a machine boots one time something else than its rule says (a Next)
 //	POST /v1/explain  what becomes of one machine (a Question), and why
 //	GET  /v1/events   what machines do from now on, a JSON document in each line
 //	GET  /v1/seen     the machines that asked, with their names of the inventory

@@ -24,6 +24,7 @@ type Configuration struct {
 	Loaders *loaders.Set
 	Holds   []status.Hold // what is on hold beside
 	States  *once.States  // which machines are armed; nil: that is not known
+	Nexts   *once.Nexts   // what machines boot next in place of what their rule says
 }
 
 // An Explanation is what becomes of one machine, and why.
@@ -47,6 +48,8 @@ type Walk struct {
 	// Once is, of a rule with a once block, how far the machine is, and then all else is
 	// by that; or that it is not known, and then all else is as if it were armed.
 	Once string `json:"once,omitempty"`
+	// Next is why it boots something else, one time, than the rule says.
+	Next string `json:"next,omitempty"`
 	// Asks is the address of the API that has the last word, without a password.
 	// Asked is whether it has been asked: then all else is by its answer.
 	Asks  string `json:"asks,omitempty"`
@@ -115,7 +118,7 @@ func Explain(ctx context.Context, c Configuration, q Question, ask bool) (Explan
 	first, loader := walk(ctx, c, "firmware", m, ask)
 	for _, s := range []strategy.Stage{strategy.ROM, strategy.HTTPBoot, strategy.IPXE} {
 		if first.Error == "" && has(m.Firmware, s) {
-			v := boot.Verdict{Action: action(first.Action), Rule: first.Rule, Loader: loader}
+			v := boot.Verdict{Action: action(first.Action), Rule: first.Rule, Boot: first.Boot, Chosen: first.Next != "", Loader: loader}
 			first.Offers = append(first.Offers, offer(c, m, s, v))
 		}
 	}
@@ -171,12 +174,16 @@ func walk(ctx context.Context, c Configuration, stage string, m boot.Machine, as
 		}
 	}
 	err := trace.Err
+	if err == nil {
+		v, w.Next = c.chosen(v, m)
+		w.Action, w.Boot = v.Action.String(), v.Boot
+	}
 	if v.Once != nil && err == nil {
 		v, w.Once = c.armed(v, m)
 		w.Action, w.Boot = v.Action.String(), v.Boot
 	}
 	if v.Ask != nil {
-		if w.Asks = c.asks(v.Rule, m); !ask {
+		if w.Asks = c.asks(v, m); !ask {
 			return w, v.Loader
 		}
 		w.Asked = true
@@ -197,13 +204,45 @@ func walk(ctx context.Context, c Configuration, stage string, m boot.Machine, as
 			}
 		}
 		if v.Action == boot.Boot {
-			w.Files = c.files(v.Rule, m)
+			w.Files = c.files(v, m)
 		}
 	}
 	if err != nil {
 		w.Error = err.Error()
 	}
 	return w, v.Loader
+}
+
+// chosen is what becomes of a verdict in the machine's next boot, and why, where an
+// operator has chosen something for that.
+func (c Configuration) chosen(v boot.Verdict, m boot.Machine) (boot.Verdict, string) {
+	if !c.Nexts.Any() || v.Action != boot.Boot && v.Action != boot.Local {
+		return v, ""
+	}
+	next, ok := c.Nexts.Pending(once.Of(boot.Verdict{Machine: c.Table.Called(m)}, m), time.Now())
+	if !ok {
+		return v, ""
+	}
+	chosen, err := c.Table.Choose(v, next.Boot)
+	if err != nil {
+		return v, fmt.Sprintf("boot.%s was chosen, and the rule decides all the same: %v", next.Boot, err)
+	}
+	return chosen, fmt.Sprintf("boot.%s was chosen for the first boot until %s, in place of what the rule says", next.Boot, next.Until.Local().Format("2006-01-02 15:04"))
+}
+
+// action is what the verdict comes of: that of its rule, or the one that was chosen.
+// It is nil where none does.
+func (c Configuration) action(v boot.Verdict) *booters.Action {
+	if v.Chosen {
+		if i := slices.IndexFunc(c.Config.Boots, func(b booters.Choice) bool { return b.Action.Boot == v.Boot }); i >= 0 {
+			return &c.Config.Boots[i].Action
+		}
+		return nil
+	}
+	if i := slices.IndexFunc(c.Config.Rules, func(r booters.Rule) bool { return r.Name == v.Rule }); i >= 0 {
+		return &c.Config.Rules[i].Action
+	}
+	return nil
 }
 
 // armed is what becomes of a verdict that is for armed machines, and why.
@@ -275,21 +314,21 @@ func (c Configuration) script(v boot.Verdict, m boot.Machine) (string, error) {
 // spec is what the machine boots. Where it has addresses of files made for it,
 // these are not sealed: one of a secret would be good for whoever reads this.
 func (c Configuration) spec(v boot.Verdict, m boot.Machine) (*boot.Spec, error) {
-	i := slices.IndexFunc(c.Config.Rules, func(r booters.Rule) bool { return r.Name == v.Rule })
-	if i < 0 || len(c.Config.Rules[i].Action.Files) == 0 || c.Config.Rules[i].Action.Render == nil {
+	a := c.action(v)
+	if a == nil || len(a.Files) == 0 || a.Render == nil {
 		return v.SpecFor(m, sampleBase)
 	}
-	return c.Config.Rules[i].Action.Render(booters.Preview(c.Config.Inventory, m))
+	return a.Render(booters.Preview(c.Config.Inventory, m))
 }
 
-// files are those of what the rule boots.
-func (c Configuration) files(rule string, m boot.Machine) (all []File) {
-	i := slices.IndexFunc(c.Config.Rules, func(r booters.Rule) bool { return r.Name == rule })
-	if i < 0 {
+// files are those of what the verdict boots.
+func (c Configuration) files(v boot.Verdict, m boot.Machine) (all []File) {
+	a := c.action(v)
+	if a == nil {
 		return nil
 	}
 	req := booters.Preview(c.Config.Inventory, m)
-	for _, f := range c.Config.Rules[i].Action.Files {
+	for _, f := range a.Files {
 		for _, member := range f.Parts() {
 			one := File{Name: f.PartName(member), Kind: f.Kind, Secret: f.Secret}
 			switch content, err := f.Render(req, member); {
@@ -310,11 +349,9 @@ func (c Configuration) files(rule string, m boot.Machine) (all []File) {
 // sources is what a verdict boots the machine with, before anything is sealed;
 // nil where it boots nothing, or what it boots cannot be rendered.
 func (c Configuration) sources(v boot.Verdict, m boot.Machine) *boot.Spec {
-	i := slices.IndexFunc(c.Config.Rules, func(r booters.Rule) bool { return r.Name == v.Rule })
-	if i < 0 {
+	switch a := c.action(v); {
+	case a == nil:
 		return nil
-	}
-	switch a := c.Config.Rules[i].Action; {
 	case a.API != nil:
 		return c.Table.Unsealed(v.Spec)
 	case a.Render == nil:
@@ -325,12 +362,10 @@ func (c Configuration) sources(v boot.Verdict, m boot.Machine) *boot.Spec {
 	}
 }
 
-// asks is the address at which the rule asks an API about the machine.
-func (c Configuration) asks(rule string, m boot.Machine) string {
-	for _, r := range c.Config.Rules {
-		if r.Name == rule && r.Action.API != nil {
-			return r.Action.API.Shown(m)
-		}
+// asks is the address at which an API is asked about the machine.
+func (c Configuration) asks(v boot.Verdict, m boot.Machine) string {
+	if a := c.action(v); a != nil && a.API != nil {
+		return a.API.Shown(m)
 	}
 	return ""
 }
@@ -356,7 +391,7 @@ func offer(c Configuration, m boot.Machine, s strategy.Stage, v boot.Verdict) Of
 	var p boot.Programs
 	if o.Program == strategy.Shim || o.Program == strategy.GRUB {
 		var err error
-		if p, err = c.programs(v.Rule, m); err != nil {
+		if p, err = c.programs(v, m); err != nil {
 			x.Error = err.Error()
 		}
 	}
@@ -379,12 +414,10 @@ func offer(c Configuration, m boot.Machine, s strategy.Stage, v boot.Verdict) Of
 	return x
 }
 
-// programs are the sources of those that the rule gives the machine.
-func (c Configuration) programs(rule string, m boot.Machine) (boot.Programs, error) {
-	for _, r := range c.Config.Rules {
-		if r.Name == rule && r.Action.Programs != nil {
-			return r.Action.Programs(booters.Preview(c.Config.Inventory, m))
-		}
+// programs are the sources of those that the machine is given.
+func (c Configuration) programs(v boot.Verdict, m boot.Machine) (boot.Programs, error) {
+	if a := c.action(v); a != nil && a.Programs != nil {
+		return a.Programs(booters.Preview(c.Config.Inventory, m))
 	}
 	return boot.Programs{}, nil
 }

@@ -16,7 +16,7 @@ const maxArmed = 10_000
 
 // An Arming says which machines are to be armed, or disarmed.
 type Arming struct {
-	// Machines are names of the inventory, or MAC addresses.
+	// Machines are names of the inventory, MAC addresses or UUIDs.
 	Machines []string `json:"machines,omitempty"`
 	// AllOf are labels that a machine must have to be meant, too.
 	AllOf map[string]string `json:"all_of,omitempty"`
@@ -82,6 +82,19 @@ func (c Configuration) Once(machines []boot.Machine) (rules []*booters.Rule) {
 		}
 	}
 	return rules
+}
+
+// Answers reports whether one of the machines would be booted, from the network or from
+// its disk, on any platform, or asked for more.
+func (c Configuration) Answers(machines []boot.Machine) bool {
+	for _, m := range machines {
+		for _, m := range onAll(m) {
+			if c.Table.Explain(m).Verdict.Action != boot.Ignore {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (s *Server) arming(w http.ResponseWriter, r *http.Request, do func(Arming) (Armed, error)) {

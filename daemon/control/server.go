@@ -60,6 +60,8 @@ type Daemon interface {
 	// Arm arms machines, and Disarm disarms them: all, or none with an error.
 	Arm(Arming) (Armed, error)
 	Disarm(Arming) (Armed, error)
+	// Next chooses what a machine boots one time, or takes that back.
+	Next(Next) (Chosen, error)
 	// Follow gives a reader all that machines do from now on: events.Log.Subscribe.
 	Follow(waiting int) *events.Subscription
 }
@@ -143,6 +145,7 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("POST /v1/picture", s.picture)
 	mux.HandleFunc("POST /v1/arm", func(w http.ResponseWriter, r *http.Request) { s.arming(w, r, s.Daemon.Arm) })
 	mux.HandleFunc("POST /v1/disarm", func(w http.ResponseWriter, r *http.Request) { s.arming(w, r, s.Daemon.Disarm) })
+	mux.HandleFunc("POST /v1/next", s.next)
 	mux.HandleFunc("GET /v1/capture", s.capture)
 	mux.HandleFunc("GET /v1/events", s.follow)
 	own := os.Getuid()

@@ -163,14 +163,16 @@ func rules(r status.Report) Rules {
 	return all
 }
 
-// OnceStates are what happens once: the machines that are armed, or were.
+// OnceStates are what happens once: the machines that are armed, or were, and those
+// that boot something else than their rule says, one time.
 type OnceStates struct {
 	Machines []status.Once `json:"machines"`        // by name
+	Next     []status.Next `json:"next"`            // by name
 	Error    string        `json:"error,omitempty"` // why nothing is known of them, so that they count as spent
 }
 
 func once(r status.Report) OnceStates {
-	return OnceStates{Machines: append([]status.Once{}, r.Once...), Error: r.OnceError}
+	return OnceStates{Machines: append([]status.Once{}, r.Once...), Next: append([]status.Next{}, r.Next...), Error: r.OnceError}
 }
 
 // onceOf is how far a machine is with that; nil: nothing is known of it. A machine
@@ -178,6 +180,16 @@ func once(r status.Report) OnceStates {
 func onceOf(all []status.Once, ids ...string) *status.Once {
 	for _, id := range ids {
 		if i := slices.IndexFunc(all, func(o status.Once) bool { return id != "" && o.Machine == id }); i >= 0 {
+			return &all[i]
+		}
+	}
+	return nil
+}
+
+// nextOf is what is chosen for a machine, which stands there as there; nil: nothing.
+func nextOf(all []status.Next, ids ...string) *status.Next {
+	for _, id := range ids {
+		if i := slices.IndexFunc(all, func(n status.Next) bool { return id != "" && n.Machine == id }); i >= 0 {
 			return &all[i]
 		}
 	}

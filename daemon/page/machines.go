@@ -42,6 +42,7 @@ type MachineSummary struct {
 	Percent *int           `json:"percent,omitempty"` // of the file that is on its way; absent where there is none, or its size is not known
 	Stall   *events.Stall  `json:"stall,omitempty"`   // why it does not go on
 	Once    *status.Once   `json:"once,omitempty"`    // how far it is with what it boots once; absent where nothing is known of that
+	Next    *status.Next   `json:"next,omitempty"`    // what it boots one time in place of what its rule says; absent where nothing is chosen
 }
 
 // A MachineDetail is all that is known of one machine, and what becomes of it.
@@ -49,6 +50,7 @@ type MachineDetail struct {
 	Name        string               `json:"name,omitempty"` // in the inventory; empty for a stranger
 	Machine     events.Machine       `json:"machine"`
 	Once        *status.Once         `json:"once,omitempty"`        // how far it is with what it boots once; absent where nothing is known of that
+	Next        *status.Next         `json:"next,omitempty"`        // what it boots one time in place of what its rule says; absent where nothing is chosen
 	Explanation *control.Explanation `json:"explanation,omitempty"` // of its next boot, by what it said last
 	Error       string               `json:"error,omitempty"`       // why there is none
 }
@@ -120,7 +122,7 @@ func (s *Server) machines(find query, r status.Report, now time.Time) Machines {
 	all := Machines{Generation: r.Generation, All: len(r.Machines), Results: map[string]int{}, Machines: []MachineSummary{}}
 	for _, seen := range control.Recognise(s.Daemon.Running(), r.Machines, s.Daemon.Heard) {
 		m := summary(seen, now)
-		m.Once = onceOf(r.Once, m.Name, m.Facts.UUID, m.MAC)
+		m.Once, m.Next = onceOf(r.Once, m.Name, m.Facts.UUID, m.MAC), nextOf(r.Next, m.Name, m.Facts.UUID, m.MAC)
 		if !find.fits(&m) {
 			continue
 		}
@@ -175,6 +177,7 @@ var words = map[events.Kind]string{
 	events.Kernel: "kernel", events.Initrd: "initrd", events.File: "file", events.Booting: "starts its kernel", events.PhonedHome: "phoned home",
 	events.Local: "boots its own disk", events.Ignored: "ignored", events.Failed: "failed", events.Moved: "went on with another generation",
 	events.Written: "wrote to a file", events.Noticed: "notice",
+	events.Armed: "was armed", events.Disarmed: "was disarmed", events.Chosen: "next boot was chosen",
 }
 
 // word is what a step is called for people.
@@ -233,7 +236,7 @@ func (s *Server) machine(r *http.Request) (*MachineDetail, error) {
 	}
 	seen := control.Recognise(c, all[i:i+1], s.Daemon.Heard)
 	d := &MachineDetail{Name: seen[0].Name, Machine: seen[0].Machine}
-	d.Once = onceOf(report.Once, d.Name, d.Machine.Facts.UUID, mac.String())
+	d.Once, d.Next = onceOf(report.Once, d.Name, d.Machine.Facts.UUID, mac.String()), nextOf(report.Next, d.Name, d.Machine.Facts.UUID, mac.String())
 	x, err := control.Explain(r.Context(), c, seen[0].Question, false)
 	if err != nil {
 		d.Error = err.Error()

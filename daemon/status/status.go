@@ -43,6 +43,7 @@ type Report struct {
 	MissingLoaders []string         `json:"missing_loaders,omitempty"` // a sentence each
 	Once           []Once           `json:"once,omitempty"`            // machines that are armed, or were; by name
 	OnceError      string           `json:"once_error,omitempty"`      // why nothing is known of them, so that they count as spent
+	Next           []Next           `json:"next,omitempty"`            // machines that boot something else than their rule says, one time; by name
 	Machines       []events.Machine `json:"machines"`                  // the one heard of last comes first
 }
 
@@ -55,6 +56,15 @@ type Once struct {
 	Boot    string    `json:"boot,omitempty"`  // what it boots, or has booted
 	Boots   int       `json:"boots,omitempty"` // how many of its boots have used the arm
 	Damage  string    `json:"damage,omitempty"`
+}
+
+// A Next is what a machine boots one time in place of what its rule says.
+type Next struct {
+	Machine string    `json:"machine"` // its name, else its UUID, else its MAC address
+	Boot    string    `json:"boot"`
+	Since   time.Time `json:"since"`
+	Until   time.Time `json:"until"`         // when it is dropped, unless a boot has used it
+	Used    time.Time `json:"used,omitzero"` // when its boot began with it; zero: none has
 }
 
 // A Dropped says how often a listener did not serve a request for one reason, since

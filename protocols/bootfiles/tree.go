@@ -291,7 +291,7 @@ func (t Tree) Open(ctx context.Context, name, base string) (File, error) {
 	if err != nil {
 		return File{}, fmt.Errorf("%q: %w", f.Name, err)
 	}
-	if d.Once != nil && f.Final() {
+	if (d.Once != nil || d.Chosen) && f.Final() {
 		f.Body = &begun{f.Body, sync.OnceValue(func() error {
 			_, err := t.Boots.SpecFor(ctx, d, m, base, time.Now())
 			return err

@@ -84,6 +84,9 @@ type Memory struct {
 	// Once tells which machines are armed, for rules that boot them once. It is asked
 	// at each request. Nil: none is.
 	Once func() *once.States
+	// Next tells what machines boot next in place of what their rule says. It is asked
+	// at each request. Nil: none has such a thing.
+	Next func() *once.Nexts
 
 	mu          sync.Mutex
 	machines    map[MAC]*list.Element // of *machine
@@ -112,11 +115,13 @@ type machine struct {
 	reported boot.Machine // with a MAC: what iPXE reported
 	files    []uint64     // hashes of their names
 	arm      string       // the once.Boot's ID; empty: it has used none
+	next     string       // likewise, of what was chosen for it
 	repeats  int          // how often the firmware has asked again without going on
 	counted  time.Time    // the request that was counted last
 	wentOn   bool         // whether it has gone on
 	style    boot.Style   // of the last offer; auto: the usual one
 	passed   string       // why it was not given what its rule boots, as far as that was told
+	missed   string       // likewise, what was chosen for it
 }
 
 // Heard takes a DHCP request that came at the time of now, begins a boot if it is
@@ -373,12 +378,15 @@ func (m *Memory) Decide(ctx context.Context, asks boot.Machine, now time.Time) (
 func (m *Memory) DecideNow(ctx context.Context, asks boot.Machine, now time.Time) (Decision, error) {
 	cur := m.Source.Current() // once: one request, one generation
 	d := m.recall(asks, cur, now)
+	if d.Chosen && !m.stillChosen(d, asks, now) {
+		d = m.unfix(d)
+	}
 	var err error
 	switch {
 	case d.Snapshot == nil:
 		d.Snapshot = cur
 		if d.Verdict, err = boot.DecideNow(ctx, cur.Booter, asks); err == nil {
-			d = m.fix(d, now)
+			d = m.fix(m.choose(d, asks, now), now)
 		}
 	case d.Snapshot.Gen != cur.Gen:
 		// Who would have to be asked for the last word is not: the table boots it.
@@ -549,7 +557,7 @@ func (m *Memory) of(mac MAC, now time.Time) *machine {
 	b := e.Value.(*machine)
 	if now.Sub(b.began) >= MaxBoot {
 		m.release(b)
-		b.began, b.arm = now, ""
+		b.began, b.arm, b.next = now, "", ""
 	}
 	return b
 }

@@ -40,6 +40,10 @@
 // has just added its rule. A boot that is refused keeps its verdict too, and goes on
 // with it after `resume`.
 //
+// What an operator has chosen for a boot (Next) takes the place of the verdict before
+// that is fixed, so that it is one verdict as well: see choose. It may be taken back
+// until the machine has its script.
+//
 // An error of the current table (an inventory that is down) refuses nothing: what
 // is fixed was decided without it.
 //

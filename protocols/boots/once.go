@@ -80,15 +80,20 @@ func (m *Memory) tellPassed(d Decision) {
 
 // SpecFor is what the machine boots, as Verdict.SpecFor, whose files would be served.
 // It is for whoever is about to give that to the machine, and for nobody else: where
-// the machine boots it once, the arm is used up when SpecFor returns. The error is a
-// sentence for the machine's screen.
+// the machine boots it once, the arm is used up when SpecFor returns, and so is what was
+// chosen for this boot. The error is a sentence for the machine's screen.
 func (m *Memory) SpecFor(ctx context.Context, d Decision, asks boot.Machine, base string, now time.Time) (*boot.Spec, error) {
 	spec, err := d.Verdict.SpecFor(asks, base)
 	if err == nil {
 		err = boot.CheckSpec(ctx, d.Snapshot.Booter, spec)
 	}
-	if err != nil || d.Once == nil || d.Action != boot.Boot {
+	switch {
+	case err != nil || d.Action != boot.Boot:
 		return spec, err
+	case d.Chosen:
+		return spec, m.useNext(d, asks, now)
+	case d.Once == nil:
+		return spec, nil
 	}
 	id, err := d.once.Use(once.Of(d.Verdict, asks), d.Once, d.asks, d.Boot, now)
 	if err != nil {

@@ -38,11 +38,18 @@ const (
 	Moved                  // the boot goes on with another generation than it began with
 	Written                // the machine has written to the address of a file
 	Noticed                // the machine boots all the same: Detail says what the operator should act on
+
+	// Those of an operator, which are no steps: see Log.Tell.
+
+	Armed    // the machine may boot once what it boots only when it is armed
+	Disarmed // that was taken back
+	Chosen   // what the machine boots next in place of what its rule says: Detail
 )
 
 var kindWords = [...]string{
 	"asked", "offered", "address", "boot-server", "loader", "ipxe", "autoexec", "reporting", "script", "kernel", "initrd", "file",
 	"booting", "phoned-home", "local", "ignored", "failed", "moved", "written", "noticed",
+	"armed", "disarmed", "chosen",
 }
 
 // Kinds lists every kind, in order.

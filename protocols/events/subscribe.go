@@ -114,6 +114,33 @@ func (l *Log) tell(m *machine, b *run, was Result, s *step, first bool) {
 	if l.observer != nil {
 		l.observer(u)
 	}
+	l.send(u)
+}
+
+// Tell tells the readers what an operator has done to the machine, which is no step of
+// a boot: neither is it kept, nor does it make a machine known. A zero Time is filled in.
+func (l *Log) Tell(mac MAC, e Event) {
+	if l == nil {
+		return
+	}
+	if e.Count = 1; e.Time.IsZero() {
+		e.Time = time.Now()
+	}
+	e.Detail = clean(e.Detail, MaxDetail)
+	u := Update{MAC: mac, Event: e, New: true}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if m, ok := l.machines[mac]; ok {
+		u.Arch = m.facts.common().arch
+		if b := m.current(); b != nil {
+			u.Began, u.Result, u.Was, u.Rule, u.Stall = b.began.time(), b.result, b.result, b.decision().rule, b.stall
+		}
+	}
+	l.send(&u)
+}
+
+// send gives an update to the readers. The caller holds l.mu.
+func (l *Log) send(u *Update) {
 	for s := range l.readers {
 		u.Lost = s.lost
 		select {

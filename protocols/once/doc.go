@@ -9,6 +9,9 @@
 //	                      │                  │ or once more if attempts allow       │
 //	                      └───────── arm ────┴──────────────────────────────────────┘
 //
+// Nexts are beside that, and another thing: what a machine boots one time in place of
+// what its rule says, since an operator has chosen it.
+//
 // # Decisions
 //
 // What is not known is never a reason to install. A record that cannot be read counts
@@ -43,6 +46,16 @@
 //
 // A timeout is measured by the clock of the process that does not jump (time.Time's
 // monotonic reading). A restart begins it anew: it is late then, and never early.
+//
+// A Next is used as an arm is: durably, by one boot, which is known in the same way. But
+// it is no safeguard: what is lost, has expired or cannot be read is no Next, and the
+// rule decides. So nothing that writes disks can be chosen (boot.Chooser), and neither
+// knows of the other: States hold while a Next is booted.
+//
+// A Next is for boots that begin after it was chosen, since a machine that has heard
+// from DHCP what it boots must not hear something else later. Its end is measured as a
+// timeout is; after a restart, by the dates that were kept, and a clock that was set
+// back makes it last no longer than it was meant to.
 //
 // Store is what is needed of one, so that an engine which several servers share can be
 // another. Until there is one, each server keeps its own, and a machine that two of

@@ -80,8 +80,8 @@ test "db1 installs Debian when it is armed" {
   machine = { mac = "52:54:00:aa:00:01", arch = "x64", firmware = "efi64", armed = true }
   expect  = { rule = "databases", boot = "debian", cmdline_contains = ["hostname=db1"] }
 }
-# want: 30:1 warning: boot is never used | No rule boots "live". Write boot = boot.live into a rule, or leave the block out.
+# want: 30:1 warning: boot is never used | No rule boots "live", only `pixiecore next` could. Write boot = boot.live into a rule, or leave the block out.
 # want: 31:13 warning: no such file | There is no file "/srv/live/vmlinuz". Machines that need it will not boot until it is there.
 # want: 32:14 warning: no such file | There is no file "/srv/live/initrd". Machines that need it will not boot until it is there.
-# want: 41:1 warning: boot is never used | No rule boots "rescue". Write boot = boot.rescue into a rule, or leave the block out.
+# want: 41:1 warning: boot is never used | No rule boots "rescue", only `pixiecore next` could. Write boot = boot.rescue into a rule, or leave the block out.
 # want: 49:25 warning: no such file | There is no directory "/srv/images". Machines that need it will not boot until it is there.
