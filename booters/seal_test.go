@@ -2,6 +2,7 @@ package booters
 
 import (
 	"errors"
+	"fmt"
 	"regexp"
 	"strings"
 	"testing"
@@ -101,4 +102,34 @@ func FuzzSealedID(f *testing.F) {
 			t.Errorf("%q comes back as %q, %v", text, got, err)
 		}
 	})
+}
+
+// What is remembered is what the Sealer says, and is bounded.
+func TestIDsOfScriptsAreKept(t *testing.T) {
+	k := &kept{Sealer: sealer(t)}
+	for i := range 3 * maxKeptIDs {
+		source := fmt.Sprintf("/srv/linux-%d", i%(maxKeptIDs+1))
+		id := k.Seal(source)
+		if want := k.Sealer.Seal(source); id != want {
+			t.Fatalf("%s: got %s, want %s", source, id, want)
+		}
+		if got, err := k.Open(id); got != source || err != nil {
+			t.Fatalf("%s: got %q, %v", source, got, err)
+		}
+		if len(k.ids) > maxKeptIDs || len(k.sources) > maxKeptIDs {
+			t.Fatalf("%d are kept, want at most %d", len(k.ids), maxKeptIDs)
+		}
+	}
+	for _, id := range []boot.ID{"", "hello", k.Seal("/srv/linux") + "\n"} {
+		if got, err := k.Open(id); !errors.Is(err, boot.ErrNotFound) {
+			t.Errorf("%q: got %q, %v", id, got, err)
+		}
+	}
+	// What is opened need not have been sealed here.
+	id := k.Sealer.Seal("/srv/initrd")
+	for range 2 {
+		if got, err := k.Open(id); got != "/srv/initrd" || err != nil {
+			t.Errorf("got %q, %v", got, err)
+		}
+	}
 }

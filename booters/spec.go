@@ -63,6 +63,8 @@ func prepareSpec(spec *boot.Spec, funcs []string, issue issuer) (*boot.Spec, err
 	return out, nil
 }
 
+var errLines = errors.New("cmdline: it has more than one line")
+
 // mark stands on both sides of a reference's number, while the command line
 // is executed.
 const mark = "\x00"
@@ -71,6 +73,13 @@ const mark = "\x00"
 // one, in which nothing but {{ ID "…" }} is left to be done for each machine.
 // So what can go wrong with it goes wrong when it is loaded.
 func prepareCmdline(text string, funcs []string, issue issuer) (string, error) {
+	if !strings.Contains(text, "{{") && !strings.Contains(text, mark) { // as most are
+		line := strings.TrimSpace(text)
+		if strings.ContainsAny(line, "\r\n") {
+			return "", errLines
+		}
+		return quoteText(line), nil
+	}
 	var (
 		ids     []boot.ID
 		refused error
@@ -97,7 +106,7 @@ func prepareCmdline(text string, funcs []string, issue issuer) (string, error) {
 	}
 	line = strings.TrimSpace(line)
 	if strings.ContainsAny(line, "\r\n") {
-		return "", errors.New("cmdline: it has more than one line")
+		return "", errLines
 	}
 
 	var out strings.Builder
@@ -123,9 +132,6 @@ func prepareCmdline(text string, funcs []string, issue issuer) (string, error) {
 }
 
 func execute(text string, funcs template.FuncMap) (string, error) {
-	if !strings.Contains(text, "{{") {
-		return text, nil // as most are; parsing would be the greater part of NewTable
-	}
 	t, err := template.New("cmdline").Option("missingkey=error").Funcs(funcs).Parse(text)
 	if err != nil {
 		return "", err

@@ -59,6 +59,7 @@ type Action struct {
 // modified after NewTable and may be used by many goroutines.
 type Table struct {
 	seal     *Sealer
+	kept     *kept // seal, for scripts
 	src      *Sources
 	inv      *Inventory
 	rules    []Rule
@@ -80,6 +81,7 @@ type Table struct {
 func NewTable(seal *Sealer, src *Sources, inv *Inventory, rules []Rule, choices ...Choice) (*Table, error) {
 	t := &Table{
 		seal:     seal,
+		kept:     &kept{Sealer: seal},
 		src:      src,
 		inv:      inv,
 		rules:    rules,
@@ -163,7 +165,7 @@ func (t *Table) renderer(a *Action) func(boot.Machine, string) (*boot.Spec, erro
 					return t.seal.Seal(ref), err
 				}
 			}
-			return t.issue(kind, source)
+			return t.issueBy(t.kept.Seal, kind, source)
 		})
 	}
 }
@@ -210,17 +212,21 @@ func (t *Table) asker(r *Rule) (ask func(context.Context, boot.Machine) (boot.Ve
 
 // issue seals a source of any kind.
 func (t *Table) issue(kind fileKind, source string) (boot.ID, error) {
+	return t.issueBy(t.seal.Seal, kind, source)
+}
+
+func (t *Table) issueBy(seal func(string) boot.ID, kind fileKind, source string) (boot.ID, error) {
 	if kind == rpiFiles {
 		if !filepath.IsAbs(source) {
 			return "", fmt.Errorf("%q is no absolute path", source)
 		}
-		return t.seal.Seal(assetLink + source + "\x00"), nil
+		return seal(assetLink + source + "\x00"), nil
 	}
 	src, err := ParseSource(source)
 	if err != nil {
 		return "", err
 	}
-	return t.seal.Seal(src.String()), nil
+	return seal(src.String()), nil
 }
 
 // Decide implements boot.Decider. Its cost does not grow with the number of
@@ -389,16 +395,24 @@ func (t *Table) BootSpecContext(ctx context.Context, m boot.Machine) (*boot.Spec
 // CheckSpec implements boot.SpecChecker for local kernels and initrds that have
 // a digest; a remote one would have to be fetched.
 func (t *Table) CheckSpec(ctx context.Context, spec *boot.Spec) error {
-	for _, id := range append([]boot.ID{spec.Kernel}, spec.Initrd...) {
-		text, err := t.seal.Open(id)
-		if err != nil {
-			continue // a Spec with a script has no kernel
+	if err := t.checkFile(ctx, spec.Kernel); err != nil {
+		return err
+	}
+	for _, id := range spec.Initrd {
+		if err := t.checkFile(ctx, id); err != nil {
+			return err
 		}
-		if src, ok := CutDigest(text); ok && src.Local() {
-			if err := t.src.ahead(ctx, src); err != nil {
-				return err
-			}
-		}
+	}
+	return nil
+}
+
+func (t *Table) checkFile(ctx context.Context, id boot.ID) error {
+	if id == "" {
+		return nil // a Spec with a script has no kernel
+	}
+	text, err := t.kept.Open(id)
+	if src, ok := CutDigest(text); err == nil && ok && src.Local() {
+		return t.src.ahead(ctx, src)
 	}
 	return nil
 }

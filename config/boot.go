@@ -458,6 +458,9 @@ func cmdline(dir, s string) (string, []string, *refusal) {
 	case strings.ContainsFunc(s, func(r rune) bool { return r != '\t' && unicode.IsControl(r) }):
 		return refuse(sumOneLine, "A kernel's command line has one line and no control characters. Write it in quotes, on one line.")
 	}
+	if !strings.Contains(s, "{{") && !strings.Contains(s, brace) {
+		return s, nil, nil // as most are
+	}
 	var line strings.Builder
 	var files []string
 	for rest := s; ; {

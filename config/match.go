@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -407,22 +408,10 @@ func withMachine(ctx *hcl.EvalContext, members []string, value func(string) cty.
 // memberOf is the value of machine.NAME: unknown for a fact that is not known,
 // and empty for one that the machine is known not to have.
 func memberOf(name string, m boot.Machine, e *booters.Entry) cty.Value {
-	dashed := strings.ReplaceAll(m.MAC.String(), ":", "-")
-	switch name {
-	case "name":
-		if e != nil {
-			return cty.StringVal(e.Name)
-		}
-		return cty.StringVal(dashed)
-	case "mac":
-		return cty.StringVal(m.MAC.String())
-	case "bootif": // PXELINUX: the hardware type, 1 for Ethernet, and the address
-		return cty.StringVal("01-" + dashed)
-	case "arch":
-		return cty.StringVal(m.Arch.Name())
-	case "firmware":
-		return cty.StringVal(m.Firmware.String())
-	case "labels":
+	if s, ok := ownText(name, &m, e); ok {
+		return cty.StringVal(s)
+	}
+	if name == "labels" {
 		if e == nil || len(e.Labels) == 0 {
 			return cty.MapValEmpty(cty.String)
 		}
@@ -438,3 +427,25 @@ func memberOf(name string, m boot.Machine, e *booters.Entry) cty.Value {
 	}
 	return f.value(m.Facts)
 }
+
+// ownText is machine.NAME for what is known of every machine, and is a text.
+func ownText(name string, m *boot.Machine, e *booters.Entry) (s string, ok bool) {
+	switch name {
+	case "name":
+		if e != nil {
+			return e.Name, true
+		}
+		return dashed(m.MAC), true
+	case "mac":
+		return m.MAC.String(), true
+	case "bootif": // PXELINUX: the hardware type, 1 for Ethernet, and the address
+		return "01-" + dashed(m.MAC), true
+	case "arch":
+		return m.Arch.Name(), true
+	case "firmware":
+		return m.Firmware.String(), true
+	}
+	return "", false
+}
+
+func dashed(mac net.HardwareAddr) string { return strings.ReplaceAll(mac.String(), ":", "-") }

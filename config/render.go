@@ -35,6 +35,7 @@ type phrase struct {
 	s       string // the value, unless it is late
 	e       hclsyntax.Expression
 	late    bool     // whether e hangs on the machine, or on the address of this server
+	plain   plain    // e, if it is late, and as simple as that
 	members []string // of machine, that e refers to
 	parts   []part   // of a command line
 	folder  bool     // whether it is the path of a directory
@@ -70,6 +71,7 @@ func (p *phrase) literally(characters string) string {
 // A part of a command line is what stands between two borders of ${…}.
 type part struct {
 	e     hclsyntax.Expression
+	plain plain
 	quote bool // whether a machine's own words are in it, in which {{ is text
 	path  bool // whether it may stand in the path of a file
 }
@@ -130,7 +132,7 @@ func (s *scope) phrase(name string, e hclsyntax.Expression, want string, only []
 		}
 		return p // it does not hang on machine after all
 	}
-	p.late, p.members = true, members
+	p.late, p.members, p.plain = true, members, plainOf(e)
 	return p
 }
 
@@ -161,7 +163,7 @@ func (p *phrase) pieces() bool {
 		members := membersOf(e)
 		own := func(m string) bool { return slices.Contains(ownWords, m) }
 		forPath := func(m string) bool { return slices.Contains(pathMembers, m) }
-		one := part{e: e, quote: slices.ContainsFunc(members, own), path: !callsURL(e) && !slices.ContainsFunc(members, func(m string) bool { return !forPath(m) })}
+		one := part{e: e, plain: plainOf(e), quote: slices.ContainsFunc(members, own), path: !callsURL(e) && !slices.ContainsFunc(members, func(m string) bool { return !forPath(m) })}
 		p.parts = append(p.parts, one)
 		switch {
 		case one.quote && strings.Contains(string(e.Range().SliceBytes(p.sources[e.Range().Filename])), "{{"):
@@ -199,71 +201,116 @@ func (p *phrase) text(r booters.Request) (string, error) {
 		return p.s, nil
 	}
 	if p.parts == nil {
-		return p.say(p.e, r)
+		return p.say(p.e, p.plain, r)
 	}
-	var line strings.Builder
+	line := make([]byte, 0, lineSize)
 	for _, one := range p.parts {
-		s, err := p.say(one.e, r)
+		if !one.quote {
+			if more, ok := one.plain.appendTo(line, r); ok {
+				line = more
+				continue
+			}
+		}
+		s, err := p.say(one.e, one.plain, r)
 		if err != nil {
 			return "", err
 		}
 		if one.quote {
 			s = strings.NewReplacer("{", brace, noPath, "", brace, "").Replace(s)
 		}
-		line.WriteString(s)
+		line = append(line, s...)
 	}
-	return line.String(), nil
+	return string(line), nil
 }
 
-// say evaluates an expression for one machine. What the machine does not have
-// is left out of machine, so that try can find it missing.
-func (p *phrase) say(expr hclsyntax.Expression, r booters.Request) (string, error) {
-	if s, ok := plainly(expr, r); ok && !p.file {
-		return s, nil
+// lineSize is what most command lines have, in bytes.
+const lineSize = 256
+
+// say is the value of an expression for one machine, and plain what plainOf made of it.
+// What the machine does not have is left out of machine, so that try can find it missing.
+func (p *phrase) say(expr hclsyntax.Expression, plain plain, r booters.Request) (string, error) {
+	if s, ok := plain.appendTo(nil, r); ok {
+		if _, digest := booters.CutDigest(string(s)); digest && p.file {
+			return "./" + string(s), nil // see pinned
+		}
+		return string(s), nil
 	}
 	return p.evaluated(expr, r)
 }
 
-// plainly is the value of an expression that consists of texts and of what the machine
-// has said, as most do. It is false for any other, and where something is missing.
-func plainly(expr hclsyntax.Expression, r booters.Request) (string, bool) {
-	var v cty.Value
+// A plain is an expression that consists of texts and of what the machine has said, as
+// most do, taken apart when the file is loaded: a script needs no HCL then. It is empty
+// for any other.
+type plain []word
+
+// A word is a text, or what of machine stands in its place.
+type word struct {
+	text   string
+	member string // empty: it is a text
+	label  string // of the member labels
+}
+
+// plainOf takes an expression apart.
+func plainOf(expr hclsyntax.Expression) plain {
 	switch e := expr.(type) {
 	case *hclsyntax.LiteralValueExpr:
-		v = e.Val
+		if e.Val.Type() == cty.String && e.Val.IsKnown() && !e.Val.IsNull() && !e.Val.IsMarked() {
+			return plain{{text: e.Val.AsString()}}
+		}
 	case *hclsyntax.ScopeTraversalExpr:
 		name, _, ok := step(e.Traversal, 1)
 		if e.Traversal.RootName() != "machine" || !ok {
-			return "", false
+			return nil
 		}
-		if label, _, ok := step(e.Traversal, 2); ok && name == "labels" && len(e.Traversal) == 3 && r.Entry != nil {
-			return r.Entry.Labels[label], r.Entry.Labels[label] != ""
+		label, _, ok := step(e.Traversal, 2)
+		switch {
+		case len(e.Traversal) == 2 && facts[name].typ == cty.String:
+			return plain{{member: name}}
+		case len(e.Traversal) == 3 && ok && name == "labels":
+			return plain{{member: name, label: label}}
 		}
-		if len(e.Traversal) != 2 {
-			return "", false
-		}
-		v = memberOf(name, r.Machine, r.Entry)
 	case *hclsyntax.TemplateWrapExpr:
-		return plainly(e.Wrapped, r)
+		return plainOf(e.Wrapped)
 	case *hclsyntax.TemplateExpr:
-		var all strings.Builder
+		var all plain
 		for _, part := range e.Parts {
-			s, ok := plainly(part, r)
-			if !ok {
-				return "", false
+			words := plainOf(part)
+			if words == nil {
+				return nil
 			}
-			all.WriteString(s)
+			all = append(all, words...)
 		}
-		return all.String(), true
-	default:
-		return "", false
+		return all
 	}
-	if v.Type() != cty.String || v.IsNull() || !v.IsKnown() || v.IsMarked() {
-		return "", false
+	return nil
+}
+
+// appendTo adds the text for one machine. It is false where nobody but HCL has the
+// answer: the expression is not plain, or something in it is missing.
+func (p plain) appendTo(b []byte, r booters.Request) ([]byte, bool) {
+	for _, w := range p {
+		s := w.text
+		switch {
+		case w.member == "":
+		case w.label != "":
+			if r.Entry != nil {
+				s = r.Entry.Labels[w.label]
+			}
+		default:
+			var own bool
+			if s, own = ownText(w.member, &r.Machine, r.Entry); own {
+				break
+			}
+			if v := memberOf(w.member, r.Machine, r.Entry); v.IsKnown() {
+				s = v.AsString()
+			}
+		}
+		if w.member != "" && s == "" {
+			return b, false // a machine's empty word is one that it has not said
+		}
+		b = append(b, s...)
 	}
-	s := v.AsString()
-	_, literal := expr.(*hclsyntax.LiteralValueExpr)
-	return s, s != "" || literal // a machine's empty word is one that it has not said
+	return b, p != nil
 }
 
 // evaluated is say for any expression.
