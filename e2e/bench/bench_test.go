@@ -24,8 +24,8 @@ type bench struct {
 	turn   time.Duration
 	file   string // the configuration of the daemon with 10,000 rules
 
-	pixiecore, echo, handler *subject
-	dnsmasq, atftpd, nginx   *subject // nil: not installed
+	pixiecore, echo, handler, sender *subject
+	dnsmasq, atftpd, nginx           *subject // nil: not installed
 
 	measuring string // what ROW selects
 	rows      []*row
@@ -104,6 +104,7 @@ func TestTable(t *testing.T) {
 	echo := once(&b.echo, func() *subject { return echo(t) })
 	dnsmasq := once(&b.dnsmasq, func() *subject { return dnsmasq(t, dir) })
 	atftpd := once(&b.atftpd, func() *subject { return atftpd(t, dir) })
+	sender := once(&b.sender, func() *subject { return newSubject(t, "sender", itself(t, "sender")) })
 	nginx := once(&b.nginx, func() *subject { return nginx(t, dir) })
 	handler := once(&b.handler, func() *subject { return minimalHandler(t) })
 
@@ -117,7 +118,7 @@ func TestTable(t *testing.T) {
 		{"pxe", b.pxe, []func(){pixiecore, echo, dnsmasq}},
 		{"one", b.one, []func(){pixiecore, echo}},
 		{"burst", b.burst, []func(){pixiecore}},
-		{"tftp", b.tftp, []func(){pixiecore, atftpd}},
+		{"tftp", b.tftp, []func(){pixiecore, sender, atftpd}},
 		{"lockstep", b.lockstep, []func(){pixiecore, dnsmasq}},
 		{"http", b.http, []func(){pixiecore, nginx}},
 		{"scripts", b.scripts, []func(){pixiecore, handler}},

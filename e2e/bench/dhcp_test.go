@@ -278,6 +278,9 @@ func ceiling(role string) int {
 		}
 	case "handler":
 		return handler()
+	case "sender":
+		fmt.Fprintln(os.Stderr, sender())
+		return 1
 	}
 	return 2
 }

@@ -3,6 +3,8 @@
 package bench
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -15,7 +17,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pixiecore/pixiecore/protocols/netio"
+	"golang.org/x/sys/unix"
 )
 
 var tftpPort = netip.AddrPortFrom(serverAddr, 69)
@@ -28,91 +30,167 @@ const (
 )
 
 // fetch reads a file in windows of blocks, and returns how many bytes it has and
-// how long it took (RFC 1350, 2348, 7440).
-func fetch(s *subject, file string, windowSize int) (int64, time.Duration, error) {
-	var conn netio.Conn
-	var err error
-	s.client.Do(func() { conn, err = netio.ListenUDP(netip.AddrPortFrom(clientAddr, 0)) })
+// how long it took (RFC 1350, 2348, 7440). It must not be what limits a server, so
+// it takes at once what the server sent by one call (udp(7), UDP_GRO).
+func fetch(s *subject, file string, windowSize int, read func(fd int, buf []byte) (int, error)) (int64, time.Duration, error) {
+	fd, err := tftpSocket(s)
 	if err != nil {
 		return 0, 0, err
 	}
-	defer conn.Close()
+	defer unix.Close(fd)
 	began := time.Now()
 	rrq := fmt.Appendf(nil, "\x00\x01%s\x00octet\x00blksize\x00%d\x00", file, blockSize)
 	if windowSize > 1 {
 		rrq = fmt.Appendf(rrq, "windowsize\x00%d\x00", windowSize)
 	}
-	out := []netio.Datagram{{Data: rrq, Peer: tftpPort}}
-	in := netio.NewBatch(max(windowSize, 1), blockSize+4)
+	buf := make([]byte, 1<<16)
+	var n int
+	for tries := 0; ; tries++ {
+		if err := unix.Sendto(fd, rrq, 0, &unix.SockaddrInet4{Addr: serverAddr.As4(), Port: int(tftpPort.Port())}); err != nil {
+			return 0, 0, err
+		}
+		var server unix.Sockaddr
+		n, server, err = unix.Recvfrom(fd, buf, 0)
+		if err == unix.EAGAIN && tries < 10 {
+			continue
+		}
+		if err == nil {
+			err = unix.Connect(fd, server)
+		}
+		if err != nil {
+			return 0, 0, fmt.Errorf("no answer: %w", err)
+		}
+		break
+	}
+	if n < 4 || buf[1] != 6 {
+		return 0, 0, fmt.Errorf("the answer to the request is %q", buf[:min(n, 40)])
+	}
+
 	var size int64
 	var have uint16 // the last block in order
-	ack := func(peer netip.AddrPort) error {
-		out[0].Peer, out[0].Data = peer, binary.BigEndian.AppendUint16([]byte{0, 4}, have)
-		_, err := conn.WriteBatch(out)
+	ack := func() error {
+		_, err := unix.Write(fd, []byte{0, 4, byte(have >> 8), byte(have)})
 		return err
 	}
-	if _, err := conn.WriteBatch(out); err != nil {
+	if err := ack(); err != nil {
 		return 0, 0, err
 	}
-	var server netip.AddrPort
-	inWindow, tries := 0, 0
-	for time.Since(began) < transferMax {
-		_ = conn.SetReadDeadline(time.Now().Add(resendAfter))
-		n, err := conn.ReadBatch(in)
-		if err != nil {
-			if tries++; tries > 10 {
-				return size, 0, fmt.Errorf("no answer after %d bytes", size)
-			}
-			if server.IsValid() {
-				inWindow = 0
-				err = ack(server)
-			} else {
-				_, err = conn.WriteBatch(out)
-			}
-			if err != nil {
+	for inWindow, tries := 0, 0; time.Since(began) < transferMax; {
+		n, err := read(fd, buf)
+		switch {
+		case err == unix.EAGAIN && tries < 10:
+			tries, inWindow = tries+1, 0
+			if err := ack(); err != nil {
 				return size, 0, err
 			}
 			continue
+		case err != nil:
+			return size, 0, fmt.Errorf("after %d bytes: %w", size, err)
 		}
 		tries = 0
-		for _, d := range in[:n] {
-			if len(d.Data) < 4 {
-				continue
+		for rest := buf[:n]; len(rest) >= 4; {
+			block := rest[:min(len(rest), blockSize+4)]
+			rest = rest[len(block):]
+			if block[1] == 5 {
+				return size, 0, fmt.Errorf("the server says %q", block[4:])
 			}
-			switch d.Data[1] {
-			case 5:
-				return size, 0, fmt.Errorf("the server says %q", d.Data[4:])
-			case 6: // OACK
-				if !server.IsValid() {
-					server = d.Peer
-					if err := ack(server); err != nil {
-						return size, 0, err
-					}
+			if block[1] != 3 || binary.BigEndian.Uint16(block[2:]) != have+1 {
+				continue // a gap, or a repetition: the pause asks again
+			}
+			have++
+			inWindow++
+			size += int64(len(block) - 4)
+			last := len(block)-4 < blockSize
+			if inWindow >= windowSize || last {
+				inWindow = 0
+				if err := ack(); err != nil {
+					return size, 0, err
 				}
-			case 3:
-				if !server.IsValid() {
-					server = d.Peer
-				}
-				if binary.BigEndian.Uint16(d.Data[2:]) != have+1 {
-					continue // a gap, or a repetition: the pause asks again
-				}
-				have++
-				inWindow++
-				size += int64(len(d.Data) - 4)
-				last := len(d.Data)-4 < blockSize
-				if inWindow >= windowSize || last {
-					inWindow = 0
-					if err := ack(server); err != nil {
-						return size, 0, err
-					}
-				}
-				if last {
-					return size, time.Since(began), nil
-				}
+			}
+			if last {
+				return size, time.Since(began), nil
 			}
 		}
 	}
 	return size, 0, errors.New("too slow")
+}
+
+// sleep reads as a program does that is woken: every datagram that comes while it
+// sleeps costs the server the wakening of another processor.
+func sleep(fd int, buf []byte) (int, error) { return unix.Read(fd, buf) }
+
+// poll reads as a ROM does, without sleeping, for no longer than resendAfter.
+func poll(fd int, buf []byte) (n int, err error) {
+	for began := time.Now(); ; {
+		n, _, err = unix.Recvfrom(fd, buf, unix.MSG_DONTWAIT)
+		if err != unix.EAGAIN || time.Since(began) > resendAfter {
+			return n, err
+		}
+	}
+}
+
+// tftpSocket is that of a segment's client. Reading from it ends after resendAfter.
+func tftpSocket(s *subject) (fd int, err error) {
+	s.client.Do(func() { fd, err = unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0) })
+	if err != nil {
+		return 0, err
+	}
+	timeout := unix.NsecToTimeval(int64(resendAfter))
+	err = cmp.Or(
+		unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &timeout),
+		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 4<<20),
+		unix.SetsockoptInt(fd, unix.SOL_UDP, unix.UDP_GRO, 1),
+		unix.Bind(fd, &unix.SockaddrInet4{Addr: clientAddr.As4()}),
+	)
+	if err != nil {
+		unix.Close(fd)
+	}
+	return fd, err
+}
+
+// sender is the ceiling for TFTP: the same datagrams, sent by a program that has no
+// file, no poller and nobody else to serve, in windows by one call each.
+func sender() error {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Port: int(tftpPort.Port())}); err != nil {
+		return err
+	}
+	if err := unix.SetsockoptInt(fd, unix.SOL_UDP, unix.UDP_SEGMENT, blockSize+4); err != nil {
+		return err
+	}
+	const perCall = 65507 / (blockSize + 4)
+	last := largeFile/blockSize + 1
+	window, blocks, in := 1, make([]byte, perCall*(blockSize+4)), make([]byte, 1024)
+	for {
+		n, client, err := unix.Recvfrom(fd, in, 0)
+		if err != nil || n < 4 {
+			return fmt.Errorf("%d bytes: %w", n, err)
+		}
+		if in[1] == 1 {
+			window = 1
+			if _, value, ok := bytes.Cut(in[:n], []byte("windowsize\x00")); ok {
+				_, _ = fmt.Sscanf(string(value), "%d", &window)
+			}
+			_ = unix.Sendto(fd, []byte{0, 6, 0, 0}, 0, client)
+			continue
+		}
+		next := int(binary.BigEndian.Uint16(in[2:])) + 1
+		for end := min(next+window, last+1); next < end; {
+			count := min(end-next, perCall)
+			for i := range count {
+				binary.BigEndian.PutUint16(blocks[i*(blockSize+4)+2:], uint16(next+i))
+				blocks[i*(blockSize+4)+1] = 3
+			}
+			size := count * (blockSize + 4)
+			if next += count; next > last {
+				size -= blockSize - largeFile%blockSize
+			}
+			_ = unix.Sendto(fd, blocks[:size], 0, client)
+		}
+	}
 }
 
 func atftpd(t *testing.T, root string) *subject {
@@ -126,38 +204,60 @@ func atftpd(t *testing.T, root string) *subject {
 	}
 	s := newSubject(t, "atftpd", exec.Command(path, "--daemon", "--no-fork", "--user", "root", "--group", "root", "--maxthread", "1000", "--logfile", "/dev/null", root))
 	s.until(t, "file", func() bool {
-		_, _, err := fetch(s, "small", 1)
+		_, _, err := fetch(s, "small", 1, sleep)
 		return err == nil
 	})
 	return s
 }
 
-// The names of the daemon's files for TFTP, under which it has the loaders.
+// The names of the daemon's files for TFTP: those of the loaders, and of what a
+// U-Boot boots of whose MAC address nothing was heard by DHCP.
 const (
 	loaderName = "ipxe-x64.efi"
 	smallName  = "ipxe-arm64.efi"
+	kernelName = "02-bb-00-00-00-01/boot.kernel"
 )
 
 // TFTP: a large file, in windows.
 func (b *bench) tftp(t *testing.T) {
-	speed := func(s *subject, file string, windowSize int) float64 {
-		size, took, err := fetch(s, file, windowSize)
-		if err != nil || size != loaderFile {
-			t.Fatalf("%s: %s: %d bytes, %v", s.name, file, size, err)
-		}
-		return float64(size) / took.Seconds() / 1e6
-	}
-	if b.atftpd != nil {
-		for windowSize, target := range map[int]float64{16: 3, 64: 5} {
-			var ours, peer []float64
-			for range b.rounds {
-				ours = append(ours, speed(b.pixiecore, loaderName, windowSize))
-				peer = append(peer, speed(b.atftpd, "ipxe.efi", 64)) // its best
+	type rates struct{ rate, cpu []float64 } // MB/s, s/GB
+	for _, row := range []struct {
+		windowSize int
+		client     string
+		read       func(int, []byte) (int, error)
+		times      float64
+		why        string
+	}{
+		{16, "sleeps", sleep, 3, "Each 23 KB wait for an acknowledgement, and two processors that wake one another take longer over that than over sending: the sender without TFTP is as slow."},
+		{64, "sleeps", sleep, 5, "The client was not woken in time: look at what else the machine did."},
+		{16, "polls", poll, 3, "Each 23 KB wait for an acknowledgement, so the sender without TFTP gets no further; and atftpd has here what no network gives, packets that cost neither a wakening nor a card's doorbell."},
+		{64, "polls", poll, 5, "atftpd has here what no network gives, packets that cost neither a wakening nor a card's doorbell. Between ours and the sender without TFTP are a copy of the file and Go's poller."},
+	} {
+		fetched := func(r *rates, s *subject, file string, windowSize int) {
+			before := s.cpu(t)
+			size, took, err := fetch(s, file, windowSize, row.read)
+			if err != nil || size != largeFile {
+				t.Fatalf("%s: %s: %d bytes, %v", s.name, file, size, err)
 			}
-			b.atLeast(fmt.Sprintf("TFTP, blksize 1468, windowsize %d, times atftpd's best", windowSize), median(ours)/median(peer), target, fmt.Sprintf("%.0f MB/s to %.0f MB/s", median(ours), median(peer)))
+			r.rate = append(r.rate, float64(size)/took.Seconds()/1e6)
+			r.cpu = append(r.cpu, (s.cpu(t)-before).Seconds()/(float64(size)/1e9))
 		}
+		var ours, ceiling, peer rates
+		for range b.rounds {
+			fetched(&ours, b.pixiecore, kernelName, row.windowSize)
+			fetched(&ceiling, b.sender, "", row.windowSize)
+			if b.atftpd != nil {
+				fetched(&peer, b.atftpd, "large", 64) // its best
+			}
+		}
+		if b.atftpd == nil {
+			continue
+		}
+		b.atLeast(fmt.Sprintf("TFTP 64 MiB, blksize 1468, windowsize %d, to a client that %s, times atftpd's best", row.windowSize, row.client),
+			median(ours.rate)/median(peer.rate), row.times,
+			fmt.Sprintf("%.0f MB/s to %.0f MB/s; the sender without TFTP %.0f MB/s; CPU s/GB %.2f, %.2f, %.2f", median(ours.rate), median(peer.rate), median(ceiling.rate), median(ours.cpu), median(peer.cpu), median(ceiling.cpu)),
+		).because(row.why)
 	}
-
 }
 
 // Lock-step: a rack that fetches its loader one block at a time.

@@ -73,6 +73,9 @@ func start(t testing.TB, listen netip.AddrPort, f Files, l limits, change ...fun
 	if l.interval == 0 {
 		l.interval = maxInterval
 	}
+	if l.dial == nil {
+		l.dial = newOwnPort
+	}
 	if l.drain == 0 {
 		l.drain = time.Nanosecond
 	}
@@ -137,7 +140,12 @@ type client struct {
 
 func newClient(t testing.TB, server netip.AddrPort) *client {
 	t.Helper()
-	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(server.Addr(), 0)))
+	return newClientAt(t, server.Addr(), server) // both on loopback
+}
+
+func newClientAt(t testing.TB, own netip.Addr, server netip.AddrPort) *client {
+	t.Helper()
+	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(own, 0)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,7 +15,7 @@
 //
 // What to say is decided by pure functions and one small machine: ParseRequest
 // (request.go), negotiate (options.go) and window (window.go). transfer.go puts it
-// on the wire, server.go keeps the bounds.
+// on the wire, with segment_linux.go, and server.go keeps the bounds.
 //
 // # Decisions
 //
@@ -42,6 +42,16 @@
 // After a loss a window goes out in smaller bursts with pauses between. It stays as
 // long as negotiated: EDK2 counts blocks and does not acknowledge a shorter one. A
 // window that shrinks was refused for that.
+//
+// A window goes out as one packet, or two, that the kernel cuts into blocks at the
+// end of its way (UDP_SEGMENT): a third of the time of the server for each byte, of
+// which most was the way of each packet through the kernel. It is the same call as
+// that for a message of each block, with more blocks in a message, so where kernel,
+// interface or path refuse to cut, one number changes and the transfer goes on. An
+// interface that refused is not asked again.
+//
+// A read of the next window while the client still has to acknowledge this one was
+// refused: twice the memory of each transfer, to win a tenth.
 //
 // A request repeated from the same port belongs to the transfer that runs. A
 // different one says that the client has given that transfer up: ROMs which ask for

@@ -2,6 +2,7 @@ package tftp
 
 import (
 	"encoding/binary"
+	"errors"
 	"net"
 	"net/netip"
 	"os"
@@ -19,6 +20,9 @@ type port interface {
 	Write(p []byte) (int, error)
 	// WriteBatch sends as ipv4.PacketConn does: as many as one call took.
 	WriteBatch(m []ipv4.Message, flags int) (int, error)
+	// Segment has each message sent as datagrams of size bytes, the last of which
+	// may be shorter; 0: as one. An error says that this cannot be.
+	Segment(size int) error
 	SetReadDeadline(t time.Time) error
 	Close() error
 }
@@ -40,6 +44,8 @@ func newOwnPort(req Request, local netip.Addr) (port, error) {
 func (p *ownPort) WriteBatch(m []ipv4.Message, flags int) (int, error) {
 	return p.batch.WriteBatch(m, flags)
 }
+
+func (p *ownPort) Segment(size int) error { return segment(p.UDPConn, size) }
 
 // A sharedPort is the server's own port, with what the server's reader puts into
 // the mailbox.
@@ -85,6 +91,9 @@ func (p *sharedPort) WriteBatch(m []ipv4.Message, _ int) (int, error) {
 	}
 	return p.conn.WriteBatch(p.out)
 }
+
+// Segment is refused: what is set on the server's port concerns every transfer.
+func (p *sharedPort) Segment(int) error { return errors.ErrUnsupported }
 
 // Close leaves the server's port to the others.
 func (p *sharedPort) Close() error { return nil }

@@ -113,10 +113,11 @@ type Server struct {
 	limits *limits // nil but in tests
 }
 
-// limits are the bounds that tests reach sooner.
+// limits are the bounds that tests reach sooner, and the ports of transfers.
 type limits struct {
 	transfers, perAddr int
 	interval, drain    time.Duration
+	dial               func(Request, netip.Addr) (port, error)
 }
 
 // String names the server in logs: "tftp 192.0.2.1:69".
@@ -128,7 +129,7 @@ func (s *Server) String() string { return "tftp " + s.Conn.LocalAddr().String() 
 func (s *Server) Run(ctx context.Context) error {
 	r := &service{
 		Server: s,
-		bounds: limits{maxTransfers, maxTransfersPerAddr, defaultInterval, drainTimeout},
+		bounds: limits{maxTransfers, maxTransfersPerAddr, defaultInterval, drainTimeout, newOwnPort},
 		active: make(map[netip.AddrPort]*transfer),
 		held:   make(map[netip.Addr]int),
 	}
@@ -196,6 +197,7 @@ type service struct {
 	*Server
 	bounds  limits
 	buffers pool
+	uncut   sync.Map // of every session
 	running sync.WaitGroup
 	shared  sync.WaitGroup // the running transfers on Conn's port
 	sharing atomic.Int64   // how many they are
@@ -389,12 +391,12 @@ func (r *service) serve(ctx context.Context, t *transfer) Transfer {
 	var conn port
 	if local := source(t.Request, iface); t.box != nil {
 		conn = newSharedPort(r.Conn, t.box, t.Request, local)
-	} else if conn, err = newOwnPort(t.Request, local); err != nil {
+	} else if conn, err = r.bounds.dial(t.Request, local); err != nil {
 		return r.reject(ctx, result, err)
 	}
 	defer conn.Close()
 	s := &session{
-		transfer: t, terms: terms, window: newWindow(terms, size), content: content, size: size, pool: &r.buffers,
+		transfer: t, terms: terms, window: newWindow(terms, size), content: content, size: size, pool: &r.buffers, uncut: &r.uncut,
 		base: r.bounds.interval, told: file.Acked,
 	}
 	if terms.timeout != 0 {

@@ -51,12 +51,14 @@ func TestReads(t *testing.T) {
 
 func TestBlockNumbersWrap(t *testing.T) {
 	want := pattern(8*65536 + 8*3 + 1)
-	r := start(t, loopback4, tree{"large": want}, limits{})
-	for _, window := range []string{"1", "64"} {
+	fetch := func(t *testing.T, window string, change ...func(*Server)) {
+		r := start(t, loopback4, tree{"large": want}, limits{}, change...)
 		if got := newClient(t, r.addr).fetch("large", "blksize", "8", "windowsize", window); !bytes.Equal(got, want) {
 			t.Errorf("windowsize %s: %d bytes of %d, or other ones", window, len(got), len(want))
 		}
 	}
+	fetch(t, "1")
+	each(t, func(t *testing.T, sender func(*Server)) { fetch(t, "64", sender) })
 }
 
 func TestNetASCIIRead(t *testing.T) {
@@ -236,51 +238,55 @@ func TestProbes(t *testing.T) {
 
 // TestDuplicateACKsSendNothing is the Sorcerer's Apprentice (RFC 1123 §4.2.3.1).
 func TestDuplicateACKsSendNothing(t *testing.T) {
-	r := start(t, loopback4, tree{"a": pattern(5000)}, limits{})
-	c := newClient(t, r.addr)
-	c.request(rrq("a", "octet", "windowsize", "2"))
-	c.receive()
-	for range 3 {
-		c.ack(0)
-	}
-	c.wantData(1)
-	c.wantData(2)
-	for _, stale := range []uint16{0, 0, 5, 65535} {
-		c.ack(stale)
-	}
-	c.ack(2)
-	c.wantData(3) // and not 1: the ACKs before came first
-	c.wantData(4)
-	c.ack(2)
-	c.ack(1)
-	c.ack(4)
-	c.wantData(5)
-	c.wantData(6)
-	c.quiet(r)
+	each(t, func(t *testing.T, sender func(*Server)) {
+		r := start(t, loopback4, tree{"a": pattern(5000)}, limits{}, sender)
+		c := newClient(t, r.addr)
+		c.request(rrq("a", "octet", "windowsize", "2"))
+		c.receive()
+		for range 3 {
+			c.ack(0)
+		}
+		c.wantData(1)
+		c.wantData(2)
+		for _, stale := range []uint16{0, 0, 5, 65535} {
+			c.ack(stale)
+		}
+		c.ack(2)
+		c.wantData(3) // and not 1: the ACKs before came first
+		c.wantData(4)
+		c.ack(2)
+		c.ack(1)
+		c.ack(4)
+		c.wantData(5)
+		c.wantData(6)
+		c.quiet(r)
+	})
 }
 
 func TestGapInAWindow(t *testing.T) {
-	r := start(t, loopback4, tree{"a": pattern(5000)}, limits{})
-	c := newClient(t, r.addr)
-	c.request(rrq("a", "octet", "windowsize", "4"))
-	c.receive()
-	c.ack(0)
-	for b := range uint16(4) {
-		c.wantData(b + 1)
-	}
-	c.ack(2) // block 3 is lost
-	for b := range uint16(4) {
-		c.wantData(b + 3)
-	}
-	c.quiet(r)
+	each(t, func(t *testing.T, sender func(*Server)) {
+		r := start(t, loopback4, tree{"a": pattern(5000)}, limits{}, sender)
+		c := newClient(t, r.addr)
+		c.request(rrq("a", "octet", "windowsize", "4"))
+		c.receive()
+		c.ack(0)
+		for b := range uint16(4) {
+			c.wantData(b + 1)
+		}
+		c.ack(2) // block 3 is lost
+		for b := range uint16(4) {
+			c.wantData(b + 3)
+		}
+		c.quiet(r)
+	})
 }
 
 // TestLoss loses DATA, and with it ACKs, at random.
 func TestLoss(t *testing.T) {
-	want := pattern(300_000)
-	for _, window := range []string{"1", "4", "16"} {
-		t.Run("windowsize "+window, func(t *testing.T) {
-			r := start(t, loopback4, tree{"a": want}, limits{interval: 50 * time.Millisecond})
+	want := pattern(100_000)
+	for _, window := range []string{"1", "4", "16", "64"} {
+		each(t, func(t *testing.T, sender func(*Server)) {
+			r := start(t, loopback4, tree{"a": want}, limits{interval: 50 * time.Millisecond}, sender)
 			c := newClient(t, r.addr)
 			rnd := rand.New(rand.NewPCG(1, 2))
 			lost := 0
@@ -294,7 +300,7 @@ func TestLoss(t *testing.T) {
 				return lost <= 2
 			}
 			if got := c.fetch("a", "blksize", "1468", "windowsize", window); !bytes.Equal(got, want) {
-				t.Errorf("%d bytes of %d, or other ones", len(got), len(want))
+				t.Errorf("windowsize %s: %d bytes of %d, or other ones", window, len(got), len(want))
 			}
 			// The last ACK was sent, so the server has it.
 			if tr := r.ended(t); tr.Err != nil {

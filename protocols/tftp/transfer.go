@@ -32,6 +32,11 @@ const (
 	maxAnswer      = 516 // bytes of an ACK or ERROR that are read
 	maxReadErrors  = 16  // of one wait, which are not about this client's port
 	dataHeaderSize = 4
+
+	// What one message may hold: the segments that every kernel takes (4.18's
+	// UDP_MAX_SEGMENTS), and the bytes of a packet of IPv6 without its headers.
+	maxSegments = 64
+	maxMessage  = 65535 - 40 - 8
 )
 
 var (
@@ -56,7 +61,9 @@ type session struct {
 	size    int64
 
 	pool     *pool
-	out      *buffers // nil before the first DATA
+	out      *buffers  // nil before the first DATA
+	segments int       // blocks that a message holds, at most: 1, or more where the kernel cuts them
+	uncut    *sync.Map // interfaces, by index, that refused to send what is cut
 	in       [maxAnswer]byte
 	sendErr  error             // the last that passed
 	answered bool              // the client has acknowledged something
@@ -172,6 +179,7 @@ func (s *session) send(from, to int64) error {
 		return s.passing(err)
 	case s.out == nil:
 		s.out = s.pool.get(s.terms)
+		s.segment()
 	}
 	block := int64(s.blockSize)
 	offset := (from - 1) * block
@@ -179,22 +187,57 @@ func (s *session) send(from, to int64) error {
 	if err := readFull(s.content, payload, offset); err != nil {
 		return fmt.Errorf("read at %d: %w", offset, err)
 	}
-	messages := s.out.messages[:to-from+1]
-	for i := range messages {
-		b := messages[i].Buffers
-		binary.BigEndian.PutUint16(b[0][2:], uint16(from+int64(i))) // wraps to 0 after 65535
+	pieces := s.out.pieces[:2*(to-from+1)]
+	for i := 0; i < len(pieces); i += 2 {
+		binary.BigEndian.PutUint16(pieces[i][2:], uint16(from+int64(i/2))) // wraps to 0 after 65535
 		n := min(len(payload), s.blockSize)
-		b[1], payload = payload[:n], payload[n:]
+		pieces[i+1], payload = payload[:n], payload[n:]
 	}
 	s.window.out(to)
-	for len(messages) > 0 {
+	for len(pieces) > 0 {
+		messages := s.out.pack(pieces, s.segments)
 		n, err := s.conn.WriteBatch(messages, 0)
-		if err != nil {
+		switch {
+		case err == nil:
+			for _, m := range messages[:n] {
+				pieces = pieces[len(m.Buffers):]
+			}
+		case s.segments > 1 && s.refused(err):
+			// Once more, a message for each.
+		default:
 			return s.passing(err)
 		}
-		messages = messages[n:]
 	}
 	return nil
+}
+
+// segment has the kernel cut windows into blocks, where it can: then one packet in
+// place of one for each block passes through its layers, and what the card can do
+// is left to the card.
+func (s *session) segment() {
+	s.segments = 1
+	if s.windowSize == 1 {
+		return
+	}
+	if _, refused := s.uncut.Load(s.Interface); refused {
+		return
+	}
+	if size := s.blockSize + dataHeaderSize; s.conn.Segment(size) == nil {
+		s.segments = min(maxSegments, maxMessage/size)
+	}
+}
+
+// refused reports whether sending failed because of the segments, which this
+// transfer then does without.
+func (s *session) refused(err error) bool {
+	refused, byInterface := refusesSegments(err)
+	if !refused || s.conn.Segment(0) != nil {
+		return false
+	}
+	if s.segments = 1; byInterface {
+		s.uncut.Store(s.Interface, true)
+	}
+	return true
 }
 
 // passing keeps an error that may be over when the next packet goes out: no memory
@@ -265,7 +308,8 @@ func (s *session) await(ctx context.Context, deadline time.Time) (event, error) 
 type buffers struct {
 	payload  []byte
 	headers  []byte
-	messages []ipv4.Message // each of a header and a part of payload
+	pieces   [][]byte // for each block its header, and a part of payload
+	messages []ipv4.Message
 }
 
 // fits makes room for windows of t.
@@ -277,12 +321,23 @@ func (b *buffers) fits(t terms) {
 		return
 	}
 	b.headers = make([]byte, t.windowSize*dataHeaderSize)
+	b.pieces = make([][]byte, 2*t.windowSize)
 	b.messages = make([]ipv4.Message, t.windowSize)
-	for i := range b.messages {
+	for i := range t.windowSize {
 		h := b.headers[i*dataHeaderSize : (i+1)*dataHeaderSize]
 		h[1] = opDATA
-		b.messages[i].Buffers = [][]byte{h, nil}
+		b.pieces[2*i] = h
 	}
+}
+
+// pack makes messages of pieces, each of as many blocks at most.
+func (b *buffers) pack(pieces [][]byte, blocks int) []ipv4.Message {
+	n := 0
+	for ; len(pieces) > 0; n++ {
+		end := min(2*blocks, len(pieces))
+		b.messages[n].Buffers, pieces = pieces[:end], pieces[end:]
+	}
+	return b.messages[:n]
 }
 
 // A pool keeps the buffers of transfers that have ended for others.
