@@ -118,17 +118,26 @@ func (s *Sources) Close() { s.answers.close() }
 
 // get opens a URL as it streams in.
 func (s *Sources) get(ctx context.Context, url string) (io.ReadCloser, int64, error) {
-	resp, err := s.fetch(ctx, url, http.Header{})
+	resp, err := s.getter(url)(ctx, url, http.Header{})
 	if err == nil && resp.StatusCode != http.StatusOK {
 		resp.Body.Close()
-		err = fmt.Errorf("the server answers %s", resp.Status)
+		err = &cache.AnswerError{Code: resp.StatusCode, Status: resp.Status}
 	}
 	if err != nil {
 		return nil, 0, fmt.Errorf("get %q: %w", redact(url), err)
 	}
-	b := resp.Body.(*body)
-	b.source = url
-	return b, resp.ContentLength, nil
+	if b, ok := resp.Body.(*body); ok { // an empty file has none in an image
+		b.source = url
+	}
+	return resp.Body, resp.ContentLength, nil
+}
+
+// getter is how a URL is fetched, or a file in the image there.
+func (s *Sources) getter(at string) cache.Get {
+	if _, _, ok := CutImage(at); ok {
+		return s.getMember
+	}
+	return s.fetch
 }
 
 // fetch is a cache.Get. Its errors do not name the URL.
@@ -172,7 +181,7 @@ func (s *Sources) cached(ctx context.Context, src Source) (io.ReadCloser, int64,
 	}
 	var f cache.File
 	if err == nil {
-		f, err = keep.Open(ctx, cache.Request{URL: src.At, Want: src.SHA256, Get: s.fetch})
+		f, err = keep.Open(ctx, cache.Request{URL: src.At, Want: src.SHA256, Get: s.getter(src.At)})
 	}
 	if err == nil {
 		return noted(f.ReadCloser, f.Note), f.Size, nil

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"net"
+	"net/http"
 	"net/url"
 	"os"
 	"path"
@@ -18,7 +19,9 @@ import (
 	"time"
 
 	"github.com/pixiecore/pixiecore/booters/boot"
+	"github.com/pixiecore/pixiecore/booters/cache"
 	"github.com/pixiecore/pixiecore/booters/cpio"
+	"github.com/pixiecore/pixiecore/booters/iso9660"
 )
 
 const (
@@ -38,6 +41,7 @@ const (
 	assetLink = "\x01" // the directory, NUL, and the path in it
 	fileLink  = "\x02" // a file of a boot: see fileRef
 	homeLink  = "\x03" // likewise, without a file: see Target.PhoneHome
+	imageLink = "\x04" // the path or URL of an image, NUL, and the path in it
 )
 
 // A File is one that machines fetch while they boot, from an address that stands
@@ -102,9 +106,9 @@ type Request struct {
 type Target struct {
 	File   *File
 	Source string
-	// Dir is an absolute path, and Path one below it. Where Path is empty or ends
-	// in "/", all that lies there can be fetched.
-	Dir, Path string
+	// Dir is an absolute path, and Image the path or URL of an image. Path is one below
+	// either; where it is empty or ends in "/", all that lies there can be fetched.
+	Dir, Image, Path string
 	// PhoneHome is no file: the machine asks for it when it has done its work.
 	PhoneHome bool
 }
@@ -126,6 +130,8 @@ func Preview(inv *Inventory, m boot.Machine) Request {
 			return server + "file." + t.File.Name + t.File.slash(), nil
 		case t.Dir != "":
 			return server + strings.TrimPrefix(t.Dir, "/") + "/" + t.Path, nil
+		case t.Image != "":
+			return server + strings.TrimPrefix(redactRemote(t.Image), "/") + "/" + t.Path, nil
 		default:
 			return server + strings.TrimPrefix(t.Source, "/"), nil
 		}
@@ -151,9 +157,9 @@ func (t Target) name() (string, error) {
 		return "", nil
 	case t.File != nil:
 		return t.File.Name, nil
-	case t.Dir != "" && (t.Path == "" || strings.HasSuffix(t.Path, "/")):
+	case t.Dir+t.Image != "" && (t.Path == "" || strings.HasSuffix(t.Path, "/")):
 		return "", nil
-	case t.Dir != "":
+	case t.Dir+t.Image != "":
 		return path.Base(t.Path), nil
 	}
 	return sourceName(t.Source)
@@ -164,6 +170,9 @@ func sourceName(source string) (string, error) {
 	src, err := ParseSource(source)
 	if err != nil {
 		return "", err
+	}
+	if _, name, ok := CutImage(src.At); ok {
+		return path.Base(name), nil
 	}
 	if src.Local() {
 		return filepath.Base(src.At), nil
@@ -193,6 +202,8 @@ func (t *Table) link(m boot.Machine, bootName, base string, to Target) (string, 
 		}
 	case to.Dir != "":
 		sealed = assetLink + to.Dir + "\x00" + to.Path
+	case to.Image != "":
+		sealed = imageLink + to.Image + "\x00" + to.Path
 	}
 	if len(sealed) > maxSource {
 		return "", fmt.Errorf("what an address leads to is said in %d bytes, and it has %d", maxSource, len(sealed))
@@ -270,6 +281,10 @@ func (t *Table) OpenLink(id boot.ID, name string) (boot.Link, error) {
 		dir, within, _ := strings.Cut(rest, "\x00")
 		return t.openAsset(dir, within, name)
 	}
+	if rest, ok := strings.CutPrefix(sealed, imageLink); ok {
+		image, within, _ := strings.Cut(rest, "\x00")
+		return t.openInImage(image, within, name)
+	}
 	if kind := sealed[:min(1, len(sealed))]; kind == fileLink || kind == homeLink {
 		ref, ok := openFileRef(sealed[1:])
 		if !ok { // sealed by another version
@@ -288,20 +303,49 @@ func (t *Table) OpenLink(id boot.ID, name string) (boot.Link, error) {
 	}}, nil
 }
 
-// openAsset is the link to a path in a directory, or to name below it.
-func (t *Table) openAsset(dir, within, name string) (boot.Link, error) {
-	file := within
+// below is the file that name means in an address of a path in dir: that, or what lies
+// below it.
+func below(dir, within, name string) (file string, err error) {
+	file = within
 	if within == "" || strings.HasSuffix(within, "/") {
 		file = name
 	} else if path.Base(within) != name {
-		return boot.Link{}, fmt.Errorf("address of another name: %w", boot.ErrNotFound)
+		return "", fmt.Errorf("address of another name: %w", boot.ErrNotFound)
 	}
 	if len(file) > maxSource || !filepath.IsLocal(file) {
-		return boot.Link{}, fmt.Errorf("%q in %q: %w", file[:min(len(file), maxSource)], dir, boot.ErrNotFound)
+		return "", fmt.Errorf("%q in %q: %w", file[:min(len(file), maxSource)], dir, boot.ErrNotFound)
 	}
-	below := "."
+	return file, nil
+}
+
+// openInImage is the link to a path in an image, or to name below it.
+func (t *Table) openInImage(image, within, name string) (boot.Link, error) {
+	file, err := below(redactRemote(image), within, name)
+	if err != nil {
+		return boot.Link{}, err
+	}
+	if file != within {
+		file = path.Join(within, file)
+	}
+	return boot.Link{Name: path.Base(file), Open: func(ctx context.Context, _ boot.Machine, _ string) (io.ReadCloser, int64, error) {
+		f, size, err := t.src.Open(ctx, InImage(image, file))
+		answer := (*cache.AnswerError)(nil)
+		if errors.As(err, new(*iso9660.MissingError)) || errors.Is(err, iso9660.ErrDirectory) || errors.As(err, &answer) && answer.Code == http.StatusNotFound {
+			err = fmt.Errorf("%w: %w", boot.ErrNotFound, err)
+		}
+		return f, size, err
+	}}, nil
+}
+
+// openAsset is the link to a path in a directory, or to name below it.
+func (t *Table) openAsset(dir, within, name string) (boot.Link, error) {
+	file, err := below(dir, within, name)
+	if err != nil {
+		return boot.Link{}, err
+	}
+	sub := "."
 	if file != within && within != "" {
-		below = path.Clean(within)
+		sub = path.Clean(within)
 	}
 	return boot.Link{Name: path.Base(file), Open: func(context.Context, boot.Machine, string) (io.ReadCloser, int64, error) {
 		root, err := os.OpenRoot(dir)
@@ -309,9 +353,9 @@ func (t *Table) openAsset(dir, within, name string) (boot.Link, error) {
 			return nil, 0, fmt.Errorf("open %q: %w", dir, bare(err))
 		}
 		defer root.Close()
-		f, size, err := openBelow(root, below, file)
+		f, size, err := openBelow(root, sub, file)
 		if err != nil {
-			shown := filepath.Join(dir, below, file)
+			shown := filepath.Join(dir, sub, file)
 			if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.ENAMETOOLONG) || errors.Is(err, syscall.EINVAL) {
 				return nil, 0, fmt.Errorf("open %q: %w", shown, boot.ErrNotFound)
 			}

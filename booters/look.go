@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+
+	"github.com/pixiecore/pixiecore/booters/cache"
 )
 
 // An AnswerError is a server's answer that a file is not to be had from it.
@@ -32,6 +34,19 @@ func (s *Sources) Look(ctx context.Context, source string) error {
 			return err
 		}
 		return f.Close()
+	}
+	if _, _, ok := CutImage(src.At); ok { // which takes a look into it
+		resp, err := s.getMember(ctx, src.At, http.Header{})
+		if err == nil {
+			resp.Body.Close()
+			if resp.StatusCode != http.StatusOK {
+				err = &cache.AnswerError{Code: resp.StatusCode, Status: resp.Status}
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("get %q: %w", redact(src.At), err)
+		}
+		return nil
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodHead, src.At, nil)
 	if err != nil {

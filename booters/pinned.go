@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"sync"
 	"time"
 
@@ -54,22 +55,29 @@ func stampOf(f *os.File) (s stamp, err error) {
 type digests struct {
 	mu sync.Mutex
 	// Of two generations, the older is dropped when the younger is full.
-	young, old map[stamp]boot.Digest
-	hashing    map[stamp]chan struct{} // closed when somebody has done, or given up
+	young, old map[hashed]boot.Digest
+	hashing    map[hashed]chan struct{} // closed when somebody has done, or given up
+}
+
+// hashed is a file, or one that lies in an image.
+type hashed struct {
+	stamp
+	part string // where it lies in the image; empty: it is the file itself
 }
 
 func newDigests() *digests {
-	return &digests{young: make(map[stamp]boot.Digest), hashing: make(map[stamp]chan struct{})}
+	return &digests{young: make(map[hashed]boot.Digest), hashing: make(map[hashed]chan struct{})}
 }
 
-// of is the digest of an open file, which is read once however many ask. The
+// of is the digest of what was opened in a file, which is read once however many ask. The
 // stamp is that of what was read: if the file has another one, it is another.
-func (d *digests) of(ctx context.Context, f *os.File) (boot.Digest, stamp, error) {
+func (d *digests) of(ctx context.Context, f *os.File, c io.ReaderAt, part string) (boot.Digest, stamp, error) {
 	for {
-		at, err := stampOf(f)
+		now, err := stampOf(f)
 		if err != nil {
-			return boot.Digest{}, at, err
+			return boot.Digest{}, now, err
 		}
+		at := hashed{now, part}
 		d.mu.Lock()
 		sum, known := d.lookup(at)
 		others := d.hashing[at]
@@ -79,30 +87,30 @@ func (d *digests) of(ctx context.Context, f *os.File) (boot.Digest, stamp, error
 		d.mu.Unlock()
 		switch {
 		case known:
-			return sum, at, nil
+			return sum, now, nil
 		case others == nil:
-			sum, err := d.hash(ctx, f, at)
-			return sum, at, err
+			sum, err := d.hash(ctx, f, c, at)
+			return sum, now, err
 		}
 		select {
 		case <-others: // it may have been given up, so look again
 		case <-ctx.Done():
-			return boot.Digest{}, at, context.Cause(ctx)
+			return boot.Digest{}, now, context.Cause(ctx)
 		}
 	}
 }
 
-// known reports whether the digest of an open file need not be computed.
-func (d *digests) known(f *os.File) bool {
+// known reports whether the digest of what was opened in a file need not be computed.
+func (d *digests) known(f *os.File, part string) bool {
 	at, err := stampOf(f)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	_, ok := d.lookup(at)
+	_, ok := d.lookup(hashed{at, part})
 	return ok && err == nil
 }
 
 // lookup is called with d.mu held.
-func (d *digests) lookup(at stamp) (boot.Digest, bool) {
+func (d *digests) lookup(at hashed) (boot.Digest, bool) {
 	sum, ok := d.young[at]
 	if !ok {
 		if sum, ok = d.old[at]; ok {
@@ -112,14 +120,14 @@ func (d *digests) lookup(at stamp) (boot.Digest, bool) {
 	return sum, ok
 }
 
-func (d *digests) remember(at stamp, sum boot.Digest) {
+func (d *digests) remember(at hashed, sum boot.Digest) {
 	if len(d.young) >= maxDigests/2 {
-		d.old, d.young = d.young, make(map[stamp]boot.Digest)
+		d.old, d.young = d.young, make(map[hashed]boot.Digest)
 	}
 	d.young[at] = sum
 }
 
-func (d *digests) hash(ctx context.Context, f *os.File, at stamp) (sum boot.Digest, err error) {
+func (d *digests) hash(ctx context.Context, f *os.File, c io.ReaderAt, at hashed) (sum boot.Digest, err error) {
 	defer func() {
 		d.mu.Lock()
 		defer d.mu.Unlock()
@@ -144,7 +152,7 @@ func (d *digests) hash(ctx context.Context, f *os.File, at stamp) (sum boot.Dige
 		if ctx.Err() != nil {
 			return sum, context.Cause(ctx)
 		}
-		n, err := f.ReadAt(buf, off) // the offset of f is its reader's
+		n, err := c.ReadAt(buf, off) // the offset of f is its reader's
 		h.Write(buf[:n])
 		off += int64(n)
 		if err == io.EOF {
@@ -154,7 +162,7 @@ func (d *digests) hash(ctx context.Context, f *os.File, at stamp) (sum boot.Dige
 			return sum, bare(err)
 		}
 	}
-	if now, err := stampOf(f); err != nil || now != at {
+	if now, err := stampOf(f); err != nil || now != at.stamp {
 		return sum, errChanged
 	}
 	return boot.Digest(h.Sum(nil)), nil
@@ -162,44 +170,87 @@ func (d *digests) hash(ctx context.Context, f *os.File, at stamp) (sum boot.Dige
 
 var errChanged = errors.New("it was changed while it was read; it is refused until it stays as it is")
 
+// A local is an open file of this host, or one that lies in such an image.
+type local struct {
+	*os.File
+	info   fs.FileInfo // of the file, or of the image
+	member string      // its name in the image; empty: it is the file itself
+}
+
+func openLocal(src Source) (local, error) {
+	at := src.At
+	image, name, ok := CutImage(src.At)
+	if ok {
+		at = image
+	}
+	f, info, err := openRegular(at)
+	if err != nil {
+		return local{}, fmt.Errorf("open %q: %w", at, bare(err))
+	}
+	return local{f, info, name}, nil
+}
+
+// find is what the source means in the file as it is now: the image may have been
+// changed in its place. part is where that lies.
+func (l local) find() (content io.ReaderAt, size int64, part string, err error) {
+	info, err := l.Stat()
+	if err != nil {
+		return nil, 0, "", bare(err)
+	}
+	if l.member == "" {
+		return l.File, info.Size(), "", nil
+	}
+	m, err := member(l.File, info.Size(), l.member)
+	return m, m.Size, m.Place(), err
+}
+
 // openPinned opens a local file that has the digest.
 func (s *Sources) openPinned(ctx context.Context, src Source) (*pinnedFile, error) {
-	f, _, err := openRegular(src.At)
+	f, err := openLocal(src)
 	if err != nil {
-		return nil, fmt.Errorf("open %q: %w", src.At, bare(err))
+		return nil, err
 	}
-	verify := func() (stamp, error) {
-		sum, at, err := s.digests.of(ctx, f)
+	p := &pinnedFile{f: f.File, info: f.info}
+	p.verify = func() error {
+		var sum boot.Digest
+		content, size, part, err := f.find()
+		if err == nil {
+			p.content, p.size = content, size
+			sum, p.at, err = s.digests.of(ctx, f.File, content, part)
+		}
 		switch {
 		case err != nil:
-			return at, fmt.Errorf("read %q: %w", src.At, err)
+			return fmt.Errorf("read %q: %w", src.At, err)
 		case sum != src.SHA256:
-			return at, &boot.DigestError{File: fmt.Sprintf("%q", src.At), Want: src.SHA256, Got: sum}
+			return &boot.DigestError{File: fmt.Sprintf("%q", src.At), Want: src.SHA256, Got: sum}
 		}
-		return at, nil
+		return nil
 	}
-	at, err := verify()
-	if err != nil {
+	if err := p.verify(); err != nil {
 		f.Close()
 		return nil, err
 	}
-	return &pinnedFile{f: f, at: at, verify: verify}, nil
+	if f.member != "" {
+		p.info = memberInfo{f.info, path.Base(f.member), p.size}
+	}
+	return p, nil
 }
 
 // ahead says whether a local file would be refused for its digest, if that is
 // known or can be in a moment. Every other error is a matter of opening it.
 func (s *Sources) ahead(ctx context.Context, src Source) error {
-	f, info, err := openRegular(src.At)
+	f, err := openLocal(src)
 	if err != nil {
 		return nil
 	}
 	defer f.Close()
-	if info.Size() > maxAhead && !s.digests.known(f) {
+	content, size, part, err := f.find()
+	if err != nil || size > maxAhead && !s.digests.known(f.File, part) {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, aheadTimeout)
 	defer cancel()
-	sum, _, err := s.digests.of(ctx, f)
+	sum, _, err := s.digests.of(ctx, f.File, content, part)
 	if err != nil || sum == src.SHA256 {
 		return nil
 	}
@@ -211,16 +262,19 @@ func (s *Sources) ahead(ctx context.Context, src Source) error {
 // over its name changes the time, but not the content. That costs sendfile(2),
 // which reads and sends in one.
 type pinnedFile struct {
-	f      *os.File
-	at     stamp
-	off    int64 // of the next Read
-	verify func() (stamp, error)
-	err    error // set for good when the content has changed
+	f       *os.File
+	info    fs.FileInfo
+	content io.ReaderAt // f, or what lies in it
+	size    int64       // of content
+	at      stamp
+	off     int64 // of the next Read
+	verify  func() error
+	err     error // set for good when the content has changed
 }
 
 func (p *pinnedFile) Read(b []byte) (int, error) {
 	for p.err == nil {
-		n, err := p.f.ReadAt(b, p.off)
+		n, err := p.content.ReadAt(b, p.off)
 		now, failed := stampOf(p.f)
 		if failed == nil && now == p.at { // so b was read before any change
 			p.off += int64(n)
@@ -229,7 +283,7 @@ func (p *pinnedFile) Read(b []byte) (int, error) {
 			}
 			return n, err
 		}
-		p.at, p.err = p.verify()
+		p.err = p.verify()
 	}
 	return 0, p.err
 }
@@ -240,7 +294,7 @@ func (p *pinnedFile) Seek(offset int64, whence int) (int64, error) {
 	case io.SeekCurrent:
 		offset += p.off
 	case io.SeekEnd:
-		offset += p.at.size
+		offset += p.size
 	}
 	if p.err == nil && offset < 0 {
 		return 0, fs.ErrInvalid
@@ -250,7 +304,7 @@ func (p *pinnedFile) Seek(offset int64, whence int) (int64, error) {
 }
 
 // Stat is that of os.File.
-func (p *pinnedFile) Stat() (fs.FileInfo, error) { return p.f.Stat() }
+func (p *pinnedFile) Stat() (fs.FileInfo, error) { return p.info, nil }
 
 // Close implements io.Closer.
 func (p *pinnedFile) Close() error { return p.f.Close() }

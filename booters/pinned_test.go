@@ -150,7 +150,7 @@ func TestManyMachinesCauseOneHash(t *testing.T) {
 				return
 			}
 			defer f.Close()
-			if _, _, err := d.of(t.Context(), f); err != nil {
+			if _, _, err := d.of(t.Context(), f, f, ""); err != nil {
 				t.Error(err)
 			}
 			if off, err := f.Seek(0, io.SeekCurrent); off != 0 || err != nil {
@@ -176,10 +176,10 @@ func TestAHashThatIsGivenUpIsBegunAnew(t *testing.T) {
 	d := newDigests()
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, _, err := d.of(gone, f); !errors.Is(err, context.Canceled) {
+	if _, _, err := d.of(gone, f, f, ""); !errors.Is(err, context.Canceled) {
 		t.Fatalf("got %v, want context.Canceled", err)
 	}
-	if sum, _, err := d.of(t.Context(), f); sum != src.SHA256 || err != nil {
+	if sum, _, err := d.of(t.Context(), f, f, ""); sum != src.SHA256 || err != nil {
 		t.Errorf("got %s, %v", sum, err)
 	}
 }
@@ -187,13 +187,13 @@ func TestAHashThatIsGivenUpIsBegunAnew(t *testing.T) {
 func TestRememberedDigestsAreBounded(t *testing.T) {
 	d := newDigests()
 	for i := range 3 * maxDigests {
-		d.remember(stamp{ino: uint64(i)}, boot.Digest{1})
-		d.lookup(stamp{}) // the one that is in use stays
+		d.remember(hashed{stamp: stamp{ino: uint64(i)}}, boot.Digest{1})
+		d.lookup(hashed{}) // the one that is in use stays
 	}
 	if n := len(d.young) + len(d.old); n > maxDigests {
 		t.Errorf("%d are remembered, want at most %d", n, maxDigests)
 	}
-	if _, ok := d.lookup(stamp{}); !ok {
+	if _, ok := d.lookup(hashed{}); !ok {
 		t.Error("the one in use was forgotten")
 	}
 }

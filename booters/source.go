@@ -18,7 +18,7 @@ const maxSource = 2048 // bytes of a path or URL
 
 // A Source is where a boot file is, and what it must be.
 type Source struct {
-	At     string      // an absolute path or an http(s) URL
+	At     string      // an absolute path or an http(s) URL, or a file in the image there (InImage)
 	SHA256 boot.Digest // of its content; the zero Digest: whatever is there
 }
 
@@ -39,8 +39,13 @@ func (s Source) String() string {
 	return digestPrefix + s.SHA256.String() + "@" + s.At
 }
 
-// Local reports whether the source is a file of this host.
-func (s Source) Local() bool { return filepath.IsAbs(s.At) }
+// Local reports whether the source is a file of this host, or in one.
+func (s Source) Local() bool {
+	if image, _, ok := CutImage(s.At); ok {
+		return filepath.IsAbs(image)
+	}
+	return filepath.IsAbs(s.At)
+}
 
 // ParseSource reads what String writes. The error is for the operator, and shows
 // nothing of a URL that may be secret.
@@ -93,7 +98,14 @@ func (s *Sources) Open(ctx context.Context, source string) (io.ReadCloser, int64
 		if err != nil {
 			return nil, 0, err
 		}
-		return f, f.at.size, nil
+		return f, f.size, nil
+	}
+	if _, _, ok := CutImage(src.At); ok {
+		f, err := s.openMember(src)
+		if err != nil {
+			return nil, 0, err
+		}
+		return f, f.Size(), nil
 	}
 	f, info, err := openRegular(src.At)
 	if err != nil {
@@ -111,6 +123,12 @@ func checkAt(at string) error {
 		return fmt.Errorf("a path or URL of %d bytes is longer than %d", len(at), maxSource)
 	case filepath.IsAbs(at):
 		return nil
+	}
+	if image, name, ok := CutImage(at); ok {
+		if _, _, nested := CutImage(image); nested {
+			return errors.New("an image in an image is not read")
+		}
+		return errors.Join(checkName(name), checkAt(image))
 	}
 	u, err := url.Parse(at)
 	if err != nil {
@@ -221,9 +239,20 @@ func ShownSource(source string) string {
 	return redact(src.At)
 }
 
+// redactRemote is redact of what may be a path.
+func redactRemote(at string) string {
+	if filepath.IsAbs(at) {
+		return at
+	}
+	return redact(at)
+}
+
 // redact is a source as it may be shown: without the user, password and query
 // of a URL.
 func redact(source string) string {
+	if image, name, ok := CutImage(source); ok {
+		return InImage(redact(image), name)
+	}
 	u, err := url.Parse(source)
 	if err != nil {
 		return "(not a URL)" // so we cannot tell what is secret in it

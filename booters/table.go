@@ -430,7 +430,7 @@ func (t *Table) ReadBootFileContext(ctx context.Context, id boot.ID) (io.ReadClo
 	if err != nil {
 		return nil, 0, err
 	}
-	if strings.HasPrefix(source, assetLink) || strings.HasPrefix(source, fileLink) || strings.HasPrefix(source, homeLink) { // it is for OpenLink
+	if strings.HasPrefix(source, assetLink) || strings.HasPrefix(source, imageLink) || strings.HasPrefix(source, fileLink) || strings.HasPrefix(source, homeLink) { // it is for OpenLink
 		return nil, 0, fmt.Errorf("open sealed ID: %w", boot.ErrNotFound)
 	}
 	return t.src.Open(ctx, source)

@@ -84,6 +84,14 @@ func (e *TooLargeError) Error() string {
 	return fmt.Sprintf("the cache may hold %d bytes, and other transfers fill it: raise max_size of the cache", e.Max)
 }
 
+// An AnswerError is a server's answer that there is no file.
+type AnswerError struct {
+	Code   int    // of HTTP
+	Status string // with the reason
+}
+
+func (e *AnswerError) Error() string { return "the server answers " + e.Status }
+
 // A DiskError is one of the cache's own directory, and not of upstream.
 type DiskError struct{ Err error }
 

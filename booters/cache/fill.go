@@ -167,7 +167,7 @@ func (c *Cache) run(ctx context.Context, f *fill, k key, get Get) error {
 	}
 	if resp.StatusCode != http.StatusOK {
 		resp.Body.Close()
-		return fmt.Errorf("the server answers %s", resp.Status)
+		return &AnswerError{resp.StatusCode, resp.Status}
 	}
 	return c.store(ctx, f, k, get, resp)
 }

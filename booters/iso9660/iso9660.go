@@ -73,11 +73,13 @@ func (e *MissingError) Error() string {
 // Is implements errors.Is.
 func (e *MissingError) Is(target error) bool { return target == fs.ErrNotExist }
 
-// Errors of names that are there.
+// ErrDirectory is the error for the name of a directory. It is an fs.ErrNotExist.
+var ErrDirectory = fmt.Errorf("it is a directory: %w", fs.ErrNotExist)
+
+// Errors of images.
 var (
-	errDirectory = fmt.Errorf("it is a directory: %w", fs.ErrNotExist)
-	errBeyond    = errors.New("the image is damaged or not whole: a part of it would lie behind its end")
-	errImage     = errors.New("it is no image of a CD or DVD (ISO 9660)")
+	errBeyond = errors.New("the image is damaged or not whole: a part of it would lie behind its end")
+	errImage  = errors.New("it is no image of a CD or DVD (ISO 9660)")
 )
 
 // An Image is one that is open. It may be used by many goroutines if its reader may.
@@ -459,14 +461,14 @@ func (m *Image) Lookup(name string) (File, error) {
 		case f.directory && len(left) > 0:
 			at, dirs = append(at, f.extents[0]), append(dirs, part)
 		case f.directory:
-			return File{}, errDirectory
+			return File{}, ErrDirectory
 		case len(left) > 0:
 			return File{}, &MissingError{Name: left[0], Dir: strings.Join(append(dirs, part), "/")}
 		default:
 			return f.file(m)
 		}
 	}
-	return File{}, errDirectory
+	return File{}, ErrDirectory
 }
 
 // A found is what a directory has under a name.
@@ -574,6 +576,10 @@ func (f File) Span() (at int64, ok bool) {
 	}
 	return f.extents[0].at, true
 }
+
+// Place tells where the file lies in the image. Of an image that has not changed, the same
+// Place has the same bytes.
+func (f File) Place() string { return fmt.Sprint(f.extents) }
 
 // ReadAt implements io.ReaderAt.
 func (f File) ReadAt(p []byte, off int64) (n int, err error) {

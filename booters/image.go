@@ -1,0 +1,330 @@
+package booters
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"path"
+	"strconv"
+	"strings"
+
+	"github.com/pixiecore/pixiecore/booters/iso9660"
+)
+
+// What lies in an image is written "iso:PATH-OR-URL!/NAME", where NAME has no "!". No
+// path or URL that is taken begins so.
+const (
+	imagePrefix = "iso:"
+	imageSep    = "!/"
+)
+
+var (
+	escapeName   = strings.NewReplacer("%", "%25", "!", "%21")
+	unescapeName = strings.NewReplacer("%25", "%", "%21", "!")
+)
+
+// InImage is where a file of an ISO image is: the At of its Source. image is a path or
+// URL, and name may begin with a slash.
+func InImage(image, name string) string {
+	return imagePrefix + image + imageSep + escapeName.Replace(strings.TrimLeft(name, "/"))
+}
+
+// CutImage takes apart what InImage has put together. ok is false for any other place.
+func CutImage(at string) (image, name string, ok bool) {
+	rest, ok := strings.CutPrefix(at, imagePrefix)
+	i := strings.LastIndex(rest, imageSep)
+	if !ok || i < 0 {
+		return "", "", false
+	}
+	return rest[:i], unescapeName.Replace(rest[i+len(imageSep):]), true
+}
+
+// checkName refuses the name of a file in an image.
+func checkName(name string) error {
+	if name == "" || strings.HasSuffix(name, "/") {
+		return errors.New("no file in the image is named")
+	}
+	return nil
+}
+
+// errWhole is said of a server that cannot send a part of a file (RFC 9110 §14).
+var errWhole = errors.New("its server sends the whole file where a part is asked for (Range), so nothing can be taken out of the image there: download it, and write the path")
+
+// openMember opens a file in a local image, whose digest nobody demands.
+func (s *Sources) openMember(src Source) (*memberFile, error) {
+	f, err := openLocal(src)
+	if err != nil {
+		return nil, err
+	}
+	content, size, _, err := f.find()
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("open %q: %w", src.At, err)
+	}
+	return &memberFile{SectionReader: io.NewSectionReader(content, 0, size), Closer: f.File, info: memberInfo{f.info, path.Base(f.member), size}}, nil
+}
+
+func member(image io.ReaderAt, size int64, name string) (iso9660.File, error) {
+	m, err := iso9660.Open(image, size)
+	if err != nil {
+		return iso9660.File{}, err
+	}
+	return m.Lookup(name)
+}
+
+// A memberFile is a file in a local image. It is an fs.File, as new as the image.
+type memberFile struct {
+	*io.SectionReader
+	io.Closer
+	info memberInfo
+}
+
+// Stat implements fs.File.
+func (m *memberFile) Stat() (fs.FileInfo, error) { return m.info, nil }
+
+type memberInfo struct {
+	fs.FileInfo // of the image
+	name        string
+	size        int64
+}
+
+func (i memberInfo) Name() string { return i.name }
+func (i memberInfo) Size() int64  { return i.size }
+
+// A Missing is a file that is not in a local image.
+type Missing struct {
+	Name string   // the part of its name that is not there
+	Dir  string   // where it was looked for; "" is the root
+	Else []string // what is there instead
+}
+
+// FindMissing says whether a local image lacks a file. The error is that of an image which
+// cannot be read.
+func FindMissing(image, name string) (*Missing, error) {
+	f, info, err := openRegular(image)
+	if err != nil {
+		return nil, bare(err)
+	}
+	defer f.Close()
+	_, err = member(f, info.Size(), name)
+	if missing := (*iso9660.MissingError)(nil); errors.As(err, &missing) {
+		return &Missing{missing.Name, missing.Dir, missing.Names}, nil
+	}
+	return nil, err
+}
+
+const (
+	// chunk is what is asked for at a time to find a file in a remote image, in bytes:
+	// what is said of it lies close together.
+	chunk = 64 << 10
+	// maxChunks is how many of them are asked for one file.
+	maxChunks = 512
+)
+
+// getMember is fetch of a file in a remote image, by the At of its Source: it asks for
+// parts of the image, and answers as a server would that has the file alone. Its validators
+// are those of the image.
+func (s *Sources) getMember(ctx context.Context, at string, header http.Header) (*http.Response, error) {
+	image, name, _ := CutImage(at)
+	r := &remoteImage{ctx: ctx, fetch: s.fetch, url: image, chunks: make(map[int64][]byte)}
+	// The descriptors, if the image is not the one that the cache has.
+	first, err := r.open(header)
+	if err != nil || first != nil {
+		return first, err
+	}
+	m, err := member(r, r.size, name)
+	if errors.Is(err, fs.ErrNotExist) {
+		resp := answer(http.StatusNotFound, r.header)
+		resp.Status = fmt.Sprintf("%d: %v", resp.StatusCode, err)
+		return resp, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	from, whole := m.Span()
+	if !whole {
+		return nil, errors.New("it lies in several places of the image, which is read on this host only: download it, and write the path")
+	}
+	begin := int64(0)
+	if wanted, ok := strings.CutPrefix(header.Get("Range"), "bytes="); ok && r.is(header.Get("If-Range")) {
+		if begin, err = strconv.ParseInt(strings.TrimSuffix(wanted, "-"), 10, 64); err != nil || begin < 0 || begin >= m.Size {
+			return answer(http.StatusRequestedRangeNotSatisfiable, r.header), nil
+		}
+	}
+	status := http.StatusOK
+	if begin > 0 {
+		status = http.StatusPartialContent
+	}
+	resp := answer(status, r.header)
+	if begin > 0 {
+		resp.Header.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", begin, m.Size-1, m.Size))
+	}
+	resp.ContentLength = m.Size - begin
+	if resp.ContentLength == 0 {
+		return resp, nil
+	}
+	part, err := r.part(from+begin, m.Size-begin)
+	if err != nil {
+		return nil, err
+	}
+	resp.Body = part.Body
+	return resp, nil
+}
+
+// answer is a response without a body.
+func answer(status int, header http.Header) *http.Response {
+	return &http.Response{
+		StatusCode: status, Status: fmt.Sprintf("%d %s", status, http.StatusText(status)),
+		Header: header.Clone(), Body: http.NoBody,
+	}
+}
+
+// A remoteImage is one that is read in parts. It is for one goroutine.
+type remoteImage struct {
+	ctx    context.Context
+	fetch  func(ctx context.Context, url string, header http.Header) (*http.Response, error)
+	url    string
+	size   int64
+	header http.Header // validators, and the time of the first answer
+	chunks map[int64][]byte
+}
+
+// open asks for the beginning of what is read, under the conditions of header. An answer
+// that is returned is the server's last word.
+func (r *remoteImage) open(header http.Header) (*http.Response, error) {
+	ask := http.Header{}
+	for _, name := range [...]string{"If-None-Match", "If-Modified-Since"} {
+		if v := header.Get(name); v != "" {
+			ask.Set(name, v)
+		}
+	}
+	ask.Set("Range", fmt.Sprintf("bytes=%d-%d", chunk/2, chunk-1)) // ECMA-119 §6.2.1: nothing before that is said
+	resp, err := r.fetch(r.ctx, r.url, ask)
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode != http.StatusPartialContent {
+		switch resp.StatusCode {
+		case http.StatusOK:
+			resp.Body.Close()
+			return nil, errWhole
+		case http.StatusRequestedRangeNotSatisfiable:
+			resp.Body.Close()
+			return nil, errors.New("it is too small for an image of a CD or DVD")
+		}
+		return resp, nil
+	}
+	defer resp.Body.Close()
+	from, size, ok := contentRange(resp.Header.Get("Content-Range"))
+	if !ok || from != chunk/2 || size < 0 {
+		return nil, errWhole
+	}
+	r.size, r.header = size, http.Header{}
+	for _, name := range [...]string{"ETag", "Last-Modified", "Date"} {
+		if v := resp.Header.Get(name); v != "" {
+			r.header.Set(name, v)
+		}
+	}
+	b := make([]byte, chunk)
+	n, err := io.ReadFull(resp.Body, b[chunk/2:min(chunk, max(size, chunk/2))])
+	if err != nil && n == 0 {
+		return nil, err
+	}
+	r.chunks[0] = b[:chunk/2+n]
+	return nil, nil
+}
+
+// is reports whether a validator is that of the image (RFC 9110 §13.1.5).
+func (r *remoteImage) is(validator string) bool {
+	return validator != "" && (validator == r.header.Get("ETag") || validator == r.header.Get("Last-Modified"))
+}
+
+var errReplaced = errors.New("the image was replaced on the server while it was read; the next machine that asks gets the new one")
+
+// part asks for a part of the image, which must be the same one.
+func (r *remoteImage) part(from, n int64) (*http.Response, error) {
+	resp, err := r.fetch(r.ctx, r.url, http.Header{"Range": {fmt.Sprintf("bytes=%d-%d", from, from+n-1)}})
+	if err != nil {
+		return nil, err
+	}
+	at, size, ok := contentRange(resp.Header.Get("Content-Range"))
+	switch {
+	case resp.StatusCode == http.StatusOK:
+		err = errWhole
+	case resp.StatusCode != http.StatusPartialContent:
+		err = fmt.Errorf("the server answers %s", resp.Status)
+	case !ok || at != from || size != r.size || resp.Header.Get("ETag") != r.header.Get("ETag") || resp.Header.Get("Last-Modified") != r.header.Get("Last-Modified"):
+		err = errReplaced
+	case resp.ContentLength >= 0 && resp.ContentLength != n:
+		err = errWhole
+	}
+	if err != nil {
+		resp.Body.Close()
+		return nil, err
+	}
+	return resp, nil
+}
+
+// ReadAt implements io.ReaderAt. Of more than a chunk, all is asked for at once.
+func (r *remoteImage) ReadAt(p []byte, off int64) (n int, err error) {
+	for n < len(p) {
+		at := (off + int64(n)) / chunk * chunk
+		b, ok := r.chunks[at]
+		if !ok {
+			last := min((off+int64(len(p))+chunk-1)/chunk*chunk, r.size)
+			if err := r.load(at, last-at); err != nil {
+				return n, err
+			}
+			continue
+		}
+		in := off + int64(n) - at
+		if in >= int64(len(b)) {
+			return n, io.EOF
+		}
+		n += copy(p[n:], b[in:])
+	}
+	return n, nil
+}
+
+// load fetches chunks from at on.
+func (r *remoteImage) load(at, size int64) error {
+	if size <= 0 {
+		return io.EOF
+	}
+	if int64(len(r.chunks))+size/chunk > maxChunks {
+		return fmt.Errorf("more than %d bytes of it would be read to find the file", maxChunks*chunk)
+	}
+	resp, err := r.part(at, size)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	var all bytes.Buffer
+	if _, err := io.CopyN(&all, resp.Body, size); err != nil {
+		return err
+	}
+	for b := all.Bytes(); len(b) > 0; at += chunk {
+		n := min(chunk, len(b))
+		r.chunks[at], b = b[:n:n], b[n:]
+	}
+	return nil
+}
+
+// contentRange reads "bytes FROM-TO/SIZE" (RFC 9110 §14.4). The size is -1 for "*".
+func contentRange(s string) (from, size int64, ok bool) {
+	s, ok = strings.CutPrefix(s, "bytes ")
+	span, total, found := strings.Cut(s, "/")
+	first, _, dash := strings.Cut(span, "-")
+	from, err := strconv.ParseInt(first, 10, 64)
+	size = -1
+	if total != "*" {
+		var bad error
+		size, bad = strconv.ParseInt(total, 10, 64)
+		err = errors.Join(err, bad)
+	}
+	return from, size, ok && found && dash && err == nil && size >= -1
+}

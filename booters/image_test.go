@@ -1,0 +1,303 @@
+package booters
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/pixiecore/pixiecore/booters/boot"
+	"github.com/pixiecore/pixiecore/booters/cache"
+)
+
+// anImage is a small one with "vmlinuz" in it, and with a directory "pool" that has a
+// "package". It was made by genisoimage -R -no-pad.
+func anImage(t testing.TB) string {
+	t.Helper()
+	path, err := filepath.Abs("testdata/small.iso")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+const (
+	imageKernel = "the kernel of the image\n"
+	imagePool   = "a package of the image\n"
+)
+
+func read(t testing.TB, s *Sources, source string) (string, error) {
+	t.Helper()
+	f, size, err := s.Open(t.Context(), source)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(f)
+	if err == nil && size != int64(len(b)) {
+		err = fmt.Errorf("%d bytes, said to be %d", len(b), size)
+	}
+	return string(b), err
+}
+
+func TestTheNameOfAFileInAnImage(t *testing.T) {
+	for _, tc := range []struct{ image, name, at string }{
+		{"/srv/x.iso", "/install.amd/vmlinuz", "iso:/srv/x.iso!/install.amd/vmlinuz"},
+		{"https://u:p@192.0.2.1/a!/b.iso?x", "100%!/y", "iso:https://u:p@192.0.2.1/a!/b.iso?x!/100%25%21/y"},
+	} {
+		at := InImage(tc.image, tc.name)
+		image, name, ok := CutImage(at)
+		if at != tc.at || image != tc.image || name != strings.TrimPrefix(tc.name, "/") || !ok {
+			t.Errorf("%q: %q, %q, %v", at, image, name, ok)
+		}
+	}
+	for _, at := range []string{"iso:/x!/", "iso:/x", "iso:x!/y", "iso:ftp://192.0.2.1/x!/y", "iso:https://169.254.169.254/x!/y", "iso:iso:/x!/y!/z"} {
+		if _, err := ParseSource(at); err == nil {
+			t.Errorf("%s is taken", at)
+		}
+	}
+	if got, want := ShownSource("iso:https://u:p@192.0.2.1/x.iso?secret!/y"), "iso:https://redacted@192.0.2.1/x.iso?redacted!/y"; got != want {
+		t.Errorf("shown is %s, want %s", got, want)
+	}
+}
+
+func TestAFileInALocalImage(t *testing.T) {
+	s, image := NewSources(), anImage(t)
+	if got, err := read(t, s, InImage(image, "/vmlinuz")); got != imageKernel || err != nil {
+		t.Errorf("%q, %v", got, err)
+	}
+	right := Source{At: InImage(image, "vmlinuz"), SHA256: digest(imageKernel)}
+	if got, err := read(t, s, right.String()); got != imageKernel || err != nil {
+		t.Errorf("with its digest: %q, %v", got, err)
+	}
+	wrong := Source{At: InImage(image, "vmlinuz"), SHA256: digest("x")}
+	if _, err := read(t, s, wrong.String()); !errors.As(err, new(*boot.DigestError)) {
+		t.Errorf("with another digest: %v", err)
+	}
+	if err := s.ahead(t.Context(), wrong); !errors.As(err, new(*boot.DigestError)) {
+		t.Errorf("ahead: %v", err)
+	}
+	if _, err := read(t, s, InImage(image, "nothing")); err == nil || !strings.Contains(err.Error(), `there is no "nothing" in "/" of the image`) {
+		t.Errorf("a name that is not there: %v", err)
+	}
+	if _, err := read(t, s, InImage("/nothing.iso", "x")); err == nil || !strings.Contains(err.Error(), `open "/nothing.iso": no such file`) {
+		t.Errorf("an image that is not there: %v", err)
+	}
+	missing, err := FindMissing(image, "pool/pack")
+	if err != nil || missing == nil || missing.Dir != "pool" || strings.Join(missing.Else, " ") != "package" {
+		t.Errorf("%+v, %v", missing, err)
+	}
+}
+
+// Who exchanges an image while a file of it is read is found out.
+func TestAnImageThatIsChanged(t *testing.T) {
+	b, err := os.ReadFile(anImage(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	image := filepath.Join(t.TempDir(), "x.iso")
+	if err := os.WriteFile(image, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := NewSources()
+	f, _, err := s.Open(t.Context(), Source{At: InImage(image, "vmlinuz"), SHA256: digest(imageKernel)}.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	changed := strings.Replace(string(b), imageKernel, strings.ToUpper(imageKernel), 1)
+	if err := os.WriteFile(image, []byte(changed), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(f); !errors.As(err, new(*boot.DigestError)) {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
+// A mirror serves the image, and counts.
+type mirror struct {
+	*httptest.Server
+	requests, bytes atomic.Int64
+	down            atomic.Bool
+	modified        atomic.Int64
+}
+
+func newMirror(t testing.TB, parts bool) *mirror {
+	t.Helper()
+	image, err := os.ReadFile(anImage(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := new(mirror)
+	m.modified.Store(1_700_000_000)
+	m.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		m.requests.Add(1)
+		switch {
+		case m.down.Load():
+			http.Error(w, "down", http.StatusServiceUnavailable)
+		case r.URL.Path != "/x.iso":
+			http.NotFound(w, r)
+		case !parts:
+			w.Write(image)
+		default:
+			c := &countingWriter{w, &m.bytes}
+			w.Header().Set("ETag", fmt.Sprintf(`"%d"`, m.modified.Load()))
+			http.ServeContent(c, r, "", time.Unix(m.modified.Load(), 0), strings.NewReader(string(image)))
+		}
+	}))
+	t.Cleanup(m.Close)
+	return m
+}
+
+type countingWriter struct {
+	http.ResponseWriter
+	n *atomic.Int64
+}
+
+func (c *countingWriter) Write(b []byte) (int, error) {
+	c.n.Add(int64(len(b)))
+	return c.ResponseWriter.Write(b)
+}
+
+func TestAFileInARemoteImage(t *testing.T) {
+	m := newMirror(t, true)
+	plain := NewSources()
+	at := InImage(m.URL+"/x.iso", "vmlinuz")
+	if got, err := read(t, plain, at); got != imageKernel || err != nil {
+		t.Errorf("without a cache: %q, %v", got, err)
+	}
+	if err := plain.Look(t.Context(), at); err != nil {
+		t.Errorf("look: %v", err)
+	}
+
+	c, err := cache.New(t.TempDir(), 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := plain.With(SourceOptions{Cache: c})
+	for range 3 {
+		if got, err := read(t, s, at); got != imageKernel || err != nil {
+			t.Errorf("%q, %v", got, err)
+		}
+	}
+	asked := m.requests.Load()
+	if got, err := read(t, s, at); got != imageKernel || err != nil || m.requests.Load() != asked {
+		t.Errorf("once more: %q, %v, after %d requests", got, err, m.requests.Load()-asked)
+	}
+	pinned := Source{At: InImage(m.URL+"/x.iso", "pool/package"), SHA256: digest(imagePool)}
+	if got, err := read(t, s, pinned.String()); got != imagePool || err != nil {
+		t.Errorf("with its digest: %q, %v", got, err)
+	}
+	pinned.SHA256 = digest("x")
+	if _, err := read(t, s, pinned.String()); !errors.As(err, new(*boot.DigestError)) {
+		t.Errorf("with another digest: %v", err)
+	}
+	var answer *cache.AnswerError
+	if _, err := read(t, s, InImage(m.URL+"/x.iso", "pool/x")); !errors.As(err, &answer) || answer.Code != 404 || !strings.Contains(err.Error(), `there is no "x" in "/pool" of the image`) {
+		t.Errorf("a name that is not there: %v", err)
+	}
+	if _, err := read(t, s, InImage(m.URL+"/y.iso", "x")); !errors.As(err, &answer) || answer.Code != 404 {
+		t.Errorf("an image that is not there: %v", err)
+	}
+	whole := newMirror(t, false)
+	for _, s := range []*Sources{plain, s} {
+		if _, err := read(t, s, InImage(whole.URL+"/x.iso", "vmlinuz")); err == nil || !strings.Contains(err.Error(), "(Range)") {
+			t.Errorf("a server without Range: %v", err)
+		}
+	}
+	c.Close() // waits until all of them have their names
+	if files, _, err := c.Usage(); files != 2 || err != nil { // and not the image
+		t.Errorf("the cache has %d files, %v", files, err)
+	}
+}
+
+// What the cache has is asked for again under the image's validators, and serves where
+// the server is down; a transfer goes on where it broke.
+func TestARemoteImageIsAskedForAgain(t *testing.T) {
+	m := newMirror(t, true)
+	s := NewSources()
+	at := InImage(m.URL+"/x.iso", "vmlinuz")
+	get := func(header http.Header) *http.Response {
+		t.Helper()
+		resp, err := s.getMember(t.Context(), at, header)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { resp.Body.Close() })
+		return resp
+	}
+	first := get(http.Header{})
+	tag := first.Header.Get("ETag")
+	if first.StatusCode != 200 || first.ContentLength != int64(len(imageKernel)) || tag == "" {
+		t.Errorf("%+v", first)
+	}
+	asked := m.requests.Load()
+	if again := get(http.Header{"If-None-Match": {tag}}); again.StatusCode != http.StatusNotModified || m.requests.Load() != asked+1 {
+		t.Errorf("%s, after %d requests", again.Status, m.requests.Load()-asked)
+	}
+	rest := get(http.Header{"Range": {"bytes=4-"}, "If-Range": {tag}})
+	b, err := io.ReadAll(rest.Body)
+	if err != nil || string(b) != imageKernel[4:] || rest.StatusCode != 206 || rest.Header.Get("Content-Range") != fmt.Sprintf("bytes 4-%d/%[1]d", len(imageKernel)-1) && rest.Header.Get("Content-Range") != fmt.Sprintf("bytes 4-%d/%d", len(imageKernel)-1, len(imageKernel)) {
+		t.Errorf("the rest: %q, %v, %s %s", b, err, rest.Status, rest.Header.Get("Content-Range"))
+	}
+	m.modified.Add(1)
+	if other := get(http.Header{"Range": {"bytes=4-"}, "If-Range": {tag}}); other.StatusCode != 200 || other.Header.Get("ETag") == tag {
+		t.Errorf("the rest of another image: %s", other.Status)
+	}
+	m.down.Store(true)
+	if resp := get(http.Header{}); resp.StatusCode != 503 {
+		t.Errorf("a server that is down: %s", resp.Status)
+	}
+}
+
+// The tree of an image is one of addresses, as a directory is.
+func TestTheTreeOfAnImage(t *testing.T) {
+	for name, image := range map[string]string{"local": anImage(t), "remote": newMirror(t, true).URL + "/x.iso"} {
+		t.Run(name, func(t *testing.T) {
+			path := ""
+			tab := linked(t, func() Target { return Target{Image: image, Path: path} })
+			id, rest := address(t, tab)
+			if rest != "" {
+				t.Errorf("the address ends in %q", rest)
+			}
+			for file, want := range map[string]string{"vmlinuz": imageKernel, "pool/package": imagePool} {
+				if got, err := content(tab, id, file); got != want || err != nil {
+					t.Errorf("%s: %q, %v", file, got, err)
+				}
+			}
+			for _, file := range []string{"", "pool", "pool/", "nothing", "pool/../vmlinuz/x", "/vmlinuz", "../vmlinuz"} {
+				if got, err := content(tab, id, file); !errors.Is(err, boot.ErrNotFound) {
+					t.Errorf("%q: %q, %v", file, got, err)
+				}
+			}
+			if _, _, err := tab.ReadBootFile(id); !errors.Is(err, boot.ErrNotFound) {
+				t.Errorf("as a file: %v", err)
+			}
+			path = "pool/"
+			id, _ = address(t, tab)
+			if got, err := content(tab, id, "package"); got != imagePool || err != nil {
+				t.Errorf("below a directory: %q, %v", got, err)
+			}
+			if _, err := content(tab, id, "vmlinuz"); !errors.Is(err, boot.ErrNotFound) {
+				t.Errorf("beside it: %v", err)
+			}
+			path = "pool/package"
+			if id, rest = address(t, tab); rest != "package" {
+				t.Errorf("the address of one file ends in %q", rest)
+			}
+			if got, err := content(tab, id, "package"); got != imagePool || err != nil {
+				t.Errorf("one file: %q, %v", got, err)
+			}
+		})
+	}
+}
+
+func digest(s string) boot.Digest { return sha256.Sum256([]byte(s)) }
