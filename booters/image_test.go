@@ -213,7 +213,7 @@ func TestAFileInARemoteImage(t *testing.T) {
 			t.Errorf("a server without Range: %v", err)
 		}
 	}
-	c.Close() // waits until all of them have their names
+	c.Close()                                                 // waits until all of them have their names
 	if files, _, err := c.Usage(); files != 2 || err != nil { // and not the image
 		t.Errorf("the cache has %d files, %v", files, err)
 	}
