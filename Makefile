@@ -122,9 +122,9 @@ e2e: build ## boot machines in QEMU (needs root; e2e/setup installs what it take
 lint: ## gofmt, go vet for every system, staticcheck
 	@unformatted=$$($$($(GO) env GOROOT)/bin/gofmt -l .); [ -z "$$unformatted" ] || { echo "not gofmt-ed: $$unformatted" >&2; exit 1; }
 	@for os in linux freebsd openbsd darwin; do GOOS=$$os $(GO) vet ./... || exit 1; done
-	$(GO) vet -tags e2e,browser ./e2e
+	$(GO) vet -tags e2e,browser ./e2e ./e2e/upstream
 	$(GO) run $(STATICCHECK) ./...
-	$(GO) run $(STATICCHECK) -tags e2e,browser ./e2e
+	$(GO) run $(STATICCHECK) -tags e2e,browser ./e2e ./e2e/upstream
 	$(GO) vet -tags packages,systemd,bench ./packaging ./e2e/systemd ./e2e/bench
 	$(GO) run $(STATICCHECK) -tags packages,systemd,bench ./packaging ./e2e/systemd ./e2e/bench
 	cd packaging/tools && $(GO) vet ./... && $(GO) run $(STATICCHECK) ./...
@@ -157,8 +157,11 @@ profile: ## a row of the table, ROW=offers, and where the daemon's time goes mea
 	  $(GO) tool pprof -top -nodecount 30 $$f || exit 1; \
 	done
 
-soak: $(BINARY) ## floods and half-open requests, while a machine boots; PART=100 does a hundredth (needs root)
+soak: $(BINARY) ## floods, half-open requests, faults of mirrors, kill -9, while machines boot; PART=100 does a hundredth (needs root)
+	e2e/setup
 	@mkdir -p dist
+	PIXIECORE_SOAK_PART=$(or $(PART),1) $(GO) test -count 1 -run TestAKilledProcess -v ./daemon ./booters/cache
+	PIXIECORE_SOAK_PART=$(or $(PART),1) PIXIECORE_BIN=$(CURDIR)/$(BINARY) $(GO) test -tags e2e -count 1 -timeout 30m -v ./e2e/upstream
 	$(GO) test -tags bench -c -o dist/bench.test ./e2e/bench
 	cd e2e/bench && PIXIECORE_SOAK_PART=$(or $(PART),1) PIXIECORE_BIN=$(CURDIR)/$(BINARY) taskset -c 1 $(CURDIR)/dist/bench.test -test.run TestSoak -test.v -test.timeout 60m
 

@@ -64,6 +64,7 @@ var floors = []floor{
 	{"e2e/systemd", nil},
 	{"e2e/library", []string{".", "protocols/dhcp6"}},
 	{"e2e/bench", nil},
+	{"e2e/upstream", nil},
 	{"e2e/bench/profiled", []string{"daemon/cli"}},
 	{"e2e/init", nil},
 	{"examples/library", []string{"."}},

@@ -138,6 +138,11 @@ func ParseUUID(s string) (string, error) {
 	return FormatUUID([16]byte(u)), nil
 }
 
+// NoUUID reports whether a UUID, as FormatUUID writes it, is what a board has that has
+// none: zeros, or ones where it can be given one (SMBIOS 3.7 §7.2.1). All of these
+// boards would be one machine.
+func NoUUID(uuid string) bool { return strings.Trim(uuid, "0-") == "" || strings.Trim(uuid, "f-") == "" }
+
 // FormatUUID writes the octets of a UUID as people do.
 func FormatUUID(u [16]byte) string {
 	b := make([]byte, 0, 36)

@@ -24,7 +24,8 @@
 // `make soak` does to a daemon of that kind what a hostile or broken network does:
 // a flood of MAC addresses, TFTP requests that nobody acknowledges, headers that
 // never end. It fails if memory is not bounded, or if a machine that means well
-// has to wait. CI does a small part of each.
+// has to wait. CI does a small part of each. Package upstream does the same with the
+// servers of files, and with kill -9.
 //
 // A row is measured alone by its name, `make load ROW=offers,pxe`, with the servers
 // that it needs. `make profile ROW=offers` loads the daemon of ./profiled in the same

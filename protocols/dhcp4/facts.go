@@ -34,10 +34,9 @@ func said(req *dhcpv4.DHCPv4, stage strategy.Stage, transport string) *boot.Fact
 		UserClass:   userClass(req.Options.Get(dhcpv4.OptionUserClassInformation)),
 	}
 	if id := req.Options.Get(optionUUID); len(id) == uuidLen {
-		// Zeros or ones are what a board without a UUID sends (SMBIOS 3.7 §7.2.1).
-		if u := id[1:]; slices.ContainsFunc(u, func(b byte) bool { return b != 0 }) && slices.ContainsFunc(u, func(b byte) bool { return b != 0xff }) {
+		if uuid := boot.FormatUUID(uuidOf([16]byte(id[1:]))); !boot.NoUUID(uuid) {
 			f.Known |= boot.FactUUID
-			f.UUID = boot.FormatUUID(uuidOf([16]byte(u)))
+			f.UUID = uuid
 		}
 	}
 	if relay, ok := relayOf(req); ok {

@@ -33,6 +33,8 @@ func TestReportedFacts(t *testing.T) {
 		{"one that does not print", heard, true, "serial=%1b%07", want{"uuid, circuit_id", a, "sw1/0/7", "", false}},
 		{"another UUID", heard, true, "uuid=" + b, want{"uuid, circuit_id", a, "sw1/0/7", "", false}},
 		{"without DHCP", nil, true, "uuid=" + b, want{"transport, uuid", b, "", "", false}},
+		{"a board without one", nil, true, "uuid=00000000-0000-0000-0000-000000000000", want{"transport", "", "", "", false}},
+		{"a board that was given none", nil, true, "uuid=FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF", want{"transport", "", "", "", false}},
 		{"a UUID that is none", nil, true, "uuid=hello", want{"transport", "", "", "", false}},
 		{"sent by another DHCP server", nil, false, "serial=X1", want{"ipxe, serial", "", "", "X1", true}},
 		{"under its MAC alone", heard, false, "", want{"uuid, circuit_id", a, "sw1/0/7", "", false}},

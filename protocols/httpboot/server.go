@@ -233,7 +233,7 @@ func reported(q *query, dhcp *boot.Facts) *boot.Facts {
 		f.IP = ip.Unmap().WithZone("")
 	}
 	// The UUID of the DHCP request stands, so that a boot has one.
-	if uuid, err := boot.ParseUUID(q.uuid); err == nil && !f.Knows(boot.FactUUID) {
+	if uuid, err := boot.ParseUUID(q.uuid); err == nil && !boot.NoUUID(uuid) && !f.Knows(boot.FactUUID) {
 		f.Known |= boot.FactUUID
 		f.UUID = uuid
 	}
