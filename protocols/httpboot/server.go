@@ -503,12 +503,18 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request, f io.Reader, size 
 		if r.Method == http.MethodHead {
 			return 0, false, nil
 		}
-		if sent, err = io.Copy(w, as.begin(r, f, max(0, size))); err != nil && r.Context().Err() == nil {
+		switch sent, err = io.Copy(w, as.begin(r, f, max(0, size))); {
+		case err != nil && r.Context().Err() == nil:
 			s.Log.Warn("file cut short", zap.String("peer", r.RemoteAddr), zap.Int64("sent", sent), zap.Error(err))
 			return sent, false, err
+		case err != nil:
+			return sent, false, nil
+		case size < 0:
+			size = sent
 		}
 	}
-	return sent, r.Method != http.MethodHead && (size < 0 || sent == size) && r.Context().Err() == nil, nil
+	// That the machine has gone says nothing: it closes as soon as it has the last byte.
+	return sent, r.Method != http.MethodHead && sent == size, nil
 }
 
 // admit asks whether the machine that a file's address names may have the file,
