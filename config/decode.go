@@ -43,6 +43,7 @@ type decoder struct {
 	alike     map[alike]int
 	told      map[told]bool
 	constants map[hclsyntax.Expression]string // digests of values in a when
+	tokens    map[hcl.Range]bool              // the expressions outside of files that a secret may stand in
 	asks      map[string]bool                 // the local values that are asked for when a machine boots
 	nears     int                             // how many suggestions of a name have been made
 	// first holds where each name (or listener's address) was used first, under
@@ -144,6 +145,7 @@ func newDecoder(name, abs string, src []byte, k *disk, r *Report) *decoder {
 		told:      make(map[told]bool),
 		constants: make(map[hclsyntax.Expression]string),
 		asks:      make(map[string]bool),
+		tokens:    make(map[hcl.Range]bool),
 		first:     make(map[[2]string]use),
 		inventory: make(map[string]*booters.Entry),
 		assetsBy:  make(map[string]*asset),

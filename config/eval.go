@@ -21,7 +21,8 @@ type scope struct {
 	ctx *hcl.EvalContext // has the functions of the file, and local
 	key string           // each.key; "" outside of for_each
 
-	boot *bootBlock // of which file.NAME are the files; nil outside of a boot
+	boot  *bootBlock // of which file.NAME are the files; nil outside of a boot
+	hides bool       // whether what is evaluated stands in a secret file
 }
 
 // in is the scope of a block or setting that is no instance.
@@ -280,6 +281,8 @@ func (v *vetter) call(n *hclsyntax.FunctionCallExpr) {
 		v.refuse(n.Args[0], "What %s reads must be known when the file is loaded, and machine.* is not. Give templatefile values of the machine instead, { NAME = machine.name }.", n.Name)
 	case n.Name == "url", n.Name == "phone_home":
 		v.address(n)
+	case n.Name == "sensitive":
+		v.literals(n)
 	case n.Name == "cpio": // which initrd takes without a look at its names
 		v.ok = false
 		v.errorf(n.NameRange, sumFunction, "cpio() makes an initrd for the machine that boots. It stands alone as initrd of a boot, or as one of them: initrd = [\"…\", cpio({ … })].")
@@ -395,6 +398,15 @@ func (s *scope) evaluate(e hclsyntax.Expression, ctx *hcl.EvalContext) (cty.Valu
 
 // partly is evaluate for what need not be known yet.
 func (s *scope) partly(e hclsyntax.Expression, ctx *hcl.EvalContext) (cty.Value, bool) {
+	v, ok := s.marked(e, ctx)
+	if !ok {
+		return v, false
+	}
+	return s.revealed(v, e)
+}
+
+// marked is partly for a value that goes on to others, with what is sensitive in it.
+func (s *scope) marked(e hclsyntax.Expression, ctx *hcl.EvalContext) (cty.Value, bool) {
 	v, diags := e.Value(ctx)
 	for _, diag := range diags {
 		if diag.Subject == nil {
@@ -402,6 +414,10 @@ func (s *scope) partly(e hclsyntax.Expression, ctx *hcl.EvalContext) (cty.Value,
 		}
 		if s.isSecret(e.Range()) { // hcl may repeat a value, and the place be in a template
 			s.tell(*diag.Subject, hclSummary(diag), secretDetail).secret = true
+			continue
+		}
+		if s.touches(e, ctx) {
+			s.tell(*diag.Subject, hclSummary(diag), sensitiveDetail).secret = true
 			continue
 		}
 		s.hcl(diag)

@@ -113,6 +113,7 @@ func (b *bootBlock) declareFiles() {
 		}
 		if a := f.attrs["secret"]; a != nil {
 			f.file.Secret, _ = f.flag(a)
+			f.scope.hides = f.file.Secret
 		}
 		b.files[name] = &f
 		b.recipe.files = append(b.recipe.files, f.file)

@@ -65,6 +65,7 @@ var pure = map[string]function.Function{
 	"regexall":        stdlib.RegexAllFunc,
 	"replace":         stdlib.ReplaceFunc,
 	"reverse":         stdlib.ReverseListFunc,
+	"sensitive":       sensitive,
 	"setintersection": stdlib.SetIntersectionFunc,
 	"setproduct":      stdlib.SetProductFunc,
 	"setsubtract":     stdlib.SetSubtractFunc,

@@ -204,6 +204,7 @@ func (s *scope) links(e hclsyntax.Expression) bool {
 		var args []cty.Value
 		for _, arg := range call.Args {
 			v, diags := arg.Value(ctx)
+			v, _ = v.UnmarkDeep() // the address is marked
 			if diags.HasErrors() || !v.IsKnown() {
 				return nil
 			}

@@ -64,6 +64,7 @@ func (d *decoder) listener(b *hclsyntax.Block) {
 	s.pair(b, cert, key)
 	if a := body.Attributes["token"]; a != nil && d.takes(a, kind, Status) {
 		d.secrets = append(d.secrets, a.SrcRange)
+		d.tokens[a.Expr.Range()] = true
 		l.Token = s.token(a)
 	}
 	if a := body.Attributes["client_ca"]; a != nil && d.takes(a, kind, Status) {

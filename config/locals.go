@@ -88,7 +88,7 @@ func (d *decoder) evaluateLocal(name string, path []string) {
 	ctx.Variables = map[string]cty.Value{"local": cty.ObjectVal(needs)}
 	l.state, l.value = done, cty.DynamicVal
 	if s.vet(l.Expr, rootLocal) {
-		if v, ok := s.evaluate(l.Expr, ctx); ok {
+		if v, ok := s.marked(l.Expr, ctx); ok && v.IsWhollyKnown() {
 			l.value = v
 		}
 	}
@@ -117,8 +117,15 @@ func (d *decoder) instances(b *hclsyntax.Block, name string) []instance {
 	if a == nil {
 		return []instance{{s, name}}
 	}
-	v, ok := s.value(a.Expr)
-	if !ok {
+	var v cty.Value
+	ok := s.vet(a.Expr, s.has())
+	if ok {
+		v, ok = s.marked(a.Expr, s.ctx)
+	}
+	if ok && v.IsMarked() { // as a whole: its keys are names, which are shown
+		_, ok = s.revealed(v, a.Expr)
+	}
+	if !ok || !v.IsWhollyKnown() {
 		d.unsure[b.Type] = true
 		return nil
 	}

@@ -380,6 +380,7 @@ func (c *condition) truthOn(m boot.Machine, e *booters.Entry, arch boot.Architec
 		}
 		return memberOf(name, m, e)
 	}))
+	v, _ = v.Unmark() // whatever hangs on the machine was let in
 	switch {
 	case diags.HasErrors(), v.IsKnown() && (v.IsNull() || v.Type() != cty.Bool):
 		return booters.False

@@ -100,7 +100,7 @@ func (s *scope) places(e hclsyntax.Expression) map[string]hcl.Range {
 	places := make(map[string]hcl.Range)
 	if object, ok := e.(*hclsyntax.ObjectConsExpr); ok {
 		for _, item := range object.Items {
-			if key, diags := item.KeyExpr.Value(s.ctx); !diags.HasErrors() && key.Type() == cty.String {
+			if key, diags := item.KeyExpr.Value(s.ctx); !diags.HasErrors() && key.Type() == cty.String && !key.IsMarked() {
 				places[key.AsString()] = item.ValueExpr.Range()
 			}
 		}

@@ -245,6 +245,7 @@ func (p *phrase) linked(r booters.Request, members []string) (all []string, err 
 		if diags.HasErrors() && err == nil {
 			err = p.without(e, r, nil, firstError(diags))
 		}
+		v, _ = v.UnmarkDeep()
 		return v
 	}
 	if p.parts == nil {

@@ -331,6 +331,10 @@ func (p *phrase) evaluated(expr hclsyntax.Expression, r booters.Request) (string
 	if diags.HasErrors() {
 		return "", p.without(expr, r, missing, firstError(diags))
 	}
+	v, marks := v.UnmarkDeep()
+	if len(marks) > 0 && !p.secret { // by way of a part that was not known when the file was loaded
+		return "", errors.New("it is made of a value that is sensitive, which belongs into a file with secret = true")
+	}
 	if p.file {
 		var problem *pinProblem
 		if v, problem = pinned(v, p.name); problem != nil {

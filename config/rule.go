@@ -146,6 +146,10 @@ func (s *scope) reference(e hclsyntax.Expression) (*bootBlock, bool) {
 		s.noBoot(e, ctx, diags)
 		return nil, false
 	}
+	v, ok := s.revealed(v, e)
+	if !ok {
+		return nil, false
+	}
 	if v.Type().Equals(bootType) && v.IsKnown() && !v.IsNull() {
 		return v.EncapsulatedValue().(*bootBlock), true
 	}
@@ -204,7 +208,7 @@ func (s *scope) referred(e hclsyntax.Expression, ctx *hcl.EvalContext) (names []
 			return nil, nil, false
 		}
 		v, diags := e.Key.Value(ctx)
-		if diags.HasErrors() {
+		if diags.HasErrors() || v.IsMarked() {
 			return nil, nil, false
 		}
 		if v.Type() != cty.String || v.IsNull() || !v.IsKnown() {

@@ -80,6 +80,7 @@ const (
 	// Files of boots, and assets.
 	sumNoContent   summary = "file without content"
 	sumTwoContents summary = "file with two contents"
+	sumShown       summary = "a secret would be shown"
 	sumLink        summary = "nothing that has an address"
 	sumAssets      summary = "directory of everything"
 	sumUnusedFile  summary = "no machine asks for it"
