@@ -16,6 +16,7 @@ type Choice struct {
 // choice is a Choice with everything made that can fail.
 type choice struct {
 	boot.Verdict
+	action   *Action
 	installs bool
 }
 
@@ -31,14 +32,15 @@ func (t *Table) choose(choices []Choice) error {
 	for _, c := range choices {
 		name := c.Action.Boot
 		if i, ok := byBoot[name]; ok {
-			t.choices[name] = choice{t.verdicts[i], c.Installs}
+			t.choices[name] = choice{t.verdicts[i], &t.rules[i].Action, c.Installs}
 			continue
 		}
-		v, err := t.verdict(&Rule{Action: c.Action})
+		r := &Rule{Action: c.Action}
+		v, err := t.verdict(r)
 		if err != nil {
 			return fmt.Errorf("boot.%s: %w", name, err)
 		}
-		t.choices[name] = choice{v, c.Installs}
+		t.choices[name] = choice{v, &r.Action, c.Installs}
 	}
 	return nil
 }
@@ -70,5 +72,5 @@ func (t *Table) Choose(v boot.Verdict, name string) (boot.Verdict, error) {
 			return chosen(v), err
 		}
 	}
-	return chosen(c.Verdict), nil
+	return chosen(t.whole(c.Verdict, c.action)), nil
 }

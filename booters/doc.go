@@ -79,6 +79,13 @@
 // names may be a file of this host, as in the original: whoever runs it is
 // trusted like whoever writes the configuration.
 //
+// Checksums that a distributor publishes are asked when a machine's script is made,
+// since the ID has the digest in it: so a boot is of one release, whatever is published
+// while it goes on, and GRUB and boards, for which what they boot is made at each of
+// their files, are held to the same by their Verdict. Whoever signs may publish a file
+// and its signature one after the other, so that one which does not fit is asked for
+// once more, without the cache.
+//
 // Static keeps the IDs of the original pixiecore ("kernel", "initrd-0"), which
 // programs may have come to know.
 package booters

@@ -20,10 +20,11 @@ const maxSource = 2048 // bytes of a path or URL
 type Source struct {
 	At     string      // an absolute path or an http(s) URL, or a file in the image there (InImage)
 	SHA256 boot.Digest // of its content; the zero Digest: whatever is there
+	Sums   Checksums   // say the digest, where SHA256 does not
 }
 
 // The written form of a Source with a digest is "sha256:DIGEST@PATH-OR-URL". No
-// path or URL begins so.
+// path or URL begins so, and neither as one with Checksums does.
 const (
 	digestPrefix = "sha256:"
 	digestLen    = len(digestPrefix) + 2*len(boot.Digest{}) + len("@")
@@ -33,7 +34,10 @@ const (
 // and Initrd of a Spec of sources: the path or URL, behind the digest if it has
 // one.
 func (s Source) String() string {
-	if s.SHA256.IsZero() {
+	switch {
+	case s.Sums.At != "":
+		return sumsPrefix + s.Sums.String() + "@" + s.At
+	case s.SHA256.IsZero():
 		return s.At
 	}
 	return digestPrefix + s.SHA256.String() + "@" + s.At
@@ -54,15 +58,21 @@ func ParseSource(text string) (Source, error) {
 	if err != nil {
 		return Source{}, err
 	}
+	if err := s.Sums.check(); err != nil {
+		return Source{}, fmt.Errorf("checksums: %w", err)
+	}
 	return s, checkAt(s.At)
 }
 
-// CutDigest reads what String writes, where the path need not be absolute. It is
-// false for a source without a digest, which it returns as it is.
+// CutDigest reads what String writes, where the paths need not be absolute. It is
+// false for a source with neither a digest nor checksums, which it returns as it is.
 func CutDigest(text string) (Source, bool) {
 	s, err := splitSource(text)
-	return s, err == nil && !s.SHA256.IsZero()
+	return s, err == nil && s.Verified()
 }
+
+// Verified reports whether the file is served only with the right content.
+func (s Source) Verified() bool { return !s.SHA256.IsZero() || s.Sums.At != "" }
 
 // splitSource takes a source apart, of which the path may be relative.
 func splitSource(text string) (s Source, err error) {
@@ -70,6 +80,12 @@ func splitSource(text string) (s Source, err error) {
 	if rest, pinned := strings.CutPrefix(text, digestPrefix); pinned {
 		digest, at, _ := strings.Cut(rest, "@")
 		if s.SHA256, err = boot.ParseDigest(digest); err != nil {
+			return Source{}, err
+		}
+		s.At = at
+	} else if rest, ok := strings.CutPrefix(text, sumsPrefix); ok {
+		sums, at, _ := strings.Cut(rest, "@")
+		if s.Sums, err = parseChecksums(sums); err != nil {
 			return Source{}, err
 		}
 		s.At = at
@@ -86,6 +102,9 @@ func splitSource(text string) (s Source, err error) {
 // content is a *boot.DigestError. What is opened may be a boot.Noted.
 func (s *Sources) Open(ctx context.Context, source string) (io.ReadCloser, int64, error) {
 	src, err := ParseSource(source)
+	if err == nil {
+		src, err = s.Resolve(ctx, src)
+	}
 	switch {
 	case err != nil:
 		return nil, 0, err

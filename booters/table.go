@@ -50,6 +50,9 @@ type Action struct {
 	// Programs are those of boot.LoaderGRUB and boot.LoaderShim for a machine: sources,
 	// as in Spec. Nil where Loader is another.
 	Programs func(Request) (boot.Programs, error)
+	// Sums is whether sources of Spec, Render or Programs may have Checksums, which are
+	// asked once for each Verdict.
+	Sums bool
 	// Files are those of the boot. Two actions with the same Boot have the same.
 	Files []*File
 }
@@ -126,7 +129,7 @@ func (t *Table) verdict(r *Rule) (boot.Verdict, error) {
 	if err == nil && r.Action.Do == boot.Boot && r.Action.API != nil {
 		ask, wait, err = t.asker(r)
 	}
-	return boot.Verdict{Action: r.Action.Do, Spec: spec, Render: t.renderer(&r.Action), Ask: ask, Wait: wait, Once: r.Once, Loader: r.Action.Loader, Image: r.Action.Image, Programs: t.programs(&r.Action), Offer: r.Offer, Rule: r.Name, Pos: r.Pos, Boot: r.Action.Boot}, err
+	return boot.Verdict{Action: r.Action.Do, Spec: spec, Render: t.renderer(&r.Action, t.issueKept), Ask: ask, Wait: wait, Once: r.Once, Loader: r.Action.Loader, Image: r.Action.Image, Programs: t.programs(&r.Action, t.issue), Offer: r.Offer, Rule: r.Name, Pos: r.Pos, Boot: r.Action.Boot}, err
 }
 
 // prepare makes what a machine is given of what the rule says.
@@ -141,7 +144,11 @@ func (t *Table) prepare(r *Rule) (*boot.Spec, error) {
 		if a.Render != nil || a.API != nil {
 			return nil, nil
 		}
-		return prepareSpec(a.Spec, []string{"ID", "URL"}, t.issue)
+		spec, err := prepareSpec(a.Spec, []string{"ID", "URL"}, t.issue)
+		if a.Sums {
+			spec = nil // it is made for each machine, and was looked at only
+		}
+		return spec, err
 	default:
 		return nil, fmt.Errorf("the outcome cannot be %q", a.Do)
 	}
@@ -149,12 +156,15 @@ func (t *Table) prepare(r *Rule) (*boot.Spec, error) {
 
 // renderer is Verdict.Render for an action that has one: what it makes is
 // prepared like what lies ready.
-func (t *Table) renderer(a *Action) func(boot.Machine, string) (*boot.Spec, error) {
-	if a.Do != boot.Boot || a.Render == nil {
+func (t *Table) renderer(a *Action, issue issuer) func(boot.Machine, string) (*boot.Spec, error) {
+	if a.Do != boot.Boot || a.Render == nil && !a.Sums || a.API != nil {
 		return nil
 	}
 	return func(m boot.Machine, base string) (*boot.Spec, error) {
-		spec, err := a.Render(t.request(m, a.Boot, base))
+		spec, err := a.Spec, error(nil)
+		if a.Render != nil {
+			spec, err = a.Render(t.request(m, a.Boot, base))
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -165,13 +175,37 @@ func (t *Table) renderer(a *Action) func(boot.Machine, string) (*boot.Spec, erro
 					return t.seal.Seal(ref), err
 				}
 			}
-			return t.issueBy(t.kept.Seal, kind, source)
+			return issue(kind, source)
 		})
 	}
 }
 
+// whole is the verdict of an action. That of one with Sums asks them once, however often
+// what it boots is made.
+func (t *Table) whole(v boot.Verdict, a *Action) boot.Verdict {
+	if !a.Sums {
+		return v
+	}
+	once := newFixed()
+	issue := func(kind fileKind, source string) (boot.ID, error) {
+		if kind != rpiFiles {
+			src, err := ParseSource(source)
+			if err == nil {
+				src, err = once.resolve(t.src, src)
+			}
+			if err != nil {
+				return "", err
+			}
+			source = src.String()
+		}
+		return t.issueKept(kind, source)
+	}
+	v.Render, v.Programs = t.renderer(a, issue), t.programs(a, issue)
+	return v
+}
+
 // programs is Verdict.Programs for an action that has them.
-func (t *Table) programs(a *Action) func(boot.Machine) (boot.Programs, error) {
+func (t *Table) programs(a *Action, issue issuer) func(boot.Machine) (boot.Programs, error) {
 	if a.Do != boot.Boot || a.Programs == nil {
 		return nil
 	}
@@ -187,7 +221,7 @@ func (t *Table) programs(a *Action) func(boot.Machine) (boot.Programs, error) {
 			if one.source == "" {
 				continue
 			}
-			if *one.to, err = t.issue(otherFile, string(one.source)); err != nil {
+			if *one.to, err = issue(otherFile, string(one.source)); err != nil {
 				return boot.Programs{}, err
 			}
 		}
@@ -213,6 +247,11 @@ func (t *Table) asker(r *Rule) (ask func(context.Context, boot.Machine) (boot.Ve
 // issue seals a source of any kind.
 func (t *Table) issue(kind fileKind, source string) (boot.ID, error) {
 	return t.issueBy(t.seal.Seal, kind, source)
+}
+
+// issueKept is issue for what a script is made of, again and again.
+func (t *Table) issueKept(kind fileKind, source string) (boot.ID, error) {
+	return t.issueBy(t.kept.Seal, kind, source)
 }
 
 func (t *Table) issueBy(seal func(string) boot.ID, kind fileKind, source string) (boot.ID, error) {
@@ -254,11 +293,11 @@ func (t *Table) Decide(_ context.Context, m boot.Machine) (boot.Verdict, error) 
 	case first == none:
 		return boot.Verdict{Action: boot.Ignore}, nil
 	case first == firstTrue:
-		return t.named(t.verdicts[first], t.rules[first].Once, &m), nil
+		return t.named(t.whole(t.verdicts[first], &t.rules[first].Action), t.rules[first].Once, &m), nil
 	case m.Probed:
 		return t.forgotten(first, &m)
 	case firstTrue != none && t.rules[firstTrue].Action.withoutIPXE(&m) && !t.insists(&m, firstTrue):
-		return t.verdicts[firstTrue], nil
+		return t.whole(t.verdicts[firstTrue], &t.rules[firstTrue].Action), nil
 	default:
 		return t.probe(first), nil
 	}

@@ -309,9 +309,7 @@ func (s *scope) checked(p *phrase, check checker) *phrase {
 		s.named = append(s.named, namedFile{path: path, at: p.e.Range(), without: bootsWithout, dir: p.folder})
 	}
 	if p.file {
-		if src, err := booters.ParseSource(value); err == nil && src.Local() && !src.SHA256.IsZero() {
-			s.pins = append(s.pins, pinnedPath{src, p.e.Range()})
-		}
+		s.noteSource(value, p.e.Range())
 	}
 	p.s = value
 	return p
@@ -386,7 +384,12 @@ func source(dir, s string) (string, []string, *refusal) {
 			return "", nil, refused
 		}
 		src.At = at
-		return src.String(), files, nil
+		sums, more, refused := checkSums(dir, src.Sums)
+		if refused != nil {
+			return "", nil, refused
+		}
+		src.Sums = sums
+		return src.String(), append(files, more...), nil
 	}
 	switch {
 	case s == "":

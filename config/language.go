@@ -122,7 +122,7 @@ var bootSchema = Block{
 	Example: "boot \"live\" {\n  kernel  = \"https://example.org/live/${machine.arch}/vmlinuz\"\n  initrd  = [\"https://example.org/live/${machine.arch}/initrd\"]\n  cmdline = \"ip=dhcp hostname=${machine.name}\"\n  message = \"Starting the live system\"\n}\n\nrule \"everybody\" { boot = boot.live }\n",
 	Attributes: []Attribute{
 		{Name: "kernel", Type: TypeFile, Machine: MachinePaths, Example: `"/srv/live/vmlinuz"`,
-			Doc: "The path or URL of the kernel, or `{ url = …, sha256 = … }`: a path or URL with the SHA-256 that the file must have, or it is not served. A boot has this, `efi`, `script` or `api`, its own or one that it takes over by `extends`. A local file that is not there is a warning."},
+			Doc: "The path or URL of the kernel, or `{ url = …, sha256 = … }`: a path or URL with the SHA-256 that the file must have, or it is not served. In place of `sha256`, `checksums` is the path or URL of the `SHA256SUMS` in which that stands, and with `key`, the path of a file with OpenPGP public keys, it must be signed: in itself, or in the file that `signature` names. A boot has this, `efi`, `script` or `api`, its own or one that it takes over by `extends`. A local file that is not there is a warning."},
 		{Name: "initrd", Type: TypeFiles, Machine: MachinePaths, Example: `["/srv/live/initrd", "https://example.org/firmware.cpio"]`,
 			Doc: "Paths or URLs of initrds, each of them also with its digest as `kernel` may be, which are loaded in this order. `cpio({ \"/etc/hostname\" = machine.name })` among them is one of files that are made for each machine."},
 		{Name: "cmdline", Type: TypeText, Machine: MachineAll, Example: `"ip=dhcp BOOTIF=${machine.bootif}"`,

@@ -171,9 +171,10 @@ func (d *decoder) collectAsks() {
 	}
 }
 
+// isRemote reports whether a file is another server's, or what verifies it is.
 func isRemote(source string) bool {
 	src, err := booters.ParseSource(source)
-	return err == nil && !src.Local()
+	return err == nil && (!src.Local() || src.Sums.At != "" && (isRemote(src.Sums.At) || src.Sums.Signature != "" && isRemote(src.Sums.Signature)))
 }
 
 // marked are the sources in the markers of a command line that cmdline has made.
@@ -222,7 +223,7 @@ func (a *ask) sources(r booters.Request) (all []string, err error) {
 		}
 		all[i] = checked
 	}
-	return slices.DeleteFunc(all, func(s string) bool { return !isRemote(s) }), err
+	return all, err
 }
 
 // linked are the sources that url() and the markers of a command line name, which
@@ -419,17 +420,37 @@ func (f *finder) look(i int, e *booters.Entry, p booters.Platform) error {
 		if err != nil {
 			continue // source has checked it
 		}
-		r := f.files[src]
-		if r == nil {
-			if len(f.files) == maxRemotes {
-				return fmt.Errorf("machines need more than %d files of other servers: give them paths with fewer names in them", maxRemotes)
+		if err := f.add(src, a.Place); err != nil {
+			return err
+		}
+		for _, one := range [...]struct{ at, what string }{{src.Sums.At, "checksums"}, {src.Sums.Signature, "signature"}} {
+			place := a.Place
+			place.What = one.what
+			if one.at != "" && isRemote(one.at) {
+				if err := f.add(booters.Source{At: one.at}, place); err != nil {
+					return err
+				}
 			}
-			r = &Remote{Source: src}
-			f.files[src] = r
 		}
-		if len(r.Places) < maxPlaces && !slices.Contains(r.Places, a.Place) {
-			r.Places = append(r.Places, a.Place)
+	}
+	return nil
+}
+
+// add notes that a file of another server is needed, if it is one.
+func (f *finder) add(src booters.Source, at Place) error {
+	if src.Local() {
+		return nil
+	}
+	r := f.files[src]
+	if r == nil {
+		if len(f.files) == maxRemotes {
+			return fmt.Errorf("machines need more than %d files of other servers: give them paths with fewer names in them", maxRemotes)
 		}
+		r = &Remote{Source: src}
+		f.files[src] = r
+	}
+	if len(r.Places) < maxPlaces && !slices.Contains(r.Places, at) {
+		r.Places = append(r.Places, at)
 	}
 	return nil
 }

@@ -169,6 +169,16 @@ rule "a" {
 			"http://m/arm64/a: boot.hcl:5 a cmdline",
 			"http://m/arm64/b: boot.hcl:5 a cmdline",
 		}},
+		"checksums": {`
+boot "a" {
+  kernel = { url = "https://m/linux", checksums = "https://m/SHA256SUMS", signature = "https://m/S.gpg", key = "key.asc" }
+  initrd = { url = "/srv/initrd", checksums = "https://m/SHA256SUMS" }
+}
+rule "a" { boot = boot.a }`, []string{
+			"https://m/S.gpg: boot.hcl:4 a signature",
+			"https://m/SHA256SUMS: boot.hcl:4 a checksums boot.hcl:5 a checksums",
+			"checksums:https://m/SHA256SUMS https://m/S.gpg /key.asc@https://m/linux: boot.hcl:4 a kernel",
+		}},
 		"a secret is told nobody": {`
 boot "a" {
   kernel  = "/srv/linux"

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -393,6 +394,30 @@ func (r *recipe) constant() bool {
 		}
 	}
 	return true
+}
+
+// sums reports whether what verifies a file of it may be checksums.
+func (r *recipe) sums(d *decoder) bool {
+	return slices.ContainsFunc(slices.Concat([]*phrase{r.kernel, r.shim, r.grub}, r.initrd), func(p *phrase) bool {
+		switch {
+		case p == nil:
+			return false
+		case p.late: // it may be a local value, or anything else that becomes an object
+			return d.mentions("checksums")
+		}
+		src, _ := booters.CutDigest(p.s)
+		return src.Sums.At != ""
+	})
+}
+
+// mentions reports whether a word stands in one of the files.
+func (d *decoder) mentions(word string) bool {
+	for _, src := range d.sources {
+		if bytes.Contains(src, []byte(word)) {
+			return true
+		}
+	}
+	return false
 }
 
 // spec is what one machine boots. The errors say all that is missing.

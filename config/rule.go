@@ -116,6 +116,7 @@ func (b *bootBlock) action() booters.Action {
 	if action.Loader == boot.LoaderNative {
 		action.Image = b.recipe.image()
 	}
+	action.Sums = b.recipe.sums(b.decoder)
 	if b.recipe.shim != nil || b.recipe.grub != nil {
 		action.Programs = b.recipe.programs
 	}

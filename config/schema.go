@@ -59,7 +59,7 @@ const (
 	TypeMap       Type = "map"       // of texts, with any names
 	TypeObject    Type = "object"    // with the names in Members
 	TypeElements  Type = "elements"  // a map of anything, or a set of texts
-	TypeFile      Type = "file"      // a text, or an object of texts: url and sha256
+	TypeFile      Type = "file"      // a text, or an object of texts: url, and sha256 or checksums
 	TypeFiles     Type = "files"     // one, or a list of them
 	TypeBoot      Type = "boot"      // a reference, boot.NAME
 	TypeCondition Type = "condition" // over machine.*

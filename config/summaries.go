@@ -66,6 +66,8 @@ const (
 	sumHTTPS        summary = "machines must trust the certificate"
 
 	// Boots.
+	sumTwoDigests    summary = "digest said in two ways"
+	sumKey           summary = "unusable key"
 	sumNothingToBoot summary = "boot without kernel or script"
 	sumLoader        summary = "loader does not fit the boot"
 	sumScriptAlone   summary = "setting beside a script"

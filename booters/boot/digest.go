@@ -38,6 +38,14 @@ type DigestError struct {
 	Want, Got Digest
 }
 
+// ErrUnverified is wrapped by the error for a file of which nobody can say what it
+// must be, such as one that stands in no checksums, or whose checksums are signed by a
+// stranger; and a DigestError is one.
+var ErrUnverified = errors.New("cannot be verified")
+
+// Is implements the interface of errors.Is.
+func (e *DigestError) Is(target error) bool { return target == ErrUnverified }
+
 // Error is a sentence for the machine's screen and for whoever mends it.
 func (e *DigestError) Error() string {
 	return fmt.Sprintf("%s has the SHA-256 %s and must have %s: replace the file, or the digest in the configuration", e.File, e.Got, e.Want)

@@ -238,6 +238,9 @@ func (p *printer) explanation(x control.Explanation) {
 		for _, at := range slices.Sorted(maps.Keys(w.SHA256)) {
 			p.printf("  %-8s %s must be that of %s\n", "sha256", w.SHA256[at], at)
 		}
+		for _, at := range slices.Sorted(maps.Keys(w.Checksums)) {
+			p.printf("  %-8s of %s stands in %s\n", "sha256", at, w.Checksums[at])
+		}
 		for _, f := range w.Files {
 			what := f.Source
 			switch {

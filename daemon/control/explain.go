@@ -64,8 +64,10 @@ type Walk struct {
 	Cmdline string   `json:"cmdline,omitempty"`
 	// SHA256 are the digests that files of these must have, by path or URL.
 	SHA256 map[string]string `json:"sha256,omitempty"`
-	Script string            `json:"script,omitempty"`
-	Files  []File            `json:"files,omitempty"` // of the boot, which the machine may fetch
+	// Checksums are the files in which the others' digests stand, likewise.
+	Checksums map[string]string `json:"checksums,omitempty"`
+	Script    string            `json:"script,omitempty"`
+	Files     []File            `json:"files,omitempty"` // of the boot, which the machine may fetch
 }
 
 // A File is what the machine would fetch of a booters.File, or of a member of a
@@ -270,7 +272,16 @@ func (c Configuration) armed(v boot.Verdict, m boot.Machine) (boot.Verdict, stri
 // file is the path or URL of a source, whose digest is noted if it has one.
 func (w *Walk) file(source boot.ID) string {
 	src, ok := booters.CutDigest(string(source))
-	if ok {
+	switch {
+	case ok && src.Sums.At != "":
+		if w.Checksums == nil {
+			w.Checksums = make(map[string]string)
+		}
+		w.Checksums[src.At] = booters.ShownSource(src.Sums.At)
+		if src.Sums.Key != "" {
+			w.Checksums[src.At] += ", signed by a key in " + src.Sums.Key
+		}
+	case ok:
 		if w.SHA256 == nil {
 			w.SHA256 = make(map[string]string)
 		}
@@ -315,7 +326,12 @@ func (c Configuration) script(v boot.Verdict, m boot.Machine) (string, error) {
 // these are not sealed: one of a secret would be good for whoever reads this.
 func (c Configuration) spec(v boot.Verdict, m boot.Machine) (*boot.Spec, error) {
 	a := c.action(v)
-	if a == nil || len(a.Files) == 0 || a.Render == nil {
+	switch {
+	case a == nil:
+		return v.SpecFor(m, sampleBase)
+	case a.Sums && a.Render == nil:
+		return a.Spec, nil // checksums would have to be fetched
+	case a.Render == nil, len(a.Files) == 0 && !a.Sums:
 		return v.SpecFor(m, sampleBase)
 	}
 	return a.Render(booters.Preview(c.Config.Inventory, m))

@@ -111,6 +111,8 @@ func Dropped(err error) drops.Reason {
 		return drops.Held
 	case errors.Is(err, ErrRefused):
 		return drops.Ignored
+	case errors.Is(err, boot.ErrUnverified):
+		return drops.Unverified
 	default:
 		return drops.Failed
 	}

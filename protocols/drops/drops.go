@@ -40,13 +40,14 @@ const (
 	Ignored                    // by a rule, or since none matches
 	Held                       // the daemon, or the rule, is on hold
 	Busy                       // too much at a time
+	Unverified                 // for a file that is not, or cannot be shown to be, what it must be
 	Failed                     // there is no answer: the log has a warning that says why
 	reasons
 )
 
 var words = [reasons]string{
 	"malformed", "other-message", "no-netboot", "unknown-arch", "interface", "relay", "not-relayed",
-	"not-found", "ignored", "on-hold", "busy", "failed",
+	"not-found", "ignored", "on-hold", "busy", "unverified", "failed",
 }
 
 // String is the fixed word that status and JSON use.

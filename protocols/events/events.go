@@ -85,7 +85,7 @@ const (
 	FaultFirstBlock              // TFTP: it acknowledged the options, and no block of BlockSize bytes
 	FaultCut                     // the transfer was broken off
 	FaultMissing                 // there is no such file
-	FaultDigest                  // the file has another digest than it must have
+	FaultDigest                  // the file has another digest than it must have, or nobody can say which
 	FaultAPI                     // who has the last word (an API) did not give it in time
 	FaultNoLoader                // there is no loader for the platform
 	FaultNoHTTP                  // the machine's iPXE cannot load by HTTP, and our loader is no better

@@ -175,7 +175,9 @@ func (s *Server) refuseLink(w http.ResponseWriter, l linked, log *zap.Logger, er
 		fault = events.FaultScript
 		status, text = http.StatusInternalServerError, err.Error()
 	case errors.As(err, &digest):
-		status, text, detail, fault = http.StatusForbidden, digest.Error(), digest.Brief(), events.FaultDigest
+		reason, status, text, detail, fault = drops.Unverified, http.StatusForbidden, digest.Error(), digest.Brief(), events.FaultDigest
+	case errors.Is(err, boot.ErrUnverified):
+		reason, fault, status, text = drops.Unverified, events.FaultDigest, http.StatusForbidden, err.Error()
 	}
 	if kind == events.Ignored {
 		log.Info("file refused")

@@ -349,12 +349,12 @@ func (s *Server) script(w http.ResponseWriter, r *http.Request) {
 		body, step.Kind = bootfiles.Leave(d.Refusal(m)), events.Ignored
 	}
 	if err != nil {
-		s.Drops.Add(drops.Failed)
-		s.Log.Warn("script not made", append(about(m, d), zap.Error(err))...)
-		var digest *boot.DigestError
-		if errors.As(err, &digest) {
-			fault = events.FaultDigest
+		reason := drops.Failed
+		if errors.Is(err, boot.ErrUnverified) {
+			reason, fault = drops.Unverified, events.FaultDigest
 		}
+		s.Drops.Add(reason)
+		s.Log.Warn("script not made", append(about(m, d), zap.Error(err))...)
 		s.Events.Add(mac, events.Event{Kind: events.Failed, Rule: d.Rule, Boot: d.Boot, Gen: d.Snapshot.Gen, Via: "http", Fault: fault, Detail: err.Error()})
 		text(w, bootfiles.Screen(base, id, "no script for this machine: "+err.Error()))
 		return
@@ -417,9 +417,13 @@ func (s *Server) file(w http.ResponseWriter, r *http.Request) {
 			reason, status, msg = drops.NotFound, http.StatusNotFound, "no such file"
 			detail, fault = msg+": "+err.Error(), events.FaultMissing
 			s.Log.Debug("file not served", zap.String("peer", r.RemoteAddr), zap.Error(err))
-		case errors.As(err, &digest):
+		case errors.Is(err, boot.ErrUnverified):
 			// 403: iPXE then says "Permission denied", and not that the server has a fault.
-			status, msg, detail, fault = http.StatusForbidden, digest.Error(), digest.Brief(), events.FaultDigest
+			reason, fault = drops.Unverified, events.FaultDigest
+			status, msg, detail = http.StatusForbidden, err.Error(), err.Error()
+			if errors.As(err, &digest) {
+				msg, detail = digest.Error(), digest.Brief()
+			}
 			fallthrough
 		default:
 			if errors.Is(err, fs.ErrNotExist) {

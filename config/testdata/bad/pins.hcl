@@ -21,7 +21,7 @@ boot "d" {
 rule "r" { boot = boot.a }
 # want: 6:43 error: unusable digest | a SHA-256 has 64 hexadecimal digits, and this has 1 characters. `sha256sum FILE` prints it
 # want: 7:27 error: unknown setting | There is no path in initrd. There is "url", "sha256"
-# want: 7:58 error: setting is missing | Write initrd = { url = "…", sha256 = "…" }, or the path or URL alone in quotes
+# want: 7:58 error: setting is missing | Write initrd = { url = "…", sha256 = "…" } or { url = "…", checksums = "…/SHA256SUMS" }, or the path or URL alone in quotes
 # want: 7:73 error: setting is missing | The file has a digest and no place
 # want: 7:93 error: empty value | url is empty
 # want: 10:20 error: value is null | url is null
