@@ -105,8 +105,8 @@ func (m *mirror) source(file, key string) Source {
 	return Source{At: m.URL + "/os/amd64/" + file, Sums: Checksums{At: m.URL + "/os/SHA256SUMS", Signature: m.URL + "/os/SHA256SUMS.gpg", Key: key}}
 }
 
-// kept are Sources with a cache.
-func kept(t *testing.T) *Sources {
+// cached are Sources with a cache.
+func cached(t *testing.T) *Sources {
 	t.Helper()
 	c, err := cache.New(t.TempDir(), 1<<30)
 	if err != nil {
@@ -184,7 +184,7 @@ func TestChecksumsAreVerifiedBeforeAFileIsServed(t *testing.T) {
 // A release that is published between the script and the files, or between two files,
 // must not be mixed with the one before.
 func TestABootStaysOfOneRelease(t *testing.T) {
-	for name, sources := range map[string]*Sources{"cached": kept(t), "spooled": spooled(t)} {
+	for name, sources := range map[string]*Sources{"cached": cached(t), "spooled": spooled(t)} {
 		t.Run(name, func(t *testing.T) {
 			m := newMirror(t)
 			key := m.keyFile(t)
@@ -246,7 +246,7 @@ func TestChecksumsThatChangeWhileTheyAreFetched(t *testing.T) {
 			once()
 		}
 	}
-	got, err := kept(t).Resolve(t.Context(), m.source("linux", m.keyFile(t)))
+	got, err := cached(t).Resolve(t.Context(), m.source("linux", m.keyFile(t)))
 	if want := boot.Digest(sha256.Sum256([]byte("kernel 2"))); err != nil || got.SHA256 != want {
 		t.Errorf("got %v, %v", got, err)
 	}
@@ -254,7 +254,7 @@ func TestChecksumsThatChangeWhileTheyAreFetched(t *testing.T) {
 
 func TestManyMachinesFetchChecksumsOnce(t *testing.T) {
 	m := newMirror(t)
-	s, src := kept(t), m.source("linux", m.keyFile(t))
+	s, src := cached(t), m.source("linux", m.keyFile(t))
 	var wg sync.WaitGroup
 	for range 50 {
 		wg.Go(func() {
