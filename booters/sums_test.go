@@ -23,8 +23,8 @@ import (
 	"github.com/pixiecore/pixiecore/booters/cache"
 )
 
-// A mirror publishes releases: a kernel, an initrd, their SHA256SUMS and its signature.
-type mirror struct {
+// A publisher publishes releases: a kernel, an initrd, their SHA256SUMS and its signature.
+type publisher struct {
 	*httptest.Server
 	key    *openpgp.Entity
 	mu     sync.Mutex
@@ -33,13 +33,13 @@ type mirror struct {
 	before func(path string) // is called before a file is sent
 }
 
-func newMirror(t *testing.T) *mirror {
+func newPublisher(t *testing.T) *publisher {
 	t.Helper()
 	key, err := openpgp.NewEntity("release", "", "", &packet.Config{Algorithm: packet.PubKeyAlgoEdDSA})
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &mirror{key: key, files: make(map[string]string), asked: make(map[string]*atomic.Int32)}
+	m := &publisher{key: key, files: make(map[string]string), asked: make(map[string]*atomic.Int32)}
 	m.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if m.before != nil {
 			m.before(r.URL.Path)
@@ -62,7 +62,7 @@ func newMirror(t *testing.T) *mirror {
 	return m
 }
 
-func (m *mirror) publish(release string) {
+func (m *publisher) publish(release string) {
 	files := map[string]string{"/os/amd64/linux": "kernel " + release, "/os/amd64/initrd": "initrd " + release}
 	sums := ""
 	for path, text := range files {
@@ -80,14 +80,14 @@ func (m *mirror) publish(release string) {
 	}
 }
 
-func (m *mirror) set(path, text string) {
+func (m *publisher) set(path, text string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.files[path] = text
 }
 
-// keyFile has the mirror's public key.
-func (m *mirror) keyFile(t *testing.T) string {
+// keyFile has the publisher's public key.
+func (m *publisher) keyFile(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "key.gpg")
 	f, err := os.Create(path)
@@ -101,7 +101,7 @@ func (m *mirror) keyFile(t *testing.T) string {
 	return path
 }
 
-func (m *mirror) source(file, key string) Source {
+func (m *publisher) source(file, key string) Source {
 	return Source{At: m.URL + "/os/amd64/" + file, Sums: Checksums{At: m.URL + "/os/SHA256SUMS", Signature: m.URL + "/os/SHA256SUMS.gpg", Key: key}}
 }
 
@@ -147,22 +147,22 @@ func TestPlaceOfAFileAmongChecksums(t *testing.T) {
 
 func TestChecksumsAreVerifiedBeforeAFileIsServed(t *testing.T) {
 	for name, tt := range map[string]struct {
-		change func(*mirror, *Source)
+		change func(*publisher, *Source)
 		want   string // in the error; empty: it is served
 	}{
-		"as published":                  {func(*mirror, *Source) {}, ""},
-		"without a key":                 {func(_ *mirror, s *Source) { s.Sums.Key, s.Sums.Signature = "", "" }, ""},
-		"a file that is another":        {func(m *mirror, _ *Source) { m.set("/os/amd64/linux", "worse") }, "has the SHA-256"},
-		"checksums that were changed":   {func(m *mirror, _ *Source) { m.set("/os/SHA256SUMS", m.files["/os/SHA256SUMS"]+"#") }, "SHA256SUMS: its signature does not fit it"},
-		"checksums that are not signed": {func(_ *mirror, s *Source) { s.Sums.Signature = "" }, "it is not signed"},
-		"no checksums":                  {func(_ *mirror, s *Source) { s.Sums.At += "x" }, "the server answers 404 Not Found"},
-		"no signature":                  {func(_ *mirror, s *Source) { s.Sums.Signature += "x" }, "its signature: get"},
-		"a file that is not in them":    {func(_ *mirror, s *Source) { s.At += "x" }, `it has no line for "amd64/linuxx"`},
-		"no key":                        {func(_ *mirror, s *Source) { s.Sums.Key += "x" }, "its key: open"},
-		"a key that is none":            {func(_ *mirror, s *Source) { os.WriteFile(s.Sums.Key, nil, 0o600) }, "its key: it has no OpenPGP public key"},
+		"as published":                  {func(*publisher, *Source) {}, ""},
+		"without a key":                 {func(_ *publisher, s *Source) { s.Sums.Key, s.Sums.Signature = "", "" }, ""},
+		"a file that is another":        {func(m *publisher, _ *Source) { m.set("/os/amd64/linux", "worse") }, "has the SHA-256"},
+		"checksums that were changed":   {func(m *publisher, _ *Source) { m.set("/os/SHA256SUMS", m.files["/os/SHA256SUMS"]+"#") }, "SHA256SUMS: its signature does not fit it"},
+		"checksums that are not signed": {func(_ *publisher, s *Source) { s.Sums.Signature = "" }, "it is not signed"},
+		"no checksums":                  {func(_ *publisher, s *Source) { s.Sums.At += "x" }, "the server answers 404 Not Found"},
+		"no signature":                  {func(_ *publisher, s *Source) { s.Sums.Signature += "x" }, "its signature: get"},
+		"a file that is not in them":    {func(_ *publisher, s *Source) { s.At += "x" }, `it has no line for "amd64/linuxx"`},
+		"no key":                        {func(_ *publisher, s *Source) { s.Sums.Key += "x" }, "its key: open"},
+		"a key that is none":            {func(_ *publisher, s *Source) { os.WriteFile(s.Sums.Key, nil, 0o600) }, "its key: it has no OpenPGP public key"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			m := newMirror(t)
+			m := newPublisher(t)
 			src := m.source("linux", m.keyFile(t))
 			tt.change(m, &src)
 			r, _, err := spooled(t).Open(t.Context(), src.String())
@@ -186,7 +186,7 @@ func TestChecksumsAreVerifiedBeforeAFileIsServed(t *testing.T) {
 func TestABootStaysOfOneRelease(t *testing.T) {
 	for name, sources := range map[string]*Sources{"cached": cached(t), "spooled": spooled(t)} {
 		t.Run(name, func(t *testing.T) {
-			m := newMirror(t)
+			m := newPublisher(t)
 			key := m.keyFile(t)
 			spec := &boot.Spec{Kernel: boot.ID(m.source("linux", key).String()), Initrd: []boot.ID{boot.ID(m.source("initrd", key).String())}}
 			tab, err := NewTable(sealer(t), sources, nil, []Rule{{Name: "all", Action: Action{Do: boot.Boot, Boot: "os", Spec: spec, Sums: true}}})
@@ -211,7 +211,7 @@ func TestABootStaysOfOneRelease(t *testing.T) {
 }
 
 func TestTheNextBootGetsTheNextRelease(t *testing.T) {
-	m := newMirror(t)
+	m := newPublisher(t)
 	key := m.keyFile(t)
 	src := NewSources() // without a cache, in which checksums are fresh for a minute
 	tab, err := NewTable(sealer(t), src, nil, []Rule{{Name: "all", Action: Action{
@@ -239,7 +239,7 @@ func TestTheNextBootGetsTheNextRelease(t *testing.T) {
 
 // What is published between the checksums and their signature is no forgery.
 func TestChecksumsThatChangeWhileTheyAreFetched(t *testing.T) {
-	m := newMirror(t)
+	m := newPublisher(t)
 	once := sync.OnceFunc(func() { m.publish("2") })
 	m.before = func(path string) {
 		if path == "/os/SHA256SUMS.gpg" {
@@ -253,7 +253,7 @@ func TestChecksumsThatChangeWhileTheyAreFetched(t *testing.T) {
 }
 
 func TestManyMachinesFetchChecksumsOnce(t *testing.T) {
-	m := newMirror(t)
+	m := newPublisher(t)
 	s, src := cached(t), m.source("linux", m.keyFile(t))
 	var wg sync.WaitGroup
 	for range 50 {
@@ -272,7 +272,7 @@ func TestManyMachinesFetchChecksumsOnce(t *testing.T) {
 }
 
 func TestCheckKey(t *testing.T) {
-	m := newMirror(t)
+	m := newPublisher(t)
 	path := m.keyFile(t)
 	s := NewSources()
 	if err := s.CheckKey(t.Context(), path); err != nil {
