@@ -141,7 +141,9 @@ func ParseUUID(s string) (string, error) {
 // NoUUID reports whether a UUID, as FormatUUID writes it, is what a board has that has
 // none: zeros, or ones where it can be given one (SMBIOS 3.7 §7.2.1). All of these
 // boards would be one machine.
-func NoUUID(uuid string) bool { return strings.Trim(uuid, "0-") == "" || strings.Trim(uuid, "f-") == "" }
+func NoUUID(uuid string) bool {
+	return strings.Trim(uuid, "0-") == "" || strings.Trim(uuid, "f-") == ""
+}
 
 // FormatUUID writes the octets of a UUID as people do.
 func FormatUUID(u [16]byte) string {
