@@ -92,7 +92,7 @@ func TestHTTPS(t *testing.T) {
 		a := netip.MustParseAddrPort(addr)
 		return bootfiles.Web{Addr: a.Addr(), Port: a.Port(), TLS: secure}
 	}
-	want := dhcp4.Settings{Web: web(secure, true), Plain: web(plain, false)}
+	want := &dhcp4.Settings{Web: web(secure, true), Plain: web(plain, false)}
 	if diff := cmp.Diff(want, service[*dhcp4.Server](t, d).Settings(), cmp.Comparer(equal[netip.Addr])); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}

@@ -61,7 +61,7 @@ type settings struct {
 	tftp  netip.Addr    // and of the TFTP server; the zero Addr: the address at which they reached us
 	tls   *tls.Config   // of https; nil: plain http
 
-	addresses *dhcp4.Addresses // that a DHCP server leases; nil: it is a ProxyDHCP server
+	dhcp dhcp4.Settings // what a DHCP server does with a request, by all of these
 }
 
 // open binds a listener. It is not served yet, and has no settings.
@@ -203,14 +203,7 @@ func (l *listener) stop() {
 }
 
 // dhcp is what a DHCP server does with a request by the current settings.
-func (l *listener) dhcp() dhcp4.Settings {
-	s := l.settings.Load()
-	d := dhcp4.Settings{Only: s.Interfaces, Advertise: s.Advertise, TFTP: s.tftp, Web: s.web, Plain: s.plain, Relays: s.Relays, Relayed: s.Relayed, Addresses: s.addresses}
-	if a := s.Address.Addr(); s.Kind == config.DHCP && !a.IsUnspecified() {
-		d.Address = a
-	}
-	return d
-}
+func (l *listener) dhcp() *dhcp4.Settings { return &l.settings.Load().dhcp }
 
 // access is who may read the status, by the current settings.
 func (l *listener) access() page.Access {
@@ -266,7 +259,12 @@ func tell(listeners []*listener, conf []placed, certs []*tls.Config, addresses [
 		plain = bootfiles.Web{}
 	}
 	for i, c := range conf {
-		listeners[i].settings.Store(&settings{Listener: c.Listener, web: web, plain: plain, tftp: tftp, tls: certs[i], addresses: addresses[i]})
+		s := &settings{Listener: c.Listener, web: web, plain: plain, tftp: tftp, tls: certs[i]}
+		s.dhcp = dhcp4.Settings{Only: s.Interfaces, Advertise: s.Advertise, TFTP: s.tftp, Web: s.web, Plain: s.plain, Relays: s.Relays, Relayed: s.Relayed, Addresses: addresses[i]}
+		if a := s.Address.Addr(); s.Kind == config.DHCP && !a.IsUnspecified() {
+			s.dhcp.Address = a
+		}
+		listeners[i].settings.Store(s)
 	}
 }
 

@@ -209,7 +209,7 @@ func TestAReloadChangesWhatDHCPTells(t *testing.T) {
 	d := run(t, o)
 	server := service[*dhcp4.Server](t, d)
 	loopback := netip.MustParseAddr("127.0.0.1")
-	if diff := cmp.Diff(dhcp4.Settings{Web: bootfiles.Web{Addr: loopback, Port: port}}, server.Settings(), cmp.Comparer(equal[netip.Addr])); diff != "" {
+	if diff := cmp.Diff(&dhcp4.Settings{Web: bootfiles.Web{Addr: loopback, Port: port}}, server.Settings(), cmp.Comparer(equal[netip.Addr])); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}
 	us := netip.MustParseAddr("192.0.2.1")
@@ -218,7 +218,7 @@ func TestAReloadChangesWhatDHCPTells(t *testing.T) {
 	if err := d.Reload(); err != nil {
 		t.Fatal(err)
 	}
-	want := dhcp4.Settings{Only: []string{"lo"}, Advertise: us, TFTP: us, Web: bootfiles.Web{Addr: us, Port: port}}
+	want := &dhcp4.Settings{Only: []string{"lo"}, Advertise: us, TFTP: us, Web: bootfiles.Web{Addr: us, Port: port}}
 	if diff := cmp.Diff(want, server.Settings(), cmp.Comparer(equal[netip.Addr])); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}

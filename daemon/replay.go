@@ -200,7 +200,7 @@ func newReplayer(cfg *config.Config) (*replayer, error) {
 		}
 		r.only[l.Kind] = l.Interfaces
 		r.servers[l.Kind] = &dhcp4.Server{
-			Role: role, Conn: conn, Boots: memory, Settings: func() dhcp4.Settings { return set }, Tokens: tokens, Interfaces: r.interfaces,
+			Role: role, Conn: conn, Boots: memory, Settings: func() *dhcp4.Settings { return &set }, Tokens: tokens, Interfaces: r.interfaces,
 			Chains: chains, Log: zap.NewNop(), Clock: func() time.Time { return r.now },
 		}
 	}

@@ -20,7 +20,7 @@ func (d *Daemon) network() stalls.Network {
 		Servers: d.events.Servers(),
 		Leases: slices.ContainsFunc(listeners, func(l *listener) bool {
 			s := l.settings.Load()
-			return s != nil && s.addresses != nil
+			return s != nil && s.dhcp.Addresses != nil
 		}),
 	}
 }

@@ -147,12 +147,17 @@ func NoUUID(uuid string) bool {
 
 // FormatUUID writes the octets of a UUID as people do.
 func FormatUUID(u [16]byte) string {
-	b := make([]byte, 0, 36)
+	var b [36]byte
+	return string(AppendUUID(b[:0], u))
+}
+
+// AppendUUID appends what FormatUUID writes.
+func AppendUUID(b []byte, u [16]byte) []byte {
 	for i, part := range [...][]byte{u[:4], u[4:6], u[6:8], u[8:10], u[10:]} {
 		if i > 0 {
 			b = append(b, '-')
 		}
 		b = hex.AppendEncode(b, part)
 	}
-	return string(b)
+	return b
 }

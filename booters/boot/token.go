@@ -74,12 +74,18 @@ func NewTokenKey(secret []byte) (TokenKey, error) {
 // Seal writes the token as TokenLen characters of [a-z2-7]: 6 bytes of MAC, 2
 // of type, 4 of time and 8 of HMAC-SHA-256.
 func (k TokenKey) Seal(t Token) string {
+	var b [TokenLen]byte
+	return string(k.AppendSeal(b[:0], t))
+}
+
+// AppendSeal appends what Seal writes.
+func (k TokenKey) AppendSeal(to []byte, t Token) []byte {
 	var b [tokenBody + tokenMAC]byte
 	copy(b[:6], t.MAC[:])
 	binary.BigEndian.PutUint16(b[6:], uint16(t.Type))
 	binary.BigEndian.PutUint32(b[8:], uint32(t.Time.Unix()))
 	k.sum((*[tokenMAC]byte)(b[tokenBody:]), b[:tokenBody])
-	return tokenEncoding.EncodeToString(b[:])
+	return tokenEncoding.AppendEncode(to, b[:])
 }
 
 // Open reads a token of any case. Its only error is ErrToken.

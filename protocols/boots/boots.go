@@ -131,7 +131,6 @@ type machine struct {
 func (m *Memory) Heard(r Request, now time.Time) *boot.Facts {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	const whole = boot.DHCPFacts &^ boot.FactUUID
 	b := m.of(r.MAC, now)
 	if b == nil || !b.continues(r, now) {
 		// One whose beginning this process has not seen may go on after a restart.
@@ -145,9 +144,8 @@ func (m *Memory) Heard(r Request, now time.Time) *boot.Facts {
 		if before != nil && r.Program == Firmware && before.stands() && now.Sub(before.heard) < retransmits {
 			b.repeats = before.repeats + 1
 		}
-	} else if r.Discover && r.Program == Firmware && b.stands() && now.Sub(b.counted) >= repeatGap {
-		b.repeats++
-		b.counted = now
+	} else {
+		b.again(r, now)
 	}
 	if b.facts == nil || !b.facts.Knows(whole) && r.Facts.Knows(whole) {
 		m.forgetSerial(b)
@@ -159,10 +157,44 @@ func (m *Memory) Heard(r Request, now time.Time) *boot.Facts {
 			m.serials[r.Facts.Serial] = r.MAC
 		}
 	}
+	b.asked(r, now)
+	return b.facts
+}
+
+// whole is what a DHCP request tells, but for what some ROMs do not.
+const whole = boot.DHCPFacts &^ boot.FactUUID
+
+// HeardAgain is Heard for a request whose Facts are not made yet, if it goes on with a
+// boot of which all is known that it can tell. Else ok is false, and nothing has been
+// heard; facts are what the machine told last, nil if that is not known.
+func (m *Memory) HeardAgain(r Request, now time.Time) (facts *boot.Facts, ok bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	b := m.of(r.MAC, now)
+	if b == nil {
+		return nil, false
+	}
+	if b.facts == nil || !b.facts.Knows(whole) || !b.continues(r, now) {
+		return b.facts, false
+	}
+	b.again(r, now)
+	b.asked(r, now)
+	return b.facts, true
+}
+
+// again counts a request that goes on with the boot, if it is a repetition.
+func (b *machine) again(r Request, now time.Time) {
+	if r.Discover && r.Program == Firmware && b.stands() && now.Sub(b.counted) >= repeatGap {
+		b.repeats++
+		b.counted = now
+	}
+}
+
+// asked notes a request of the boot.
+func (b *machine) asked(r Request, now time.Time) {
 	if r.Discover {
 		b.transact, b.heard, b.last = r.Transaction, now, r.Program
 	}
-	return b.facts
 }
 
 // stands reports whether the firmware has done nothing but ask.

@@ -352,6 +352,9 @@ func (p *probes) end(o leases.Owner) {
 
 // lease answers a request on the port of a DHCP server.
 func (s *Server) lease(ctx context.Context, r request, a answer) (answer, error) {
+	from := *r.from
+	from.Data = nil // it belongs to the next batch by the time of answer.later
+	r.from = &from
 	set := r.set.Addresses
 	if r.OpCode != dhcpv4.OpcodeBootRequest || len(r.ClientHWAddr) != 6 {
 		return a, errNotRequest
@@ -361,7 +364,7 @@ func (s *Server) lease(ctx context.Context, r request, a answer) (answer, error)
 	if err != nil {
 		return a, err
 	}
-	if r.server, err = s.address(r.set, r.DHCPv4, r.from, r.iface); err != nil {
+	if r.server, err = s.address(&r); err != nil {
 		return a, errOperator{err}
 	}
 	// Of several addresses of the interface, the one of the client's network, to which
@@ -438,11 +441,12 @@ func (s *Server) leased(ctx context.Context, r request, a answer, l lease) (answ
 			s.Log.Warn("client says that its address is in use by somebody else, and it is left alone for a day", a.fields()...)
 			return a, nil
 		}
-		s.record(a)
+		s.record(&a, s.now())
 		return a, nil
 	case l.message == dhcpv4.MessageTypeNak:
 		resp := nak(r.DHCPv4, r.server, l.why)
-		return s.seal(r, a, resp, r.server)
+		err := s.seal(&r, &a, resp, r.server)
+		return a, err
 	case !l.addr.IsValid():
 		return s.plain(r, a)
 	}
@@ -451,9 +455,9 @@ func (s *Server) leased(ctx context.Context, r request, a answer, l lease) (answ
 		return s.plain(r, a) // it does not boot, or nobody knows how
 	}
 	a.client = c
-	a, err = s.boot(ctx, r, a)
+	err = s.boot(ctx, &r, &a)
 	if errors.Is(err, errIgnored) {
-		s.Events.Add(a.hw, events.Event{Kind: events.Ignored, Rule: a.decision.Rule, Gen: a.decision.Gen(), Detail: a.decision.Reason})
+		s.Events.Add(a.hw, events.Event{Time: r.now, Kind: events.Ignored, Rule: a.decision.Rule, Gen: a.decision.Gen(), Detail: a.decision.Reason})
 		a.client = Client{}
 		return s.plain(r, a)
 	}
@@ -464,7 +468,8 @@ func (s *Server) leased(ctx context.Context, r request, a answer, l lease) (answ
 func (s *Server) plain(r request, a answer) (answer, error) {
 	resp := respond(a.lease.message, r.DHCPv4, r.server)
 	a.lease.tell(resp, r.set.Addresses)
-	return s.seal(r, a, resp, r.server)
+	err := s.seal(&r, &a, resp, r.server)
+	return a, err
 }
 
 // store makes durable what has been leased, before anybody is told.

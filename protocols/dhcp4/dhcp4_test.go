@@ -345,8 +345,7 @@ func TestDestination(t *testing.T) {
 		{"a relay comes first", "10.1.0.1", "192.0.2.50", "10.1.0.1:67", 0},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			req := &dhcpv4.DHCPv4{GatewayIPAddr: net.ParseIP(tc.giaddr), ClientIPAddr: net.ParseIP(tc.ciaddr)}
-			to, iface := destination(req, netio.Datagram{Interface: 3})
+			to, iface := destination(netip.MustParseAddr(tc.giaddr), netip.MustParseAddr(tc.ciaddr), 3)
 			if to.String() != tc.want || iface != tc.iface {
 				t.Errorf("got %s by interface %d, want %s by %d", to, iface, tc.want, tc.iface)
 			}
@@ -377,11 +376,11 @@ func server(t testing.TB, role Role, b booter) *Server {
 }
 
 // set is what Server.Settings returns always: x, with a port for the HTTP server.
-func set(x Settings) func() Settings {
+func set(x Settings) func() *Settings {
 	if x.Web.Port == 0 {
 		x.Web.Port = 80
 	}
-	return func() Settings { return x }
+	return func() *Settings { return &x }
 }
 
 // loopback is the index of an interface that every host has.
@@ -577,7 +576,7 @@ func TestAnIPXEThatComesBackTheSameIsShownWhy(t *testing.T) {
 		if err != nil || a.offering.String() != want {
 			t.Fatalf("%d: got %s, %v; want %s", i, a.offering, err, want)
 		}
-		s.record(a)
+		s.record(&a, time.Now())
 		offer, err := dhcpv4.FromBytes(a.datagram.Data)
 		if err != nil || profile(t, "ipxe-no-http").Accept(offer) != nil {
 			t.Errorf("%d: iPXE does not take %v (%v)", i, offer, err)
@@ -644,7 +643,7 @@ func FuzzAnswer(f *testing.F) {
 	leasing := leaser(f, addresses(f, 50), all)
 	f.Fuzz(func(t *testing.T, packet []byte, bootServer bool) {
 		if resp, a, err := addressIn(t, leasing, packet); err != nil {
-			leasing.logUnanswered(netio.Datagram{}, a, err)
+			leasing.logUnanswered(netip.AddrPort{}, &a, err)
 		} else if addr, _ := netip.AddrFromSlice(resp.To4()); !addr.IsUnspecified() && addr != reserved && !leasing.Settings().Addresses.Pool.Contains(addr) {
 			t.Errorf("leased %v, which is not there to be leased", addr)
 		}
@@ -652,10 +651,10 @@ func FuzzAnswer(f *testing.F) {
 		d := netio.Datagram{Data: packet, Interface: lo, Peer: netip.MustParseAddrPort("127.0.0.1:68"), Local: netip.MustParseAddr("127.0.0.1")}
 		a, err := s.handle(t.Context(), d)
 		if err != nil {
-			s.logUnanswered(d, a, err)
+			s.logUnanswered(d.Peer, &a, err)
 			return
 		}
-		s.record(a)
+		s.record(&a, time.Now())
 		heard := a.client.Machine.Facts
 		for _, text := range []string{heard.UUID, heard.VendorClass, heard.UserClass, heard.CircuitID, heard.RemoteID} {
 			if text != boots.Text(text) {

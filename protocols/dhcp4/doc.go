@@ -56,6 +56,12 @@
 // goes to the relay, but makes us send one there; a filter in front of the server
 // is what keeps strangers off.
 //
+// Most requests differ from one that was answered before in nothing but who sends them. Of
+// these, only that is read, and written into the answer that was made for the first
+// (fast.go): a tenth of the time, and no memory. What the table of forms does not hold
+// is read as a whole. To build a parser for everything that is as quick was
+// refused: it would be a second opinion of every option.
+//
 // The loop that reads never waits for a verdict. Where somebody has to be asked
 // (boot.Verdict.Ask: an API), the rest of the request goes on beside it, for a
 // part of iPXE's two seconds and for maxAsking requests at most. Who is answered

@@ -16,7 +16,7 @@ import (
 func TestWhatIsNotAnsweredIsCounted(t *testing.T) {
 	ignoring := booter{"*": {Rule: "printers"}}
 	settings := func(set Settings) func(*Server) {
-		return func(s *Server) { s.Settings = func() Settings { return set } }
+		return func(s *Server) { s.Settings = func() *Settings { return &set } }
 	}
 	for _, tc := range []struct {
 		name    string
@@ -49,12 +49,12 @@ func TestWhatIsNotAnsweredIsCounted(t *testing.T) {
 			t.Errorf("%s: answered", tc.name)
 			continue
 		}
-		s.logUnanswered(d, a, err)
+		s.logUnanswered(d.Peer, &a, err)
 		if diff := cmp.Diff(map[drops.Reason]uint64{tc.want: 1}, maps.Collect(s.Drops.All())); diff != "" {
 			t.Errorf("%s: -want +got\n%s", tc.name, diff)
 		}
 	}
-	if got := reasonOf(answer{}, errOperator{errBusy}); got != drops.Busy {
+	if got := reasonOf(&answer{}, errOperator{errBusy}); got != drops.Busy {
 		t.Errorf("too many questions: got %v", got)
 	}
 }

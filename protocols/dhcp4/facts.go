@@ -34,9 +34,9 @@ func said(req *dhcpv4.DHCPv4, stage strategy.Stage, transport string) *boot.Fact
 		UserClass:   userClass(req.Options.Get(dhcpv4.OptionUserClassInformation)),
 	}
 	if id := req.Options.Get(optionUUID); len(id) == uuidLen {
-		if uuid := boot.FormatUUID(uuidOf([16]byte(id[1:]))); !boot.NoUUID(uuid) {
+		if u := [16]byte(id[1:]); hasUUID(u) {
 			f.Known |= boot.FactUUID
-			f.UUID = uuid
+			f.UUID = boot.FormatUUID(uuidOf(u))
 		}
 	}
 	if relay, ok := relayOf(req); ok {
@@ -58,6 +58,13 @@ func said(req *dhcpv4.DHCPv4, stage strategy.Stage, transport string) *boot.Fact
 		}
 	}
 	return f
+}
+
+// hasUUID reports whether what option 97 has is a UUID: zeros or ones are what a board
+// without one sends (SMBIOS 3.7 §7.2.1).
+func hasUUID(u [16]byte) bool {
+	ones := [16]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}
+	return u != [16]byte{} && u != ones
 }
 
 // uuidOf turns option 97 into the order in which people write it. RFC 4578 §2.3
@@ -117,7 +124,7 @@ func userClass(raw []byte) string {
 // A relay is not seen on the boot server's port, which the machine asks by
 // unicast (PXE 2.1 §2.2.4): there, a machine of this link says what can be known
 // of its link, and nothing more is known of any other.
-func arrived(f *boot.Facts, role Role, listener netip.AddrPort, iface netio.Interface, peer netip.Addr) {
+func arrived(f *boot.Facts, role Role, listener string, iface netio.Interface, peer netip.Addr) {
 	if role == BootServer {
 		f.Known &^= boot.FactRelay | boot.FactCircuitID | boot.FactRemoteID | boot.FactSubnets
 		if !slices.ContainsFunc(iface.Prefixes, func(p netip.Prefix) bool { return p.Contains(peer) }) {
@@ -126,7 +133,7 @@ func arrived(f *boot.Facts, role Role, listener netip.AddrPort, iface netio.Inte
 		f.Known |= boot.FactRelay
 	} else {
 		f.Known |= boot.FactListener
-		f.Listener = listener.String()
+		f.Listener = listener
 	}
 	if iface.Name == "" {
 		return

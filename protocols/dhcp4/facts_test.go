@@ -106,7 +106,7 @@ func TestWhatTheWayOfARequestTells(t *testing.T) {
 		{"on port 4011, through a router", &boot.Facts{Known: packetFacts}, BootServer, link, "10.1.0.50", want{"interface, listener, subnet, relay, circuit_id, remote_id", "", "", nil}},
 	} {
 		f := *tc.said
-		arrived(&f, tc.role, listener, tc.iface, netip.MustParseAddr(tc.peer))
+		arrived(&f, tc.role, listener.String(), tc.iface, netip.MustParseAddr(tc.peer))
 		got := want{f.Unknown(boot.DHCPFacts).String(), f.Interface, f.Listener, nil}
 		if f.Knows(boot.FactSubnets) {
 			got.Subnets = f.Subnets

@@ -8,7 +8,6 @@ import (
 	"github.com/insomniacslk/dhcp/dhcpv4"
 
 	"github.com/pixiecore/pixiecore/booters/boot"
-	"github.com/pixiecore/pixiecore/protocols/netio"
 	"github.com/pixiecore/pixiecore/protocols/strategy"
 )
 
@@ -217,12 +216,12 @@ func relayOf(req *dhcpv4.DHCPv4) (netip.Addr, bool) {
 // the client's own address where it has one, else to everybody on the
 // interface that the request came in by. A client without an address could
 // also be reached by its hardware address, but not through a UDP socket.
-func destination(req *dhcpv4.DHCPv4, from netio.Datagram) (to netip.AddrPort, iface int) {
-	if relay, ok := relayOf(req); ok {
+func destination(relay, client netip.Addr, iface int) (to netip.AddrPort, by int) {
+	if !relay.IsUnspecified() {
 		return netip.AddrPortFrom(relay, serverPort), 0 // by the kernel's routes
 	}
-	if client, ok := netip.AddrFromSlice(req.ClientIPAddr.To4()); ok && !client.IsUnspecified() {
-		return netip.AddrPortFrom(client, clientPort), from.Interface
+	if !client.IsUnspecified() {
+		return netip.AddrPortFrom(client, clientPort), iface
 	}
-	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{255, 255, 255, 255}), clientPort), from.Interface
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{255, 255, 255, 255}), clientPort), iface
 }

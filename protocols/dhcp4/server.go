@@ -1,6 +1,7 @@
 package dhcp4
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -57,7 +58,7 @@ const (
 	bootpFixed = 240 // the fields of BOOTP and the cookie
 )
 
-// Settings are what may change while a Server runs.
+// Settings are what may change while a Server runs. They are never modified.
 type Settings struct {
 	Only      []string       // names of the interfaces to answer on; empty: all
 	Address   netip.Addr     // answer as this address, on the interface that has it; the zero Addr: as each interface's own
@@ -74,8 +75,8 @@ type Settings struct {
 type Server struct {
 	Role       Role
 	Conn       netio.Conn
-	Boots      *boots.Memory   // decides, for the boot that the machine is in
-	Settings   func() Settings // called once for each request
+	Boots      *boots.Memory    // decides, for the boot that the machine is in
+	Settings   func() *Settings // called once for each request; other settings are at another address
 	Tokens     boot.TokenKey
 	Interfaces *netio.Interfaces
 	Chains     *Chains
@@ -94,6 +95,7 @@ func (s *Server) String() string { return fmt.Sprintf("%s %s", s.Role, s.Conn.Lo
 func (s *Server) Run(ctx context.Context) error {
 	out := make([]netio.Datagram, 0, readBatch)
 	sent := make([]answer, 0, readBatch)
+	var known forms
 	var askers errgroup.Group
 	askers.SetLimit(maxAsking)
 	defer askers.Wait() // ctx is done by then, or the socket is of no use
@@ -101,36 +103,45 @@ func (s *Server) Run(ctx context.Context) error {
 	defer stop()
 	return netio.Serve(ctx, s.Conn, readBatch, packetSize, func(in []netio.Datagram) {
 		out, sent = out[:0], sent[:0]
-		for _, d := range in {
-			a, err := s.handle(ctx, d)
-			switch {
+		known.begin()
+		for i := range in {
+			d := &in[i]
+			sent = append(sent, answer{})
+			a := &sent[len(sent)-1]
+			switch err := s.answer(ctx, &known, d, a); {
 			case err != nil:
-				s.logUnanswered(d, a, err)
+				s.logUnanswered(d.Peer, a, err)
 			case a.lease != nil && a.datagram.Data == nil: // it wants no answer
 			case a.later == nil:
-				out, sent = append(out, a.datagram), append(sent, a)
+				out = append(out, a.datagram)
+				continue
 			default:
-				d.Data = nil // it belongs to the next batch
-				asked := askers.TryGo(func() error {
-					switch a, err := a.later(ctx); {
-					case ctx.Err() != nil: // the server stops
-					case err != nil:
-						s.logUnanswered(d, a, err)
-					default:
-						s.send([]netio.Datagram{a.datagram}, []answer{a})
-					}
-					return nil
-				})
-				if !asked {
-					if a.forget != nil {
-						a.forget()
-					}
-					s.logUnanswered(d, a, errOperator{errBusy})
-				}
+				s.goLater(ctx, &askers, d.Peer, *a)
 			}
+			sent = sent[:len(sent)-1]
 		}
 		s.send(out, sent)
 	})
+}
+
+// goLater makes an answer beside the loop that reads.
+func (s *Server) goLater(ctx context.Context, askers *errgroup.Group, peer netip.AddrPort, a answer) {
+	asked := askers.TryGo(func() error {
+		switch a, err := a.later(ctx); {
+		case ctx.Err() != nil: // the server stops
+		case err != nil:
+			s.logUnanswered(peer, &a, err)
+		default:
+			s.send([]netio.Datagram{a.datagram}, []answer{a})
+		}
+		return nil
+	})
+	if !asked {
+		if a.forget != nil {
+			a.forget()
+		}
+		s.logUnanswered(peer, &a, errOperator{errBusy})
+	}
 }
 
 // send stores what was leased, writes the datagrams of the answers, and says what became of them.
@@ -138,8 +149,9 @@ func (s *Server) send(out []netio.Datagram, sent []answer) {
 	s.store()
 	for len(out) > 0 {
 		n, err := s.Conn.WriteBatch(out)
-		for _, a := range sent[:n] {
-			s.record(a)
+		now := s.now()
+		for i := range sent[:n] {
+			s.record(&sent[i], now)
 		}
 		out, sent = out[n:], sent[n:]
 		if err != nil && len(out) > 0 {
@@ -165,11 +177,12 @@ type answer struct {
 	client   Client
 	offering strategy.Offer
 	decision boots.Decision
-	file     string
+	file     string // empty where template tells it
 	iface    string
+	template *template // that it was made of; nil: of none
 }
 
-func (a answer) fields() []zap.Field {
+func (a *answer) fields() []zap.Field {
 	var ip []zap.Field
 	if a.lease != nil && a.lease.addr.IsValid() {
 		ip = []zap.Field{zap.Stringer("ip", a.lease.addr)}
@@ -189,6 +202,9 @@ func (a answer) fields() []zap.Field {
 		zap.Uint64("gen", a.decision.Gen()),
 		zap.String("iface", a.iface),
 	)
+	if a.template != nil {
+		a.file = a.template.named(a.datagram.Data)
+	}
 	if a.file != "" {
 		f = append(f, zap.String("file", a.file))
 	}
@@ -233,53 +249,100 @@ func gate(b []byte) bool {
 // A request is one that has been understood, with what its answer hangs on: all
 // of one moment.
 type request struct {
-	*dhcpv4.DHCPv4
-	from  netio.Datagram
+	*dhcpv4.DHCPv4 // nil where form is known, until somebody needs it: parse
+
+	xid     [4]byte
+	kind    dhcpv4.MessageType
+	relay   netip.Addr // giaddr; 0.0.0.0 on the machine's own link
+	address netip.Addr // ciaddr; 0.0.0.0 without one
+
+	from  *netio.Datagram
 	iface netio.Interface
-	set   Settings
+	set   *Settings
+	now   time.Time
 
 	server netip.Addr // this server, as a client knows it that is leased an address
+
+	// See fast.go.
+	forms *forms // nil: the answer is not to be learnt from
+	form  *form  // that the request has, if it is known
+	known bool   // the form is, and stands for what Classify says
+	spots spots
+}
+
+// understood is the request of a packet.
+func (r *request) understood(p *dhcpv4.DHCPv4) {
+	r.DHCPv4, r.xid, r.kind = p, p.TransactionID, p.MessageType()
+	r.relay = netip.AddrFrom4([4]byte(p.GatewayIPAddr.To4()))
+	r.address = netip.AddrFrom4([4]byte(p.ClientIPAddr.To4()))
+}
+
+// relayed reports whether it came by a relay. RFC 2131 §4.1: that writes its address
+// into giaddr.
+func (r *request) relayed() bool { return !r.relay.IsUnspecified() }
+
+// token is what names the machine in the answer.
+func (r *request) token(a *answer) boot.Token {
+	return boot.Token{MAC: [6]byte(a.client.Machine.MAC), Type: a.client.Type, Time: r.now}
 }
 
 // handle decides one request, without waiting for anybody: see answer.later. With
 // an error there is no answer; what is known of the client by then is in the
 // answer all the same.
-func (s *Server) handle(ctx context.Context, d netio.Datagram) (answer, error) {
-	var a answer
+func (s *Server) handle(ctx context.Context, d netio.Datagram) (a answer, err error) {
+	err = s.answer(ctx, nil, &d, &a)
+	return a, err
+}
+
+// answer is handle for a loop that reads, which has its own forms; nil: none, so that
+// everything is read of each request.
+func (s *Server) answer(ctx context.Context, known *forms, d *netio.Datagram, a *answer) error {
 	if !gate(d.Data) {
-		return a, errGate
+		return errGate
 	}
-	set := s.Settings() // once: one request, one set
-	iface, ok := s.Interfaces.ByIndex(d.Interface)
-	a.iface = iface.Name
-	if len(set.Only) > 0 && (!ok || !slices.Contains(set.Only, iface.Name)) || set.Address.IsValid() && !iface.Has(set.Address) {
-		return a, errInterface
+	r := request{from: d, set: s.Settings(), now: s.now()} // once: one request, one set
+	var ok bool
+	r.iface, ok = s.Interfaces.ByIndex(d.Interface)
+	a.iface = r.iface.Name
+	if len(r.set.Only) > 0 && (!ok || !slices.Contains(r.set.Only, r.iface.Name)) || r.set.Address.IsValid() && !r.iface.Has(r.set.Address) {
+		return errInterface
 	}
-	req, err := dhcpv4.FromBytes(d.Data)
-	if err != nil {
-		return a, fmt.Errorf("%w: %w", errGate, err)
-	}
-	t := req.MessageType()
-	switch {
-	case s.Role == ProxyDHCP && (t == dhcpv4.MessageTypeDiscover || set.Addresses != nil):
-	case s.Role == BootServer && (t == dhcpv4.MessageTypeRequest || t == dhcpv4.MessageTypeInform):
-	case s.Role == ProxyDHCP && t == dhcpv4.MessageTypeRequest:
-		s.overhear(req)
-		return a, errType
-	default:
-		return a, errType
-	}
-	if s.Role == ProxyDHCP {
-		if err := set.admit(req); err != nil {
-			return a, err
+	if known != nil && r.set.Addresses == nil {
+		if r.known = known.recognise(s, &r); r.known {
+			a.client = r.form.clientOf(&r)
+			return s.boot(ctx, &r, a)
 		}
 	}
-	r := request{DHCPv4: req, from: d, iface: iface, set: set}
-	if s.Role == ProxyDHCP && set.Addresses != nil {
-		return s.lease(ctx, r, a)
+	return s.read(ctx, &r, a)
+}
+
+// read is answer for a request of which nothing is known yet.
+func (s *Server) read(ctx context.Context, r *request, a *answer) error {
+	req, err := dhcpv4.FromBytes(r.from.Data)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errGate, err)
+	}
+	r.understood(req)
+	switch {
+	case s.Role == ProxyDHCP && (r.kind == dhcpv4.MessageTypeDiscover || r.set.Addresses != nil):
+	case s.Role == BootServer && (r.kind == dhcpv4.MessageTypeRequest || r.kind == dhcpv4.MessageTypeInform):
+	case s.Role == ProxyDHCP && r.kind == dhcpv4.MessageTypeRequest:
+		s.overhear(req)
+		return errType
+	default:
+		return errType
+	}
+	if s.Role == ProxyDHCP {
+		if err := r.set.admit(r); err != nil {
+			return err
+		}
+	}
+	if s.Role == ProxyDHCP && r.set.Addresses != nil {
+		*a, err = s.lease(ctx, *r, *a)
+		return err
 	}
 	if a.client, err = Classify(req); err != nil {
-		return a, err
+		return err
 	}
 	return s.boot(ctx, r, a)
 }
@@ -294,48 +357,74 @@ func (s *Server) overhear(req *dhcpv4.DHCPv4) {
 }
 
 // boot answers a machine that boots, without waiting for anybody.
-func (s *Server) boot(ctx context.Context, r request, a answer) (_ answer, err error) {
+func (s *Server) boot(ctx context.Context, r *request, a *answer) (err error) {
 	m := &a.client.Machine
-	arrived(m.Facts, s.Role, s.listener(r.set), r.iface, r.from.Peer.Addr())
-	now := s.now()
-	m.Facts = s.Boots.Heard(boots.Request{
-		MAC: [6]byte(m.MAC), Transaction: r.TransactionID, Program: a.client.program(), Discover: r.MessageType() == dhcpv4.MessageTypeDiscover, Facts: m.Facts, Type: a.client.Type,
-	}, now)
-	s.Events.SetFacts([6]byte(m.MAC), events.Facts{Arch: m.Arch.Name(), Firmware: m.Firmware.String(), UUID: m.Facts.UUID, Serial: m.Facts.Serial})
-	if r.MessageType() == dhcpv4.MessageTypeDiscover {
-		s.Events.Add([6]byte(m.MAC), events.Event{Time: now, Kind: a.client.asks(), Via: s.Role.String(), Detail: a.client.Stage.String()})
+	mac := boots.MAC(m.MAC)
+	m.Facts = s.hear(r, a, mac)
+	s.Events.SetFacts(mac, events.Facts{Arch: m.Arch.Name(), Firmware: m.Firmware.String(), UUID: m.Facts.UUID, Serial: m.Facts.Serial})
+	if r.kind == dhcpv4.MessageTypeDiscover {
+		s.Events.Add(mac, events.Event{Time: r.now, Kind: a.client.asks(), Via: s.Role.String(), Detail: a.client.Stage.String()})
 	}
-	if r.MessageType() != dhcpv4.MessageTypeDiscover || a.client.program() != boots.Firmware {
-		if pin := s.Boots.WentOn([6]byte(m.MAC)); pin != "" {
+	if r.kind != dhcpv4.MessageTypeDiscover || a.client.program() != boots.Firmware {
+		if pin := s.Boots.WentOn(mac); pin != "" {
 			s.Log.Info(TookAnother, zap.Stringer("mac", m.MAC), zap.Stringer("firmware", m.Firmware), zap.String("pin", pin))
 		}
 	}
-	if a.decision, err = s.Boots.DecideNow(ctx, *m, now); err != nil {
-		return a, errOperator{err}
+	if a.decision, err = s.Boots.DecideNow(ctx, *m, r.now); err != nil {
+		return errOperator{err}
 	}
 	if a.decision.Ask != nil {
-		return s.ask(r, a), nil
+		return s.ask(*r, a)
 	}
 	return s.reply(r, a)
 }
 
-// ask leaves the answer for later.
-func (s *Server) ask(r request, a answer) answer {
+// hear notes the request in the boot that it belongs to, and returns the facts of that.
+func (s *Server) hear(r *request, a *answer, mac boots.MAC) *boot.Facts {
+	q := boots.Request{
+		MAC: mac, Transaction: r.xid, Program: a.client.program(), Discover: r.kind == dhcpv4.MessageTypeDiscover, Type: a.client.Type,
+	}
+	if !r.known {
+		q.Facts = a.client.Machine.Facts
+		arrived(q.Facts, s.Role, s.listener(r.set).String(), r.iface, r.from.Peer.Addr())
+		return s.Boots.Heard(q, r.now)
+	}
+	facts, ok := s.Boots.HeardAgain(q, r.now)
+	if !ok {
+		q.Facts = s.factsOf(r, facts)
+		facts = s.Boots.Heard(q, r.now)
+	}
+	return facts
+}
+
+// ask leaves the answer for later, when the datagram belongs to the next batch.
+func (s *Server) ask(r request, a *answer) error {
+	if err := r.parse(); err != nil {
+		return err
+	}
+	from := *r.from
+	from.Data = nil
+	r.from, r.forms, r.form, r.known = &from, nil, nil, false
+	waiting := *a
+	waiting.client.UUID = bytes.Clone(a.client.UUID)
 	a.later = func(ctx context.Context) (answer, error) {
-		a.later = nil
+		a := waiting
 		wait := decideTimeout
 		if w := a.decision.Wait; w > 0 {
 			wait = min(w, wait)
 		}
 		ctx, cancel := context.WithTimeout(ctx, wait)
 		defer cancel()
+		r.now = s.now()
 		var err error
-		if a.decision, err = s.Boots.Await(ctx, a.decision, a.client.Machine, s.now()); err != nil {
+		if a.decision, err = s.Boots.Await(ctx, a.decision, a.client.Machine, r.now); err != nil {
 			return a, errOperator{faulty{err, events.FaultAPI}}
 		}
-		return s.reply(r, a)
+		r.now = s.now()
+		err = s.reply(&r, &a)
+		return a, err
 	}
-	return a
+	return nil
 }
 
 // TookAnother is in the log when firmware has taken an offer only in another style than
@@ -343,24 +432,24 @@ func (s *Server) ask(r request, a answer) answer {
 const TookAnother = "machine took another style of offer"
 
 // reply makes the answer that the verdict asks for.
-func (s *Server) reply(r request, a answer) (answer, error) {
-	m, req, set := &a.client.Machine, r.DHCPv4, r.set
+func (s *Server) reply(r *request, a *answer) error {
+	m := &a.client.Machine
 	a.offering = strategy.For(m.Firmware, a.client.Stage, a.decision.Verdict).Styled(m.Firmware, a.client.Stage, a.decision.Verdict, s.Boots.Repeats([6]byte(m.MAC)))
 	switch {
 	case a.offering.Kind == strategy.Script:
 		s.Chains.Worked([6]byte(m.MAC))
 	case a.offering.Kind == strategy.Nothing:
 		if a.decision.Action == boot.Local {
-			return a, errOwnDisk
+			return errOwnDisk
 		}
-		return a, errIgnored
+		return errIgnored
 	case a.offering.Kind == strategy.Extlinux, a.offering.Kind == strategy.ExtlinuxByHTTP:
 		if a.client.Plain && a.lease == nil {
-			return a, errFirstOffer
+			return errFirstOffer
 		}
 	case a.offering.Program == strategy.AnyIPXE:
 		if len(a.decision.Snapshot.Loader(*m, a.decision.Loader)) == 0 {
-			return a, errOperator{faulty{fmt.Errorf("no loader for %s: `pixiecore check` says where it was looked for and what mends it", m.Firmware), events.FaultNoLoader}}
+			return errOperator{faulty{fmt.Errorf("no loader for %s: `pixiecore check` says where it was looked for and what mends it", m.Firmware), events.FaultNoLoader}}
 		}
 		if a.client.Stage == strategy.IPXEWithoutHTTP && !s.mayChain(r, a) {
 			a.offering = strategy.Offer{Kind: strategy.Screen}
@@ -370,11 +459,28 @@ func (s *Server) reply(r request, a answer) (answer, error) {
 	addr := r.server
 	if a.lease == nil {
 		var err error
-		if addr, err = s.address(set, req, r.from, r.iface); err != nil {
-			return a, errOperator{err}
+		if addr, err = s.address(r); err != nil {
+			return errOperator{err}
 		}
 	}
-	token := s.Tokens.Seal(boot.Token{MAC: [6]byte(m.MAC), Type: a.client.Type, Time: s.now()})
+	if s.Role != BootServer && a.client.Stage == strategy.ROM {
+		s.Boots.Offered([6]byte(m.MAC), a.offering.Style)
+	}
+	if r.known {
+		if s.patch(r, a, addr) {
+			return nil
+		}
+		if err := r.parse(); err != nil {
+			return err
+		}
+	}
+	return s.write(r, a, addr)
+}
+
+// write makes the datagram of the answer, which the address is told in, from nothing.
+func (s *Server) write(r *request, a *answer, addr netip.Addr) error {
+	m, set := &a.client.Machine, r.set
+	token := s.Tokens.Seal(r.token(a))
 	switch base := set.Web.Base(addr); a.offering.Kind {
 	case strategy.Script:
 		a.file = bootfiles.ScriptURL(base, token)
@@ -398,64 +504,75 @@ func (s *Server) reply(r request, a answer) (answer, error) {
 	}
 
 	e := Endpoint{Addr: addr, TFTP: set.TFTP, File: a.file}
-	if s.Role != BootServer && a.client.Stage == strategy.ROM {
-		s.Boots.Offered([6]byte(m.MAC), a.offering.Style)
-	}
+	var resp *dhcpv4.DHCPv4
 	switch {
 	case s.Role == BootServer:
-		return s.seal(r, a, Ack(req, a.client, a.offering, e), addr)
+		resp = Ack(r.DHCPv4, a.client, a.offering, e)
 	case a.lease != nil:
-		resp := reply(a.lease.message, req, a.client, a.offering, e)
+		resp = reply(a.lease.message, r.DHCPv4, a.client, a.offering, e)
 		a.lease.tell(resp, set.Addresses)
-		return s.seal(r, a, resp, addr)
+	default:
+		resp = Offer(r.DHCPv4, a.client, a.offering, e)
 	}
-	return s.seal(r, a, Offer(req, a.client, a.offering, e), addr)
+	if err := s.seal(r, a, resp, addr); err != nil {
+		return err
+	}
+	if r.forms != nil {
+		r.forms.remember(r, a, addr, token)
+	}
+	return nil
 }
 
 // mayChain reports whether a machine whose iPXE cannot load by HTTP is given our loader.
-func (s *Server) mayChain(r request, a answer) bool {
+func (s *Server) mayChain(r *request, a *answer) bool {
 	if a.lease != nil && a.lease.message != dhcpv4.MessageTypeOffer || s.Role == BootServer {
 		return true // it goes on with what its DISCOVER was allowed
 	}
-	return s.Chains.Allow([6]byte(a.client.Machine.MAC), r.TransactionID, s.now())
+	return s.Chains.Allow([6]byte(a.client.Machine.MAC), r.xid, r.now)
 }
 
 // seal makes the datagram of an answer, which is sent from addr.
-func (s *Server) seal(r request, a answer, resp *dhcpv4.DHCPv4, addr netip.Addr) (answer, error) {
-	a.datagram = netio.Datagram{Local: addr, Interface: r.from.Interface}
-	if s.Role == BootServer {
-		// PXE 2.1 §2.2.4: unicast, to the port that the client asked from.
-		a.datagram.Peer = r.from.Peer
-	} else {
-		to := r.DHCPv4
-		if resp.MessageType() == dhcpv4.MessageTypeNak {
-			to = resp // RFC 2131 §4.1: by broadcast, also to a client that has an address
-		}
-		a.datagram.Peer, a.datagram.Interface = destination(to, r.from)
-	}
-	if r.set.Advertise.IsValid() {
-		a.datagram.Local = netip.Addr{} // it need not be an address of this host
-	}
+func (s *Server) seal(r *request, a *answer, resp *dhcpv4.DHCPv4, addr netip.Addr) error {
+	nak := resp.MessageType() == dhcpv4.MessageTypeNak
+	a.datagram = s.way(r, addr, nak)
 	a.datagram.Data = resp.ToBytes()
 	if limit := replyLimit(r.DHCPv4); len(a.datagram.Data) > limit {
 		// What is echoed makes it so: option 82, or a client identifier.
-		return a, errOperator{fmt.Errorf("%w: %d bytes of %d", errTooLarge, len(a.datagram.Data), limit)}
+		return errOperator{fmt.Errorf("%w: %d bytes of %d", errTooLarge, len(a.datagram.Data), limit)}
 	}
-	return a, nil
+	return nil
+}
+
+// way is the way that an answer takes which is sent from addr.
+func (s *Server) way(r *request, addr netip.Addr, nak bool) netio.Datagram {
+	d := netio.Datagram{Local: addr, Interface: r.from.Interface}
+	if s.Role == BootServer {
+		// PXE 2.1 §2.2.4: unicast, to the port that the client asked from.
+		d.Peer = r.from.Peer
+	} else {
+		client := r.address
+		if nak {
+			client = netip.IPv4Unspecified() // RFC 2131 §4.1: by broadcast, also to a client that has an address
+		}
+		d.Peer, d.Interface = destination(r.relay, client, r.from.Interface)
+	}
+	if r.set.Advertise.IsValid() {
+		d.Local = netip.Addr{} // it need not be an address of this host
+	}
+	return d
 }
 
 // admit refuses a request that came another way than the operator wants to
 // serve. A relay is known by giaddr, where the answer goes and nowhere else.
-func (s Settings) admit(req *dhcpv4.DHCPv4) error {
-	relay, relayed := relayOf(req)
+func (s *Settings) admit(r *request) error {
 	switch {
-	case !relayed && s.Relayed:
-		if _, has := clientAddr(req); has && s.Addresses != nil {
+	case !r.relayed() && s.Relayed:
+		if !r.address.IsUnspecified() && s.Addresses != nil {
 			return nil // a renewal, which does not come by the relay
 		}
 		return errUnrelayed
-	case relayed && len(s.Relays) > 0 && !slices.ContainsFunc(s.Relays, func(p netip.Prefix) bool { return p.Contains(relay) }):
-		return fmt.Errorf("%w: %s", errRelay, relay)
+	case r.relayed() && len(s.Relays) > 0 && !slices.ContainsFunc(s.Relays, func(p netip.Prefix) bool { return p.Contains(r.relay) }):
+		return fmt.Errorf("%w: %s", errRelay, r.relay)
 	}
 	return nil
 }
@@ -469,32 +586,32 @@ func replyLimit(req *dhcpv4.DHCPv4) int {
 }
 
 // address is the one at which this machine reaches this server.
-func (s *Server) address(set Settings, req *dhcpv4.DHCPv4, d netio.Datagram, iface netio.Interface) (netip.Addr, error) {
-	if set.Advertise.IsValid() {
-		return set.Advertise, nil
+func (s *Server) address(r *request) (netip.Addr, error) {
+	if r.set.Advertise.IsValid() {
+		return r.set.Advertise, nil
 	}
-	if set.Address.IsValid() {
-		return set.Address, nil
+	if r.set.Address.IsValid() {
+		return r.set.Address, nil
 	}
-	if relay, ok := relayOf(req); ok {
+	if r.relayed() {
 		// The machine is not on the relay's link to us; what the relay reaches,
 		// so does the machine.
-		if a, ok := s.Interfaces.Route(relay); ok {
+		if a, ok := s.Interfaces.Route(r.relay); ok {
 			return a, nil
 		}
-		return netip.Addr{}, fmt.Errorf("no route to the relay %s", relay)
+		return netip.Addr{}, fmt.Errorf("no route to the relay %s", r.relay)
 	}
-	if iface.Has(d.Local) {
-		return d.Local, nil // a unicast: the address that was asked
+	if r.iface.Has(r.from.Local) {
+		return r.from.Local, nil // a unicast: the address that was asked
 	}
-	if a, ok := iface.AddrFor(d.Peer.Addr()); ok {
+	if a, ok := r.iface.AddrFor(r.from.Peer.Addr()); ok {
 		return a, nil
 	}
-	return netip.Addr{}, fmt.Errorf("interface %s has no IPv4 address to answer from: give it one, or set advertise in the listener", iface.Name)
+	return netip.Addr{}, fmt.Errorf("interface %s has no IPv4 address to answer from: give it one, or set advertise in the listener", r.iface.Name)
 }
 
 // listener is the address that the operator gave this listener.
-func (s *Server) listener(set Settings) netip.AddrPort {
+func (s *Server) listener(set *Settings) netip.AddrPort {
 	a := s.Conn.LocalAddr()
 	if set.Address.IsValid() {
 		return netip.AddrPortFrom(set.Address, a.Port())
@@ -502,7 +619,7 @@ func (s *Server) listener(set Settings) netip.AddrPort {
 	return a
 }
 
-func (s Settings) tftp(addr netip.Addr) netip.Addr {
+func (s *Settings) tftp(addr netip.Addr) netip.Addr {
 	if s.TFTP.IsValid() {
 		return s.TFTP
 	}
@@ -510,7 +627,7 @@ func (s Settings) tftp(addr netip.Addr) netip.Addr {
 }
 
 // record says that an answer has gone out.
-func (s *Server) record(a answer) {
+func (s *Server) record(a *answer, now time.Time) {
 	if l := a.lease; l != nil && (a.client.Machine.MAC == nil || l.message != dhcpv4.MessageTypeOffer) {
 		s.Log.Info("address "+l.what(), a.fields()...)
 		return
@@ -525,20 +642,20 @@ func (s *Server) record(a answer) {
 	if line := s.Log.Check(zap.InfoLevel, phrase); line != nil { // else its fields cost more than the rest of this
 		line.Write(append(a.fields(), zap.Stringer("offering", a.offering))...)
 	}
-	s.Events.Add([6]byte(a.client.Machine.MAC), events.Event{Kind: kind, Rule: a.decision.Rule, Boot: a.decision.Boot, Gen: a.decision.Gen(), Via: via, Detail: a.offering.String()})
+	s.Events.Add([6]byte(a.client.Machine.MAC), events.Event{Time: now, Kind: kind, Rule: a.decision.Rule, Boot: a.decision.Boot, Gen: a.decision.Gen(), Via: via, Detail: a.offering.String()})
 	if a.offering.Kind == strategy.Screen {
 		s.Log.Warn("machine is shown why it does not boot", append(a.fields(), zap.String("cause", bootfiles.NoHTTP))...)
-		s.Events.Add([6]byte(a.client.Machine.MAC), events.Event{Kind: events.Failed, Fault: events.FaultNoHTTP, Rule: a.decision.Rule, Boot: a.decision.Boot, Gen: a.decision.Gen(), Via: via, Detail: bootfiles.NoHTTP})
+		s.Events.Add([6]byte(a.client.Machine.MAC), events.Event{Time: now, Kind: events.Failed, Fault: events.FaultNoHTTP, Rule: a.decision.Rule, Boot: a.decision.Boot, Gen: a.decision.Gen(), Via: via, Detail: bootfiles.NoHTTP})
 		return
 	}
 	if n := a.decision.Notice; n != "" {
 		s.Log.Warn("machine boots all the same", append(a.fields(), zap.String("notice", n))...)
-		s.Events.Add([6]byte(a.client.Machine.MAC), events.Event{Kind: events.Noticed, Rule: a.decision.Rule, Gen: a.decision.Gen(), Detail: n})
+		s.Events.Add([6]byte(a.client.Machine.MAC), events.Event{Time: now, Kind: events.Noticed, Rule: a.decision.Rule, Gen: a.decision.Gen(), Detail: n})
 	}
 }
 
 // reasonOf is what a request that got no answer is counted by.
-func reasonOf(a answer, err error) drops.Reason {
+func reasonOf(a *answer, err error) drops.Reason {
 	if errors.Is(err, errIgnored) && a.decision.Held {
 		return drops.Held
 	}
@@ -561,7 +678,7 @@ func reasonOf(a answer, err error) drops.Reason {
 
 // logUnanswered counts a request that got no answer, and says why, at the level
 // that fits.
-func (s *Server) logUnanswered(d netio.Datagram, a answer, err error) {
+func (s *Server) logUnanswered(peer netip.AddrPort, a *answer, err error) {
 	s.Drops.Add(reasonOf(a, err))
 	var operator errOperator
 	if errors.As(err, &operator) {
@@ -571,11 +688,11 @@ func (s *Server) logUnanswered(d netio.Datagram, a answer, err error) {
 		}
 		var why faulty
 		errors.As(err, &why)
-		s.Events.Add([6]byte(a.client.Machine.MAC), events.Event{Kind: events.Failed, Rule: a.decision.Rule, Gen: a.decision.Gen(), Via: s.Role.String(), Fault: why.fault, Detail: err.Error()})
+		s.Events.Add([6]byte(a.client.Machine.MAC), events.Event{Time: s.now(), Kind: events.Failed, Rule: a.decision.Rule, Gen: a.decision.Gen(), Via: s.Role.String(), Fault: why.fault, Detail: err.Error()})
 		return
 	}
 	if a.client.Machine.MAC == nil {
-		s.Log.Debug("request not answered", append(a.fields(), zap.Stringer("peer", d.Peer), zap.Error(err))...)
+		s.Log.Debug("request not answered", append(a.fields(), zap.Stringer("peer", peer), zap.Error(err))...)
 		return
 	}
 	if errors.Is(err, errFirstOffer) {
@@ -584,6 +701,6 @@ func (s *Server) logUnanswered(d netio.Datagram, a answer, err error) {
 	}
 	s.Log.Debug("request not answered", append(a.fields(), zap.Error(err), zap.String("reason", a.decision.Reason))...)
 	if errors.Is(err, errIgnored) {
-		s.Events.Add([6]byte(a.client.Machine.MAC), events.Event{Kind: events.Ignored, Rule: a.decision.Rule, Gen: a.decision.Gen(), Detail: a.decision.Reason})
+		s.Events.Add([6]byte(a.client.Machine.MAC), events.Event{Time: s.now(), Kind: events.Ignored, Rule: a.decision.Rule, Gen: a.decision.Gen(), Detail: a.decision.Reason})
 	}
 }
