@@ -28,16 +28,12 @@ const magic = "#!ipxe\n"
 // put adds a part of a line, or whole ones.
 func (s *script) put(parts ...string) {
 	if s.lines.Len() == 0 {
-		s.lines.Grow(scriptSize)
 		s.lines.WriteString(magic)
 	}
 	for _, p := range parts {
 		s.lines.WriteString(p)
 	}
 }
-
-// scriptSize is what most scripts have, in bytes.
-const scriptSize = 1 << 10
 
 func (s *script) line(format string, args ...any) {
 	s.put(fmt.Sprintf(format, args...), "\n")
@@ -263,6 +259,7 @@ func Autoexec(base, token string, mac net.HardwareAddr) string {
 // bits, which no BIOS announces, and reports what else only iPXE knows.
 func Stub(base string, m Machine) string {
 	var s script
+	s.lines.Grow(len(magic) + len(asksCPU) + len(base) + len(reported) + len(tryAgain) + 200)
 	s.put(asksCPU)
 	s.chain(base, ScriptPath, "?", m.query(), reported)
 	return s.String()
@@ -341,15 +338,21 @@ func Boot(base string, spec *boot.Spec, who Machine, notice string) (string, err
 	if err != nil {
 		return "", err
 	}
-	var s script
-	if notice != "" {
-		s.echo("pixiecore: " + notice)
-	}
-	s.echo(spec.Message)
 	m := escapeMAC(who.MAC)
 	if who.Token != "" {
 		m += "&token=" + who.Token
 	}
+	var s script
+	const ofFile = len("initrd --name initrd00 &type=initrd&mac=\n" + fileQuery)
+	size := len(notice) + len(spec.Message) + len(cmdline) + (1+len(spec.Initrd))*(ofFile+len(base)+len(m)) + len(base) + len(m) + 150
+	for _, id := range spec.Initrd {
+		size += len(id) + len("initrd=initrd00 ")
+	}
+	s.lines.Grow(size + len(spec.Kernel))
+	if notice != "" {
+		s.echo("pixiecore: " + notice)
+	}
+	s.echo(spec.Message)
 	s.put("kernel --name kernel ")
 	s.putFile(base, spec.Kernel)
 	s.put("&type=kernel&mac=", m, "\n")

@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -13,6 +14,9 @@ const (
 	// be sent in that time.
 	stallTimeout = 60 * time.Second
 	pieceSize    = 1 << 20
+	// stallStep is how much earlier that may be: so often is the deadline moved on,
+	// since it costs as much as a small script.
+	stallStep = time.Second
 	// maxConns bounds the open connections; more wait in the kernel's queue.
 	maxConns = 4096
 )
@@ -55,10 +59,35 @@ func (l *listener) Close() error {
 	return l.Listener.Close()
 }
 
-// conn moves its write deadline on with every piece sent.
+// conn moves its write deadline on with the pieces sent.
 type conn struct {
 	*net.TCPConn
 	free func()
+	// moved is when the deadline was moved on, in nanoseconds since 1970; 0: by
+	// somebody else.
+	moved atomic.Int64
+}
+
+// SetWriteDeadline is also called by crypto/tls and net/http, for a handshake.
+func (c *conn) SetWriteDeadline(t time.Time) error {
+	c.moved.Store(0)
+	return c.TCPConn.SetWriteDeadline(t)
+}
+
+// SetDeadline implements net.Conn.
+func (c *conn) SetDeadline(t time.Time) error {
+	c.moved.Store(0)
+	return c.TCPConn.SetDeadline(t)
+}
+
+// moveOn gives the next piece its time.
+func (c *conn) moveOn() error {
+	now := time.Now()
+	if at := now.UnixNano(); at-c.moved.Load() >= int64(stallStep) {
+		c.moved.Store(at)
+		return c.TCPConn.SetWriteDeadline(now.Add(stallTimeout))
+	}
+	return nil
 }
 
 func (c *conn) Close() error {
@@ -70,7 +99,7 @@ func (c *conn) Write(b []byte) (int, error) {
 	sent := 0
 	for {
 		piece := b[sent:min(sent+pieceSize, len(b))]
-		if err := c.SetWriteDeadline(time.Now().Add(stallTimeout)); err != nil {
+		if err := c.moveOn(); err != nil {
 			return sent, err
 		}
 		n, err := c.TCPConn.Write(piece)
@@ -93,7 +122,7 @@ func (c *conn) ReadFrom(r io.Reader) (int64, error) {
 	}
 	var sent int64
 	for limited.N > 0 {
-		if err := c.SetWriteDeadline(time.Now().Add(stallTimeout)); err != nil {
+		if err := c.moveOn(); err != nil {
 			return sent, err
 		}
 		piece := io.LimitedReader{R: limited.R, N: min(limited.N, pieceSize)}

@@ -1,9 +1,6 @@
 package httpboot
 
-import (
-	"net/url"
-	"strings"
-)
+import "net/url"
 
 // A query is what the addresses of a script and of a boot file say behind the "?", as
 // url.ParseQuery reads it. Of what is said several times, the first that says anything
@@ -61,29 +58,43 @@ func (q *query) field(key string) *string {
 // parseQuery reads what stands behind the "?". What cannot be read is not there.
 func parseQuery(raw string) (q query) {
 	for raw != "" {
-		var pair string
-		pair, raw, _ = strings.Cut(raw, "&")
-		if strings.Contains(pair, ";") {
-			continue // it may be a separator, or no separator: url.ParseQuery takes neither
+		// One look at each byte: where the pair and its key end, and what else is in it.
+		end, equals, escaped, refused := len(raw), -1, false, false
+	pair:
+		for i := range len(raw) {
+			switch raw[i] {
+			case '&':
+				end = i
+				break pair
+			case '=':
+				if equals < 0 {
+					equals = i
+				}
+			case '%', '+':
+				escaped = true
+			case ';': // it may separate or not: url.ParseQuery takes neither
+				refused = true
+			}
 		}
-		key, value, _ := strings.Cut(pair, "=")
-		key, ok := unescape(key)
-		to := q.field(key)
-		if !ok || to == nil || *to != "" {
+		key, value := raw[:end], ""
+		if equals >= 0 {
+			key, value = raw[:equals], raw[equals+1:end]
+		}
+		raw = raw[min(end+1, len(raw)):]
+		if refused {
 			continue
 		}
-		if value, ok = unescape(value); ok {
+		if escaped {
+			var bad, worse error
+			key, bad = url.QueryUnescape(key)
+			value, worse = url.QueryUnescape(value)
+			if bad != nil || worse != nil {
+				continue
+			}
+		}
+		if to := q.field(key); to != nil && *to == "" {
 			*to = value
 		}
 	}
 	return q
-}
-
-// unescape is url.QueryUnescape, which does not allocate where nothing is escaped.
-func unescape(s string) (string, bool) {
-	if !strings.ContainsAny(s, "%+") {
-		return s, true
-	}
-	text, err := url.QueryUnescape(s)
-	return text, err == nil
 }

@@ -184,11 +184,6 @@ func (s *Server) machine(q *query) (m boot.Machine, id bootfiles.Machine, err er
 			s.Tree.Boots.Script(id.MAC, time.Now())
 		}
 		m.MAC, m.Facts = id.MAC, s.Tree.Boots.Of(id.MAC)
-		if m.Facts == nil {
-			// Another DHCP server sent the machine here: all that is known of
-			// its boot is that iPXE does it.
-			m.Facts = &boot.Facts{Known: boot.FactIPXE, IPXE: true}
-		}
 		id.Arch = q.arch
 		typ, ok := archType(id.Arch, q.platform, q.buildarch)
 		if !ok {
@@ -206,10 +201,14 @@ func (s *Server) machine(q *query) (m boot.Machine, id bootfiles.Machine, err er
 	return m, id, nil
 }
 
-// reported adds what iPXE says in the query to what is known from DHCP. What it
-// has no word for is a fact that the machine does not have.
+// reported adds what iPXE says in the query to what is known from DHCP: nil where
+// another DHCP server sent the machine here, and all that is known of its boot is that
+// iPXE does it. What iPXE has no word for is a fact that the machine does not have.
 func reported(q *query, dhcp *boot.Facts) *boot.Facts {
-	f := *dhcp
+	f := boot.Facts{Known: boot.FactIPXE, IPXE: true}
+	if dhcp != nil {
+		f = *dhcp
+	}
 	for _, said := range [...]struct {
 		fact boot.Fact
 		to   *string
@@ -233,9 +232,11 @@ func reported(q *query, dhcp *boot.Facts) *boot.Facts {
 		f.IP = ip.Unmap().WithZone("")
 	}
 	// The UUID of the DHCP request stands, so that a boot has one.
-	if uuid, err := boot.ParseUUID(q.uuid); err == nil && !boot.NoUUID(uuid) && !f.Knows(boot.FactUUID) {
-		f.Known |= boot.FactUUID
-		f.UUID = uuid
+	if q.uuid != "" && !f.Knows(boot.FactUUID) {
+		if uuid, err := boot.ParseUUID(q.uuid); err == nil && !boot.NoUUID(uuid) {
+			f.Known |= boot.FactUUID
+			f.UUID = uuid
+		}
 	}
 	return &f
 }

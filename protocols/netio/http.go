@@ -45,6 +45,7 @@ func ServeHTTP(ctx context.Context, srv *http.Server, l net.Listener, drain time
 type conversations struct {
 	mu      sync.Mutex
 	of      map[net.Conn]http.ConnState
+	ending  bool // whether anybody waits for changed
 	changed chan struct{}
 }
 
@@ -57,6 +58,9 @@ func (c *conversations) note(conn net.Conn, s http.ConnState) {
 	} else {
 		delete(c.of, conn)
 	}
+	if !c.ending {
+		return
+	}
 	select {
 	case c.changed <- struct{}{}:
 	default:
@@ -66,6 +70,9 @@ func (c *conversations) note(conn net.Conn, s http.ConnState) {
 // answered waits until there are none, and is false if ctx is done before. New ones
 // get maxHello to ask something.
 func (c *conversations) answered(ctx context.Context) bool {
+	c.mu.Lock()
+	c.ending = true
+	c.mu.Unlock()
 	hello := time.NewTimer(maxHello)
 	defer hello.Stop()
 	patient := true
