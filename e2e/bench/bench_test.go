@@ -28,6 +28,7 @@ type bench struct {
 	dnsmasq, atftpd, nginx           *subject // nil: not installed
 
 	measuring string // what ROW selects
+	again     string // says how to look at such a row again; empty: nothing does
 	rows      []*row
 }
 
@@ -43,11 +44,11 @@ type row struct {
 }
 
 func (b *bench) atLeast(what string, got, want float64, detail string) *row {
-	return b.add(&row{what: what, measured: got, bound: fmt.Sprintf("≥ %g", want), met: got >= want, detail: detail})
+	return b.add(&row{what: what, measured: got, bound: fmt.Sprintf("≥ %.4g", want), met: got >= want, detail: detail})
 }
 
 func (b *bench) atMost(what string, got, want float64, detail string) *row {
-	return b.add(&row{what: what, measured: got, bound: fmt.Sprintf("≤ %g", want), met: got <= want, detail: detail})
+	return b.add(&row{what: what, measured: got, bound: fmt.Sprintf("≤ %.4g", want), met: got <= want, detail: detail})
 }
 
 func (b *bench) add(r *row) *row {
@@ -74,7 +75,10 @@ func (b *bench) print(w io.Writer) {
 	t.Flush()
 	for _, r := range b.rows {
 		if !r.met {
-			fmt.Fprintf(w, "\n%s: %s\n  Where its time goes: make profile ROW=%s\n", r.what, cmp.Or(r.why, "No reason is known yet."), r.of)
+			fmt.Fprintf(w, "\n%s: %s\n", r.what, cmp.Or(r.why, "No reason is known yet."))
+			if b.again != "" {
+				fmt.Fprintf(w, "  Where its time goes: "+b.again+"\n", r.of)
+			}
 		}
 	}
 }
@@ -87,6 +91,7 @@ func TestTable(t *testing.T) {
 	b := &bench{
 		rounds: setting(t, "PIXIECORE_BENCH_ROUNDS", 5, strconv.Atoi),
 		turn:   setting(t, "PIXIECORE_BENCH_TURN", 2*time.Second, time.ParseDuration),
+		again:  "make profile ROW=%s",
 	}
 	bin := daemon(t)
 	dir, file := configure(t, 10_000)

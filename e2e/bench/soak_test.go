@@ -50,10 +50,19 @@ func TestSoak(t *testing.T) {
 		}
 	}()
 	before := b.pixiecore.memory(t)
-	t.Run("amplification", b.amplification)
-	t.Run("strangers", func(t *testing.T) { b.strangers(t, patience, strangers/part) })
-	t.Run("tftp", func(t *testing.T) { b.halfOpen(t, patience, halfOpenTFTP/part) })
-	t.Run("headers", func(t *testing.T) { b.slowHeaders(t, patience, slowHeaders/part) })
+	for _, fault := range []struct {
+		name string
+		do   func(*testing.T)
+	}{
+		{"amplification", b.amplification},
+		{"strangers", func(t *testing.T) { b.strangers(t, patience, strangers/part) }},
+		{"tftp", func(t *testing.T) { b.halfOpen(t, patience, halfOpenTFTP/part) }},
+		{"headers", func(t *testing.T) { b.slowHeaders(t, patience, slowHeaders/part) }},
+	} {
+		b.measuring = fault.name
+		t.Run(fault.name, fault.do)
+	}
+	b.measuring = "all"
 	after := b.pixiecore.memory(t)
 	b.atMost("memory after all of it, MB", float64(after)/1e6, soakMemory/1e6, fmt.Sprintf("%.0f MB before", float64(before)/1e6))
 }
