@@ -81,7 +81,13 @@ func (b *bench) good(t *testing.T) (longest time.Duration) {
 		longest = max(longest, time.Since(began))
 	}
 	wait("offer", func() bool { return b.asks(t) })
-	wait("loader", func() bool { return lockStepFetch(b.pixiecore, machine(0), smallName) > 0 })
+	wait("loader", func() bool {
+		took, err := lockStepFetch(b.pixiecore, smallName, machine(0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return took[0] > 0
+	})
 	wait("script", func() bool {
 		c, err := b.pixiecore.dial("tcp", httpPort.String())
 		if err != nil {
