@@ -3,9 +3,9 @@ package httpboot
 import (
 	"io"
 	"net"
-	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -111,14 +111,18 @@ func (c *conn) Write(b []byte) (int, error) {
 }
 
 // ReadFrom is what net/http calls for a file: it comes as an io.LimitedReader
-// over an *os.File, which TCPConn.ReadFrom hands to sendfile(2).
+// over an *os.File, or what holds one, which TCPConn.ReadFrom hands to sendfile(2).
 func (c *conn) ReadFrom(r io.Reader) (int64, error) {
 	limited, ok := r.(*io.LimitedReader)
 	if ok {
-		_, ok = limited.R.(*os.File)
+		_, ok = limited.R.(syscall.Conn)
 	}
 	if !ok {
 		return io.Copy(struct{ io.Writer }{c}, r) // by Write, with its deadlines
+	}
+	if limited.N > pieceSize {
+		cork(c.TCPConn, 1)
+		defer cork(c.TCPConn, 0)
 	}
 	var sent int64
 	for limited.N > 0 {

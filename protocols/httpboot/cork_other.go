@@ -1,0 +1,7 @@
+//go:build !linux
+
+package httpboot
+
+import "net"
+
+func cork(*net.TCPConn, int) {}
