@@ -7,8 +7,8 @@
 //	                                        │
 //	                         Sealer.Open(ID) ──▶ source ──▶ Sources.Open ──▶ bytes
 //
-// A source is an absolute path or an http(s) URL, and may have the digest that
-// the file must have (Source): what the operator writes. An ID is the source, encrypted: what machines see. Swapper holds the Table that
+// A source is an absolute path or an http(s) URL, or a file in the image there, and may
+// have the digest that the file must have (Source): what the operator writes. An ID is the source, encrypted: what machines see. Swapper holds the Table that
 // is served at the moment.
 //
 // # Decisions
@@ -37,6 +37,12 @@
 // from booting; what is wrong is in the boot.Noted that is opened. Only local
 // files are looked at before a machine's script goes out (Table.CheckSpec): a
 // remote one would have to be fetched.
+//
+// A file in an ISO image is a source like another (InImage), so that digests, the cache
+// and addresses know of nothing new. A remote image is read in parts, each of which must
+// be of the same image by its validators, and what is fetched and kept is the file: an
+// image has gigabytes, of which an installer boots forty megabytes. A server that knows no
+// Range is refused rather than made to send all of it for each file.
 //
 // An address that the configuration asks for (url) holds what it leads to in the
 // same way: a source, a path in a directory, or a file of a boot with the machine

@@ -391,6 +391,20 @@ func source(dir, s string) (string, []string, *refusal) {
 		src.Sums = sums
 		return src.String(), append(files, more...), nil
 	}
+	if image, name, ok := booters.CutImage(s); ok {
+		at, files, refused := source(dir, image)
+		if refused != nil {
+			return "", nil, refused
+		}
+		at = booters.InImage(at, name)
+		if _, err := booters.ParseSource(at); err != nil {
+			return refuse(sumLink, "No machine could fetch this: %v. Write iso(\"PATH or URL\", \"/install.amd/vmlinuz\").", err)
+		}
+		if len(files) > 0 {
+			files = []string{at}
+		}
+		return at, files, nil
+	}
 	switch {
 	case s == "":
 		return refuse(sumEmpty, "The name of a file is empty. Write its path or URL.")

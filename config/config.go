@@ -283,6 +283,12 @@ func warnMissing(named []namedFile, r *Report) {
 // inspect says in a sentence what is wrong with a path; nothing is wrong with a
 // regular file or a directory, whichever it should be, nor with a link to one.
 func inspect(path string, dir bool) string {
+	if image, name, ok := booters.CutImage(path); ok {
+		if problem := inspect(image, false); problem != "" {
+			return problem
+		}
+		return inspectImage(image, name)
+	}
 	st, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

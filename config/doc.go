@@ -82,6 +82,9 @@
 // only. Whom a rule may be for is asked in three values there, too, so that a platform
 // which no rule lets through needs no file.
 //
+// iso() makes a value of a type of its own, and not a text: no text that stands in a file,
+// or that a machine says, can be taken for a file in an image.
+//
 // cpio() is none of the functions that are evaluated: which files an archive has is
 // known when the file is loaded, and what is in them when the machine asks, so that it is
 // one more file of the boot, with phrases for members like a tree's (archive).

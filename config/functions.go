@@ -104,6 +104,7 @@ var functionNames = slices.Sorted(slices.Values(append(slices.Collect(maps.Keys(
 func (k *disk) functions(dir string) map[string]function.Function {
 	all := maps.Clone(pure)
 	all["env"] = textErrFunc("name", k.env)
+	all["iso"] = isoFunction(dir)
 	all["file"] = textErrFunc("path", func(path string) (string, error) { return k.text(resolve(dir, path)) })
 	all["fileexists"] = function.New(&function.Spec{
 		Params: []function.Parameter{{Name: "path", Type: cty.String}},

@@ -188,12 +188,14 @@ var secureBootSchema = Block{
 
 var assetsSchema = Block{
 	Name: "assets", Label: "its name, an identifier", Many: true,
-	Doc: "A directory that is served as it is, to machines that have been given an address in it: `url(assets.NAME, \"path\")` is that of one file, and with a path that ends in `/`, or without one, of all that lies there. " +
+	Doc: "A directory, or the tree of an ISO image, that is served as it is, to machines that have been given an address in it: `url(assets.NAME, \"path\")` is that of one file, and with a path that ends in `/`, or without one, of all that lies there. " +
 		"Links that lead out of the directory are not followed, and directories are not listed. One that no `url()` names is a warning.",
 	Example: "assets \"images\" { dir = \"/srv/images\" }\n\nboot \"live\" {\n  kernel  = \"https://example.org/linux\"\n  cmdline = \"root=live:${url(assets.images, \"nodes/${machine.name}.squashfs\")}\"\n}\n\nrule \"everybody\" { boot = boot.live }\n",
 	Attributes: []Attribute{
-		{Name: "dir", Type: TypeText, Needed: true, Example: `"/srv/images"`,
-			Doc: "The directory. A warning says when the host has none there."},
+		{Name: "dir", Type: TypeText, Example: `"/srv/images"`,
+			Doc: "The directory. A warning says when the host has none there. The block has this or `iso`."},
+		{Name: "iso", Type: TypeText, Example: `"/srv/debian-13.0.0-amd64-DVD-1.iso"`,
+			Doc: "The path or URL of an ISO 9660 image, of which an installer finds everything under one address, without it being mounted or unpacked. Of a URL, whose server must send parts (Range), what machines ask for is fetched."},
 	},
 }
 

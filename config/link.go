@@ -17,10 +17,11 @@ import (
 	"github.com/pixiecore/pixiecore/booters"
 )
 
-// An asset is an assets block: a directory that is served as it is.
+// An asset is an assets block: a directory, or an image, that is served as it is.
 type asset struct {
 	at   hcl.Range
-	dir  string // absolute
+	dir  string // absolute; empty where it is an image
+	iso  string // the absolute path or the URL of the image
 	used bool   // by a url()
 }
 
@@ -39,16 +40,27 @@ func (d *decoder) assets(b *hclsyntax.Block) {
 	}
 	one := &asset{at: b.DefRange()}
 	defer func() {
-		if ok && one.dir != "" {
+		if ok && one.dir+one.iso != "" {
 			d.assetsBy[name] = one
 		} else {
 			d.unsure["assets"] = true
 		}
 	}()
-	a := body.Attributes["dir"]
-	if a == nil {
+	a, iso := body.Attributes["dir"], body.Attributes["iso"]
+	switch {
+	case a != nil && iso != nil:
+		second, first := a, iso
+		if a.SrcRange.Start.Byte < iso.SrcRange.Start.Byte {
+			second, first = iso, a
+		}
+		d.errorf(second.NameRange, sumTwoContents, "The block already has %s. Keep one of the two, or write a second block.", first.Name).other = first.NameRange
+		return
+	case iso != nil:
+		one.iso = s.isoImage(iso)
+		return
+	case a == nil:
 		if len(body.Attributes) == len(b.Body.Attributes) {
-			d.errorf(b.DefRange(), sumMissing, "An assets block names a directory: write dir = \"/srv/images\".")
+			d.errorf(b.DefRange(), sumMissing, "An assets block names a directory or an image. Write dir = \"/srv/images\", or iso = \"/srv/debian.iso\".")
 		}
 		return
 	}
@@ -62,6 +74,23 @@ func (d *decoder) assets(b *hclsyntax.Block) {
 		s.errorf(at, sumAssets, "Every file of this host would be served. Write the path of a directory for machines, like \"/srv/images\".")
 	}
 	d.named = append(d.named, namedFile{path: dir, at: at, without: bootsWithout, dir: true})
+}
+
+// isoImage is the value of iso in an assets block.
+func (s *scope) isoImage(a *hclsyntax.Attribute) string {
+	t, ok := s.text(a, `the path or URL of an image in quotes, like "/srv/debian.iso"`)
+	if !ok {
+		return ""
+	}
+	at, files, refused := source(s.dir, plainPath(t.s))
+	if refused != nil {
+		s.errorf(t.at, refused.summary, "%s", refused.detail)
+		return ""
+	}
+	for _, path := range files {
+		s.named = append(s.named, namedFile{path: path, at: t.at, without: bootsWithout})
+	}
+	return at
 }
 
 // identifies refuses a label that no reference could name. why ends a sentence
@@ -146,7 +175,8 @@ func (s *scope) target(args []cty.Value) (t booters.Target, arg int, err error) 
 		}
 		return t, 0, nil
 	case of.Type().Equals(assetType):
-		t.Dir = of.EncapsulatedValue().(*asset).dir
+		one := of.EncapsulatedValue().(*asset)
+		t.Dir, t.Image = one.dir, one.iso
 		if len(args) < 2 {
 			return t, 0, nil
 		}
@@ -158,12 +188,16 @@ func (s *scope) target(args []cty.Value) (t booters.Target, arg int, err error) 
 			return t, 1, fmt.Errorf("%q does not lie in the directory: write a path below it, without a slash before it", t.Path)
 		}
 		return t, 1, nil
-	case of.Type() != cty.String:
+	case of.Type() != cty.String && !of.Type().Equals(imageType):
 		return t, 0, fmt.Errorf("it is a %s: %s", kindOf(of), want)
 	case len(args) > 1:
 		return t, 1, errors.New("a path or URL is named alone; behind assets.NAME, this is a path in the directory")
 	}
-	value, _, refused := source(s.dir, of.AsString())
+	text := imaged(of)
+	if of.Type() == cty.String {
+		text = cty.StringVal(plainPath(of.AsString()))
+	}
+	value, _, refused := source(s.dir, text.AsString())
 	if refused != nil {
 		return t, 0, refused
 	}
@@ -228,8 +262,12 @@ func (s *scope) links(e hclsyntax.Expression) bool {
 		}
 		at := call.Args[len(call.Args)-1].Range()
 		switch {
-		case filepath.IsAbs(t.Source):
-			s.named = append(s.named, namedFile{path: t.Source, at: at, without: bootsWithout})
+		case t.Source != "":
+			if src, err := booters.ParseSource(t.Source); err == nil && src.Local() {
+				s.named = append(s.named, namedFile{path: t.Source, at: at, without: bootsWithout})
+			}
+		case filepath.IsAbs(t.Image) && t.Path != "" && !strings.HasSuffix(t.Path, "/"):
+			s.named = append(s.named, namedFile{path: booters.InImage(t.Image, t.Path), at: at, without: bootsWithout})
 		case t.Dir != "" && t.Path != "":
 			s.named = append(s.named, namedFile{path: filepath.Join(t.Dir, t.Path), at: at, without: bootsWithout, dir: strings.HasSuffix(t.Path, "/")})
 		}

@@ -47,12 +47,13 @@ func pinned(v cty.Value, name string) (cty.Value, *pinProblem) {
 	fail := func(member string, s summary, format string, args ...any) (cty.Value, *pinProblem) {
 		return cty.NilVal, &pinProblem{refusal{s, fmt.Sprintf(format, args...)}, member}
 	}
+	if v.Type().Equals(imageType) {
+		return imaged(v), nil
+	}
 	t := v.Type()
 	if !t.IsObjectType() && !t.IsMapType() || v.IsNull() {
 		if t == cty.String && v.IsKnown() && !v.IsNull() {
-			if _, ok := booters.CutDigest(v.AsString()); ok {
-				return cty.StringVal("./" + v.AsString()), nil // a path that looks like what pin makes
-			}
+			return cty.StringVal(plainPath(v.AsString())), nil
 		}
 		return v, nil
 	}
@@ -64,6 +65,10 @@ func pinned(v cty.Value, name string) (cty.Value, *pinProblem) {
 		return cty.UnknownVal(cty.String), nil
 	}
 	members := v.AsValueMap()
+	inImage := members["url"] != cty.NilVal && members["url"].Type().Equals(imageType)
+	if inImage {
+		members["url"] = imaged(members["url"])
+	}
 	for member := range members {
 		if !slices.Contains(pinMembers, member) {
 			return fail(member, sumUnknownSetting, "There is no %s in %s.%s", member, name, didYouMean(member, pinMembers))
@@ -76,6 +81,8 @@ func pinned(v cty.Value, name string) (cty.Value, *pinProblem) {
 		return fail("", sumMissing, "The file has a digest and no place. Write %s = %s, with its path or URL.", name, digest)
 	case has("sha256") && has("checksums"):
 		return fail("checksums", sumTwoDigests, "sha256 says already what the file must be. Write one of the two.")
+	case has("checksums") && inImage:
+		return fail("checksums", sumTwoDigests, "What a distributor publishes are checksums of whole images, and not of what is in them. Write sha256, which is that of the file in the image.")
 	case has("signature") && !has("checksums"), has("key") && !has("checksums"):
 		return fail("", sumMissing, "signature and key are those of checksums. Write %s = { url = \"…\", checksums = \"…/SHA256SUMS\", signature = \"…/SHA256SUMS.gpg\", key = \"./key.asc\" }.", name)
 	case !has("sha256") && !has("checksums"):
@@ -137,6 +144,15 @@ func checkSums(dir string, sums booters.Checksums) (booters.Checksums, []string,
 		local = append(local, sums.Key)
 	}
 	return sums, local, nil
+}
+
+// plainPath is a path that looks like what pin or iso() makes as one that does not.
+func plainPath(s string) string {
+	_, pinned := booters.CutDigest(s)
+	if _, _, ok := booters.CutImage(s); ok || pinned {
+		return "./" + s
+	}
+	return s
 }
 
 // places are where the members of an object stand that is written out.

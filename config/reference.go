@@ -41,7 +41,7 @@ type Function struct {
 	Signature string `json:"signature"` // NAME(ARGUMENT, ARGUMENTS…)
 	Doc       string `json:"doc"`       // a sentence
 	Example   string `json:"example"`   // a call
-	Result    string `json:"result"`    // what the example yields, as it would be written; empty: that is no value, but an initrd
+	Result    string `json:"result"`    // what the example yields, as it would be written; empty: what can stand as an initrd, and cannot be written otherwise
 }
 
 // Language is the reference of the language of this version.
@@ -225,5 +225,6 @@ var functionTable = []Function{
 	{"url", "files and environment", "url(what, path…)", "Is the address at which the machine that boots fetches something: `url(file.NAME)`, `url(assets.NAME, \"PATH\")`, or `url(\"PATH or URL\")`. It ends in the file's own name. It can stand in `cmdline`, `message` and `script` of a boot, and in its files. The machine has something sealed in place of what is shown here.", `url("/srv/live.squashfs")`, `"http://SERVER/srv/live.squashfs"`},
 	{"phone_home", "files and environment", "phone_home()", "Is the address at which the machine that boots says that it has done its work: by GET or POST, with any body. See `once` in a rule. It can stand where `url` can.", `phone_home()`, `"http://SERVER/phone-home"`},
 	{"cpio", "files and environment", "cpio(files)", "Makes an initrd of a few files, for each machine when it asks: names with texts, or with `{ content = …, mode = \"0755\" }`, in which all of `machine` and addresses can stand, or with `file.NAME`, a file of the boot with `content`. Their directories are made. Linux unpacks it over the initrds before it. It stands in `initrd` of a boot and nowhere else.", `cpio({ "/etc/hostname" = machine.name })`, ""},
+	{"iso", "files and environment", "iso(image, path)", "Is a file in an ISO 9660 image, which is named by its path or URL, where the path or URL of a file can stand: `kernel`, `initrd`, `efi`, `source`, `url(iso(…))`, also with a digest, `{ url = iso(…), sha256 = … }`. The names are those of Rock Ridge, else of Joliet. Of a URL, whose server must send parts (Range), only that file is fetched. A file that a local image does not have is a warning.", `iso("https://example.org/debian.iso", "/install.amd/vmlinuz")`, ""},
 	{"env", "files and environment", "env(name)", "Is a variable in the environment of the pixiecore process. One that is not set is an error, so write `try(env(\"NAME\"), \"…\")`.", `try(env("PIXIECORE_UNSET"), "none")`, `"none"`},
 }

@@ -470,6 +470,9 @@ func (r *recipe) image() boot.DiskImage {
 	if src, ok := booters.CutDigest(text); ok {
 		text = src.At
 	}
+	if _, name, ok := booters.CutImage(text); ok {
+		text = name
+	}
 	text, _, _ = strings.Cut(strings.Trim(text, `"`), "?")
 	return boot.DiskImageOf(text)
 }

@@ -491,12 +491,13 @@ func fileFindings(ctx context.Context, cfg *config.Config, sources *booters.Sour
 // remedy is what mends a source that cannot be served.
 func remedy(err error, source string) string {
 	var digest *boot.DigestError
+	at, _ := booters.ParseSource(source)
 	switch {
 	case errors.As(err, &digest):
 		return "Replace the file, or correct the digest in the configuration."
 	case errors.Is(err, os.ErrPermission):
 		return "Let the user that the daemon runs as read it, and every directory on the way."
-	case filepath.IsAbs(source):
+	case at.Local():
 		return "Put it there, or correct the path in the file."
 	}
 	return "Correct the URL, or see that this host reaches the server and the server has the file."

@@ -53,7 +53,7 @@ rule "r" {
 }
 locals { seed = url("/srv/x") }
 # want: 3:8 error: unusable name | The label of an assets block is an identifier, since url() refers to it: letters, digits, "-" and "_", beginning with a letter. "no name" is none; "a-
-# want: 4:1 error: setting is missing | An assets block names a directory: write dir = "/srv/images".
+# want: 4:1 error: setting is missing | An assets block names a directory or an image. Write dir = "/srv/images", or iso = "/srv/debian.iso".
 # want: 5:22 error: directory of everything | Every file of this host would be served. Write the path of a directory for machines, like "/srv/images".
 # want: 6:28 error: unusable URL | A directory of another server cannot be served as it is. Write the path of one on this host, or url("https://…") for one file.
 # want: 7:24 error: empty value | dir is empty. Write the path of a directory, like "/srv/images".
