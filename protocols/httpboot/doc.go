@@ -39,6 +39,11 @@
 // comes, 16 MiB in two minutes at most, and is kept nowhere here: an API takes it,
 // at its own addresses, and everything else is read only.
 //
+// The body of a request that needs none is read and dropped, 1 MiB in two seconds at
+// most, before the request is answered; the connection of who sends more, or slower,
+// ends. net/http would wait for it without any limit, and 4096 of those are all
+// connections that there are.
+//
 // An address below /_/f/ leads to the file as the machine's own boot has it: its
 // verdict says by which generation. A machine that may not boot any more gets it no
 // more either. What is not there is a plain 404, for cloud-init and its like look

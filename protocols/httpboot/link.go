@@ -41,6 +41,9 @@ func (s *Server) link(w http.ResponseWriter, r *http.Request, rest string) {
 		s.phoneHome(w, r, l)
 		return
 	}
+	if !s.unburden(w, r) {
+		return
+	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		s.notAllowed(w)
 		return
@@ -89,13 +92,6 @@ func (s *Server) link(w http.ResponseWriter, r *http.Request, rest string) {
 	}
 }
 
-// Bounds of what a machine that phones home may say beside that. Nothing of it is
-// kept, and what does not come in time is not waited for.
-const (
-	maxWord     = 1 << 20 // bytes
-	wordTimeout = 2 * time.Second
-)
-
 // phoneHome takes the word of a machine that it has done what it booted for.
 func (s *Server) phoneHome(w http.ResponseWriter, r *http.Request, l linked) {
 	switch r.Method {
@@ -108,10 +104,7 @@ func (s *Server) phoneHome(w http.ResponseWriter, r *http.Request, l linked) {
 		s.drop(w, drops.Malformed, "only GET, POST and PUT", http.StatusMethodNotAllowed)
 		return
 	}
-	if err := http.NewResponseController(w).SetReadDeadline(time.Now().Add(wordTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		s.Log.Debug("word of a machine without a time limit", zap.Error(err))
-	}
-	if _, err := io.Copy(io.Discard, http.MaxBytesReader(w, r.Body, maxWord)); err != nil {
+	if err := s.hear(w, r); err != nil {
 		s.Log.Debug("word of a machine not read", zap.Stringer("mac", l.machine.MAC), zap.Error(err)) // it has said enough
 	}
 	err := s.done(l.machine.MAC, boot.DoneByPhoneHome, l.Issued)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"log"
@@ -99,6 +100,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.link(w, r, link)
 		return
 	}
+	if !s.unburden(w, r) {
+		return
+	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		s.notAllowed(w)
 		return
@@ -113,6 +117,49 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		s.tree(w, r)
 	}
+}
+
+// Bounds of what a machine may say in the body of a request that needs none. Nothing of
+// it is kept.
+const (
+	maxWord     = 1 << 20 // bytes
+	wordTimeout = 2 * time.Second
+)
+
+// unburden takes a body that nobody has a use for off the connection, so that the next
+// request can follow (RFC 9110 §9.3.1: that of a GET means nothing). Else net/http would,
+// which waits for it for ever. It is false when it has answered, and the connection ends.
+func (s *Server) unburden(w http.ResponseWriter, r *http.Request) bool {
+	if r.ContentLength == 0 {
+		return true
+	}
+	err := s.hear(w, r)
+	if err == nil {
+		return true
+	}
+	w.Header().Set("Connection", "close")
+	if errors.As(err, new(*http.MaxBytesError)) {
+		s.drop(w, drops.Malformed, fmt.Sprintf("more than %d bytes", maxWord), http.StatusRequestEntityTooLarge)
+	} else {
+		s.drop(w, drops.Malformed, "the rest of the request did not come", http.StatusRequestTimeout)
+	}
+	return false
+}
+
+// hear reads the body of a request to its end, within maxWord and wordTimeout.
+func (s *Server) hear(w http.ResponseWriter, r *http.Request) error {
+	control := http.NewResponseController(w)
+	limit := func(t time.Time) {
+		if err := control.SetReadDeadline(t); err != nil && !errors.Is(err, http.ErrNotSupported) {
+			s.Log.Debug("body without a time limit", zap.Error(err))
+		}
+	}
+	limit(time.Now().Add(wordTimeout))
+	_, err := io.Copy(io.Discard, http.MaxBytesReader(w, r.Body, maxWord))
+	if err == nil {
+		limit(time.Time{}) // what comes next, or that the machine goes, may take its time
+	}
+	return err
 }
 
 // notAllowed refuses a method.

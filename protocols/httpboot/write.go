@@ -22,6 +22,11 @@ const (
 
 // write hands what a machine posts or puts to a sealed ID on to the Booter.
 func (s *Server) write(w http.ResponseWriter, r *http.Request) {
+	// A machine that stops writing would keep a read of its body going, of net/http too, which no
+	// context ends.
+	if err := http.NewResponseController(w).SetReadDeadline(time.Now().Add(writeTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		s.Log.Debug("write without a time limit", zap.Error(err))
+	}
 	q := parseQuery(r.URL.RawQuery)
 	id := q.name
 	if id == "" {
@@ -37,11 +42,6 @@ func (s *Server) write(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), writeTimeout)
 	defer cancel()
-	// A machine that stops writing would keep the read below going, which no
-	// context ends.
-	if err := http.NewResponseController(w).SetReadDeadline(time.Now().Add(writeTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		s.Log.Debug("write without a time limit", zap.Error(err))
-	}
 	body := &counting{Reader: http.MaxBytesReader(w, r.Body, maxWrite)}
 	err := boot.PutFile(ctx, d.Snapshot.Booter, boot.ID(id), body)
 	if err == nil {
