@@ -164,23 +164,23 @@ func NewAPI(seal *Sealer, src *Sources, o APIOptions) (*API, error) {
 }
 
 // Decide implements boot.Decider: the API has the last word.
-func (a *API) Decide(context.Context, boot.Machine) (boot.Verdict, error) {
-	return boot.Verdict{Action: boot.Boot, Ask: a.Ask, Wait: a.opts.Wait}, nil
+func (a *API) Decide(context.Context, boot.Machine) (*boot.Verdict, error) {
+	return &boot.Verdict{Action: boot.Boot, Ask: a.Ask, Wait: a.opts.Wait}, nil
 }
 
 // Ask asks the API about a machine. An API that refuses ignores the machine; the
 // error is of one that cannot be asked, or whose answer means nothing, and says
 // the URL and the way out. There is one request at a time about a machine; it
 // goes on when ctx ends, and its answer then serves the machine's next question.
-func (a *API) Ask(ctx context.Context, m boot.Machine) (boot.Verdict, error) {
+func (a *API) Ask(ctx context.Context, m boot.Machine) (*boot.Verdict, error) {
 	r, err := a.src.answers.ask(ctx, a, m)
 	switch {
 	case err != nil:
-		return boot.Verdict{}, err
+		return &boot.Verdict{}, err
 	case r.spec == nil:
-		return boot.Verdict{Action: boot.Ignore, Reason: r.refusal}, nil
+		return &boot.Verdict{Action: boot.Ignore, Reason: r.refusal}, nil
 	}
-	return boot.Verdict{Action: boot.Boot, Spec: r.spec, Provisional: a.provisional(m), Notice: r.notice}, nil
+	return &boot.Verdict{Action: boot.Boot, Spec: r.spec, Provisional: a.provisional(m), Notice: r.notice}, nil
 }
 
 // provisional is whether the API may answer otherwise when iPXE has reported:

@@ -15,7 +15,7 @@ type Choice struct {
 
 // choice is a Choice with everything made that can fail.
 type choice struct {
-	boot.Verdict
+	*boot.Verdict
 	action   *Action
 	installs bool
 }
@@ -23,7 +23,8 @@ type choice struct {
 // choose prepares the choices. What a rule boots is prepared with that already.
 func (t *Table) choose(choices []Choice) error {
 	byBoot := make(map[string]int, len(t.rules))
-	for i, r := range t.rules {
+	for i := range t.rules {
+		r := &t.rules[i]
 		if r.Action.Do == boot.Boot {
 			byBoot[r.Action.Boot] = i
 		}
@@ -32,15 +33,15 @@ func (t *Table) choose(choices []Choice) error {
 	for _, c := range choices {
 		name := c.Action.Boot
 		if i, ok := byBoot[name]; ok {
-			t.choices[name] = choice{t.verdicts[i], &t.rules[i].Action, c.Installs}
+			t.choices[name] = choice{&t.verdicts[i], &t.rules[i].Action, c.Installs}
 			continue
 		}
 		r := &Rule{Action: c.Action}
-		v, err := t.verdict(r)
+		v, err := t.prepared(r)
 		if err != nil {
 			return fmt.Errorf("boot.%s: %w", name, err)
 		}
-		t.choices[name] = choice{v, &r.Action, c.Installs}
+		t.choices[name] = choice{&v, &r.Action, c.Installs}
 	}
 	return nil
 }
@@ -54,7 +55,7 @@ func (t *Table) Called(m boot.Machine) string {
 }
 
 // Choose implements boot.Chooser.
-func (t *Table) Choose(v boot.Verdict, name string) (boot.Verdict, error) {
+func (t *Table) Choose(v *boot.Verdict, name string) (*boot.Verdict, error) {
 	c, ok := t.choices[name]
 	switch {
 	case !ok:
@@ -62,15 +63,17 @@ func (t *Table) Choose(v boot.Verdict, name string) (boot.Verdict, error) {
 	case c.installs:
 		return v, fmt.Errorf("boot.%s writes disks, and so is for machines that are armed: `pixiecore arm` arms one whose rule boots it", name)
 	}
-	chosen := func(c boot.Verdict) boot.Verdict {
+	chosen := func(of *boot.Verdict) *boot.Verdict {
+		c := *of
 		c.Rule, c.Pos, c.Offer, c.Once, c.Machine, c.Chosen = v.Rule, v.Pos, v.Offer, nil, "", true
-		return c
+		return &c
 	}
-	if ask := c.Ask; ask != nil {
-		c.Ask = func(ctx context.Context, m boot.Machine) (boot.Verdict, error) {
+	got := chosen(t.whole(c.Verdict, c.action))
+	if ask := got.Ask; ask != nil {
+		got.Ask = func(ctx context.Context, m boot.Machine) (*boot.Verdict, error) {
 			v, err := ask(ctx, m)
 			return chosen(v), err
 		}
 	}
-	return chosen(t.whole(c.Verdict, c.action)), nil
+	return got, nil
 }

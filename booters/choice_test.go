@@ -21,7 +21,7 @@ func TestChoose(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v := boot.Verdict{Action: boot.Local, Rule: "all", Pos: "f:9", Offer: boot.StyleBINL}
+	v := &boot.Verdict{Action: boot.Local, Rule: "all", Pos: "f:9", Offer: boot.StyleBINL}
 	for name, refused := range map[string]string{"live": "", "rescue": "", "debian": "writes disks", "gone": "there is no boot.gone"} {
 		got, err := tab.Choose(v, name)
 		if refused != "" {

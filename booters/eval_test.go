@@ -242,18 +242,18 @@ func TestProbe(t *testing.T) {
 		name    string
 		rules   []Rule
 		machine boot.Machine
-		want    boot.Verdict
+		want    *boot.Verdict
 		err     bool
 	}{
-		{"nobody loads iPXE to be ignored", []Rule{serial, ignore}, asking(), boot.Verdict{Rule: "ignore"}, false},
-		{"unless a rule wants it", []Rule{probing, ignore}, asking(), boot.Verdict{Action: boot.Probe, Rule: "probing"}, false},
-		{"also a later one", []Rule{serial, probing, ignore}, asking(), boot.Verdict{Action: boot.Probe, Rule: "serial"}, false},
-		{"but none behind", []Rule{serial, ignore, probing}, asking(), boot.Verdict{Rule: "ignore"}, false},
-		{"who is not ignored does", []Rule{serial, local}, asking(), boot.Verdict{Action: boot.Probe, Rule: "serial"}, false},
-		{"then the walk is done again", []Rule{serial, local}, probed(), boot.Verdict{Action: boot.Boot, Rule: "serial", Boot: "debian"}, false},
-		{"a machine that is forgotten gets its loader", []Rule{circuit, ignore}, forgotten, boot.Verdict{Action: boot.Probe, Rule: "circuit"}, false},
-		{"and is refused when iPXE cannot bring it back", []Rule{circuit, ignore}, ranForgotten, boot.Verdict{Rule: "circuit"}, true},
-		{"a rule before that decides all the same", []Rule{local, circuit}, ranForgotten, boot.Verdict{Action: boot.Local, Rule: "local"}, false},
+		{"nobody loads iPXE to be ignored", []Rule{serial, ignore}, asking(), &boot.Verdict{Rule: "ignore"}, false},
+		{"unless a rule wants it", []Rule{probing, ignore}, asking(), &boot.Verdict{Action: boot.Probe, Rule: "probing"}, false},
+		{"also a later one", []Rule{serial, probing, ignore}, asking(), &boot.Verdict{Action: boot.Probe, Rule: "serial"}, false},
+		{"but none behind", []Rule{serial, ignore, probing}, asking(), &boot.Verdict{Rule: "ignore"}, false},
+		{"who is not ignored does", []Rule{serial, local}, asking(), &boot.Verdict{Action: boot.Probe, Rule: "serial"}, false},
+		{"then the walk is done again", []Rule{serial, local}, probed(), &boot.Verdict{Action: boot.Boot, Rule: "serial", Boot: "debian"}, false},
+		{"a machine that is forgotten gets its loader", []Rule{circuit, ignore}, forgotten, &boot.Verdict{Action: boot.Probe, Rule: "circuit"}, false},
+		{"and is refused when iPXE cannot bring it back", []Rule{circuit, ignore}, ranForgotten, &boot.Verdict{Rule: "circuit"}, true},
+		{"a rule before that decides all the same", []Rule{local, circuit}, ranForgotten, &boot.Verdict{Action: boot.Local, Rule: "local"}, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tab := table(t, tt.rules...)

@@ -68,8 +68,8 @@ func (s *static) BootSpecContext(context.Context, boot.Machine) (*boot.Spec, err
 }
 
 // Decide implements boot.Decider: nobody is waited for.
-func (s *static) Decide(context.Context, boot.Machine) (boot.Verdict, error) {
-	return boot.Verdict{Action: boot.Boot, Spec: s.spec}, nil
+func (s *static) Decide(context.Context, boot.Machine) (*boot.Verdict, error) {
+	return &boot.Verdict{Action: boot.Boot, Spec: s.spec}, nil
 }
 
 func (s *static) ReadBootFile(id boot.ID) (io.ReadCloser, int64, error) {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/pixiecore/pixiecore/booters/boot"
@@ -67,7 +68,9 @@ type Table struct {
 	inv      *Inventory
 	rules    []Rule
 	apis     []*API
-	verdicts []boot.Verdict // by rule
+	verdicts []boot.Verdict                 // by rule
+	own      []bool                         // by rule: each machine has a verdict of its own
+	probes   []atomic.Pointer[boot.Verdict] // by rule; nil: see probe
 	index    *index
 	needs    boot.Fact          // of all rules
 	probing  []int              // rules with Probe
@@ -89,6 +92,8 @@ func NewTable(seal *Sealer, src *Sources, inv *Inventory, rules []Rule, choices 
 		inv:      inv,
 		rules:    rules,
 		verdicts: make([]boot.Verdict, len(rules)),
+		own:      make([]bool, len(rules)),
+		probes:   make([]atomic.Pointer[boot.Verdict], len(rules)),
 		index:    newIndex(inv, rules),
 		files:    make(map[string][]*File),
 		now:      time.Now,
@@ -100,8 +105,9 @@ func NewTable(seal *Sealer, src *Sources, inv *Inventory, rules []Rule, choices 
 		if r.Probe {
 			t.probing = append(t.probing, i)
 		}
+		t.own[i] = r.Once != nil || r.Action.Sums
 		var err error
-		if t.verdicts[i], err = t.verdict(r); err != nil {
+		if t.verdicts[i], err = t.prepared(r); err != nil {
 			err = fmt.Errorf("rule %q: %w", r.Name, err)
 			if r.Pos != "" {
 				err = fmt.Errorf("%s: %w", r.Pos, err)
@@ -118,13 +124,13 @@ func NewTable(seal *Sealer, src *Sources, inv *Inventory, rules []Rule, choices 
 	return t, nil
 }
 
-// verdict is that of a rule, with everything made that can fail.
-func (t *Table) verdict(r *Rule) (boot.Verdict, error) {
+// prepared is the verdict of a rule, with everything made that can fail.
+func (t *Table) prepared(r *Rule) (boot.Verdict, error) {
 	if len(r.Action.Files) > 0 {
 		t.files[r.Action.Boot] = r.Action.Files
 	}
 	spec, err := t.prepare(r)
-	var ask func(context.Context, boot.Machine) (boot.Verdict, error)
+	var ask func(context.Context, boot.Machine) (*boot.Verdict, error)
 	var wait time.Duration
 	if err == nil && r.Action.Do == boot.Boot && r.Action.API != nil {
 		ask, wait, err = t.asker(r)
@@ -182,10 +188,11 @@ func (t *Table) renderer(a *Action, issue issuer) func(boot.Machine, string) (*b
 
 // whole is the verdict of an action. That of one with Sums asks them once, however often
 // what it boots is made.
-func (t *Table) whole(v boot.Verdict, a *Action) boot.Verdict {
+func (t *Table) whole(of *boot.Verdict, a *Action) *boot.Verdict {
 	if !a.Sums {
-		return v
+		return of
 	}
+	v := *of
 	once := newFixed()
 	issue := func(kind fileKind, source string) (boot.ID, error) {
 		if kind != rpiFiles {
@@ -201,7 +208,7 @@ func (t *Table) whole(v boot.Verdict, a *Action) boot.Verdict {
 		return t.issueKept(kind, source)
 	}
 	v.Render, v.Programs = t.renderer(a, issue), t.programs(a, issue)
-	return v
+	return &v
 }
 
 // programs is Verdict.Programs for an action that has them.
@@ -231,16 +238,19 @@ func (t *Table) programs(a *Action, issue issuer) func(boot.Machine) (boot.Progr
 
 // asker is Verdict.Ask and Verdict.Wait for a rule whose boot is an API's matter.
 // What the API says is the rule's outcome, also where it refuses.
-func (t *Table) asker(r *Rule) (ask func(context.Context, boot.Machine) (boot.Verdict, error), wait time.Duration, err error) {
+func (t *Table) asker(r *Rule) (ask func(context.Context, boot.Machine) (*boot.Verdict, error), wait time.Duration, err error) {
 	api, err := NewAPI(t.seal, t.src, *r.Action.API)
 	if err != nil {
 		return nil, 0, err
 	}
 	t.apis = append(t.apis, api)
-	return func(ctx context.Context, m boot.Machine) (boot.Verdict, error) {
+	return func(ctx context.Context, m boot.Machine) (*boot.Verdict, error) {
 		v, err := api.Ask(ctx, m)
-		v.Rule, v.Pos, v.Boot, v.Offer = r.Name, r.Pos, r.Action.Boot, r.Offer
-		return t.named(v, r.Once, &m), err
+		v.Rule, v.Pos, v.Boot, v.Offer, v.Once = r.Name, r.Pos, r.Action.Boot, r.Offer, r.Once
+		if r.Once != nil {
+			v.Machine = t.Called(m)
+		}
+		return v, err
 	}, api.opts.Wait, nil
 }
 
@@ -287,30 +297,36 @@ func (t *Table) issueBy(seal func(string) boot.ID, kind fileKind, source string)
 // When iPXE has reported already, a rule that is unknown still hangs on what
 // the machine said in DHCP, and nothing more can be asked: that is an error,
 // the only one, and says which rule and which facts.
-func (t *Table) Decide(_ context.Context, m boot.Machine) (boot.Verdict, error) {
+func (t *Table) Decide(_ context.Context, m boot.Machine) (*boot.Verdict, error) {
 	first, firstTrue := t.index.lookup(t.inv, &m)
 	switch {
 	case first == none:
-		return boot.Verdict{Action: boot.Ignore}, nil
+		return &noRule, nil
 	case first == firstTrue:
-		return t.named(t.whole(t.verdicts[first], &t.rules[first].Action), t.rules[first].Once, &m), nil
+		return t.verdict(first, &m), nil
 	case m.Probed:
 		return t.forgotten(first, &m)
 	case firstTrue != none && t.rules[firstTrue].Action.withoutIPXE(&m) && !t.insists(&m, firstTrue):
-		return t.whole(t.verdicts[firstTrue], &t.rules[firstTrue].Action), nil
+		return t.verdict(firstTrue, &m), nil
 	default:
 		return t.probe(first), nil
 	}
 }
 
-// named is the verdict with the machine's name, where that is of interest.
-func (t *Table) named(v boot.Verdict, o *boot.Once, m *boot.Machine) boot.Verdict {
-	if v.Once = o; o != nil {
-		if e := t.inv.Lookup(*m); e != nil {
-			v.Machine = e.Name
-		}
+// noRule is the verdict where no rule matches. It is never modified.
+var noRule = boot.Verdict{Action: boot.Ignore}
+
+// verdict is that of rule i, with the machine's name where that is of interest.
+func (t *Table) verdict(i int, m *boot.Machine) *boot.Verdict {
+	v := &t.verdicts[i]
+	if !t.own[i] {
+		return v
 	}
-	return v
+	named := *t.whole(v, &t.rules[i].Action)
+	if named.Once != nil {
+		named.Machine = t.Called(*m)
+	}
+	return &named
 }
 
 // withoutIPXE reports whether the action gives the machine no iPXE: it ignores it, or
@@ -350,16 +366,22 @@ func (t *Table) lost(m *boot.Machine) bool {
 	return unknown != 0
 }
 
-// probe is the verdict while rule i is unknown.
-func (t *Table) probe(i int) boot.Verdict {
-	return boot.Verdict{Action: boot.Probe, Offer: t.rules[i].Offer, Rule: t.rules[i].Name, Pos: t.rules[i].Pos}
+// probe is the verdict while rule i is unknown. It is made for the first machine that
+// gets it: of most rules, none does.
+func (t *Table) probe(i int) *boot.Verdict {
+	if v := t.probes[i].Load(); v != nil {
+		return v
+	}
+	v := &boot.Verdict{Action: boot.Probe, Offer: t.rules[i].Offer, Rule: t.rules[i].Name, Pos: t.rules[i].Pos}
+	t.probes[i].Store(v)
+	return v
 }
 
 // forgotten is the verdict on a machine of which rule i asks what nobody can
 // tell any more.
-func (t *Table) forgotten(i int, m *boot.Machine) (boot.Verdict, error) {
+func (t *Table) forgotten(i int, m *boot.Machine) (*boot.Verdict, error) {
 	r := &t.rules[i]
-	return boot.Verdict{Action: boot.Ignore, Rule: r.Name, Pos: r.Pos},
+	return &boot.Verdict{Action: boot.Ignore, Rule: r.Name, Pos: r.Pos},
 		fmt.Errorf("rule %q asks for %s, which this server learns from DHCP, and no such request of this machine is remembered: start it again, and see that its DHCP requests come here",
 			r.Name, m.Facts.Unknown(r.Match.Needs()&boot.DHCPFacts&^boot.FactUUID))
 }
@@ -369,7 +391,7 @@ type Trace struct {
 	// Steps are the rules that were looked at, in order. The last of them is
 	// the one that the walk stopped at, if it stopped before the end.
 	Steps   []Step
-	Verdict boot.Verdict
+	Verdict *boot.Verdict
 	Err     error // of Decide
 }
 
@@ -385,7 +407,7 @@ type Step struct {
 // Explain decides like Decide, by walking all rules, and tells about it. Its
 // cost grows with their number.
 func (t *Table) Explain(m boot.Machine) Trace {
-	var trace Trace
+	trace := Trace{Verdict: &noRule}
 	s, _ := newSubject(&m, t.inv)
 	unknown, insists := none, t.lost(&m)
 	for i := range t.rules {
@@ -402,7 +424,7 @@ func (t *Table) Explain(m boot.Machine) Trace {
 			}
 			insists = insists || r.Probe
 		case truth == True && (unknown == none || r.Action.withoutIPXE(&m) && !insists):
-			trace.Verdict = t.named(t.verdicts[i], r.Once, &m)
+			trace.Verdict = t.verdict(i, &m)
 			return trace
 		case truth == True:
 			trace.Verdict = t.probe(unknown)

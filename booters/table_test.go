@@ -50,7 +50,7 @@ func boots(name string) Action {
 	return Action{Do: boot.Boot, Boot: name, Spec: &boot.Spec{Kernel: boot.ID("/srv/" + name)}}
 }
 
-func decide(t testing.TB, tab *Table, m boot.Machine) boot.Verdict {
+func decide(t testing.TB, tab *Table, m boot.Machine) *boot.Verdict {
 	t.Helper()
 	v, err := tab.Decide(t.Context(), m)
 	if err != nil {
@@ -73,14 +73,14 @@ func TestTheFirstRuleThatMatchesDecides(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		machine boot.Machine
-		want    boot.Verdict
+		want    *boot.Verdict
 	}{
-		{"ignore", efi("00:80:77:00:00:01"), boot.Verdict{Action: boot.Ignore, Rule: "printers"}},
-		{"an exact MAC above a glob", efi("52:54:00:aa:00:01"), boot.Verdict{Action: boot.Boot, Rule: "one", Pos: "p.hcl:3", Boot: "special"}},
-		{"a glob", efi("52:54:00:aa:00:02"), boot.Verdict{Action: boot.Boot, Rule: "lab", Boot: "debian"}},
-		{"a rule without MACs", boot.Machine{MAC: mac("02:00:00:00:00:01"), Arch: boot.ArchARM64, Firmware: boot.FirmwareEFIARM64}, boot.Verdict{Action: boot.Local, Rule: "arm"}},
-		{"no MAC at all", boot.Machine{Arch: boot.ArchARM64, Firmware: boot.FirmwareEFIARM64}, boot.Verdict{Action: boot.Local, Rule: "arm"}},
-		{"no rule", efi("02:00:00:00:00:01"), boot.Verdict{Action: boot.Ignore}},
+		{"ignore", efi("00:80:77:00:00:01"), &boot.Verdict{Action: boot.Ignore, Rule: "printers"}},
+		{"an exact MAC above a glob", efi("52:54:00:aa:00:01"), &boot.Verdict{Action: boot.Boot, Rule: "one", Pos: "p.hcl:3", Boot: "special"}},
+		{"a glob", efi("52:54:00:aa:00:02"), &boot.Verdict{Action: boot.Boot, Rule: "lab", Boot: "debian"}},
+		{"a rule without MACs", boot.Machine{MAC: mac("02:00:00:00:00:01"), Arch: boot.ArchARM64, Firmware: boot.FirmwareEFIARM64}, &boot.Verdict{Action: boot.Local, Rule: "arm"}},
+		{"no MAC at all", boot.Machine{Arch: boot.ArchARM64, Firmware: boot.FirmwareEFIARM64}, &boot.Verdict{Action: boot.Local, Rule: "arm"}},
+		{"no rule", efi("02:00:00:00:00:01"), &boot.Verdict{Action: boot.Ignore}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got := decide(t, tab, tt.machine)
@@ -107,21 +107,21 @@ func TestUnknownRules(t *testing.T) {
 		local    = Rule{Name: "local", Action: Action{Do: boot.Local}}
 		rescue   = Rule{Name: "rescue", Action: boots("rescue")}
 	)
-	probe := boot.Verdict{Action: boot.Probe, Rule: "x64", Pos: "p.hcl:1"}
+	probe := &boot.Verdict{Action: boot.Probe, Rule: "x64", Pos: "p.hcl:1"}
 	for _, tt := range []struct {
 		name  string
 		rules []Rule
-		want  boot.Verdict
+		want  *boot.Verdict
 	}{
 		{"nothing behind", []Rule{x64}, probe},
-		{"ignore behind", []Rule{x64, ignore}, boot.Verdict{Action: boot.Ignore, Rule: "ignore"}},
+		{"ignore behind", []Rule{x64, ignore}, &boot.Verdict{Action: boot.Ignore, Rule: "ignore"}},
 		{"local behind", []Rule{x64, local}, probe},
 		{"boot behind", []Rule{x64, rescue}, probe},
 		{"another unknown behind", []Rule{x64, ia32}, probe},
-		{"another unknown, then ignore", []Rule{x64, ia32, ignore}, boot.Verdict{Action: boot.Ignore, Rule: "ignore"}},
+		{"another unknown, then ignore", []Rule{x64, ia32, ignore}, &boot.Verdict{Action: boot.Ignore, Rule: "ignore"}},
 		{"only the first true one behind counts", []Rule{x64, local, ignore}, probe},
-		{"a true one before", []Rule{local, x64}, boot.Verdict{Action: boot.Local, Rule: "local"}},
-		{"an unknown one of any outcome", []Rule{x64local}, boot.Verdict{Action: boot.Probe, Rule: "x64-local"}},
+		{"a true one before", []Rule{local, x64}, &boot.Verdict{Action: boot.Local, Rule: "local"}},
+		{"an unknown one of any outcome", []Rule{x64local}, &boot.Verdict{Action: boot.Probe, Rule: "x64-local"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tab := table(t, tt.rules...)
@@ -160,7 +160,7 @@ func TestExplain(t *testing.T) {
 			{Rule: "x64", Truth: Unknown, Failed: "arch"},
 			{Rule: "rest", Truth: True},
 		},
-		Verdict: boot.Verdict{Action: boot.Probe, Rule: "x64"},
+		Verdict: &boot.Verdict{Action: boot.Probe, Rule: "x64"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)

@@ -325,7 +325,7 @@ func (t *testCase) run(table *booters.Table) {
 
 // runFiles compares what is expected of files of the boot with what the machine
 // would fetch. Of a secret nothing is repeated, also not what is expected.
-func (t *testCase) runFiles(v boot.Verdict) {
+func (t *testCase) runFiles(v *boot.Verdict) {
 	type part struct {
 		*booters.File
 		member string

@@ -37,7 +37,7 @@ func TestAHoldIgnoresItsMachinesAndSaysWhy(t *testing.T) {
 	var swap booters.Swapper
 	swap.Publish(boot.Snapshot{Booter: table})
 	memory := boots.Memory{Source: &swap, Held: h.why}
-	decide := func(first byte) boot.Verdict {
+	decide := func(first byte) *boot.Verdict {
 		d, err := memory.Decide(t.Context(), boot.Machine{MAC: []byte{first, 0x54, 0, 0, 0, 1}}, time.Now())
 		if err != nil {
 			t.Fatal(err)
@@ -45,7 +45,7 @@ func TestAHoldIgnoresItsMachinesAndSaysWhy(t *testing.T) {
 		return d.Verdict
 	}
 	h.set("lab", "broken", time.Now())
-	if got, want := decide(0x52), (boot.Verdict{Action: boot.Ignore, Rule: "lab", Reason: `rule "lab" is on hold: broken`}); got.Reason != want.Reason || got.Action != want.Action || got.Rule != want.Rule {
+	if got, want := decide(0x52), (&boot.Verdict{Action: boot.Ignore, Rule: "lab", Reason: `rule "lab" is on hold: broken`}); got.Reason != want.Reason || got.Action != want.Action || got.Rule != want.Rule {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 	if got := decide(0x50); got.Action != boot.Local {

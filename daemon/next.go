@@ -62,7 +62,7 @@ func (d *Daemon) recallNexts() {
 // checkNexts says which of them cannot be booted by a configuration.
 func (d *Daemon) checkNexts(c *Compiled) {
 	for _, one := range d.nexts().All(time.Now()) {
-		if _, err := c.Table.Choose(boot.Verdict{}, one.Boot); err != nil && one.ID == "" {
+		if _, err := c.Table.Choose(&boot.Verdict{}, one.Boot); err != nil && one.ID == "" {
 			d.log.Warn("what was chosen for the next boot is not booted, and the rule decides; `pixiecore next` chooses another, or takes it back by --cancel",
 				zap.String("machine", one.Machine), zap.String("boot", one.Boot), zap.Error(err))
 		}
@@ -137,7 +137,7 @@ func (o operator) Next(want control.Next) (control.Chosen, error) {
 	if err := choosable(c.Config, name); err != nil {
 		return done, err
 	}
-	if _, err := c.Table.Choose(boot.Verdict{}, name); err != nil {
+	if _, err := c.Table.Choose(&boot.Verdict{}, name); err != nil {
 		return done, err
 	}
 	if !c.Answers(t.machines) {

@@ -279,7 +279,7 @@ func (d *Daemon) target(c control.Configuration, name string) (target, error) {
 	if e := inv.Lookup(m); e != nil {
 		return d.ofEntry(c, e), nil
 	}
-	t := target{Machine: once.Of(boot.Verdict{}, m), machines: []boot.Machine{m}}
+	t := target{Machine: once.Of(&boot.Verdict{}, m), machines: []boot.Machine{m}}
 	t.rules = c.Once([]boot.Machine{m})
 	return t, nil
 }
@@ -290,7 +290,7 @@ func (d *Daemon) ofEntry(c control.Configuration, e *booters.Entry) target {
 	for _, mac := range e.MACs {
 		m := boot.Machine{MAC: mac, Facts: d.heard(mac)}
 		t.machines = append(t.machines, m)
-		t.others = append(t.others, once.Of(boot.Verdict{}, m))
+		t.others = append(t.others, once.Of(&boot.Verdict{}, m))
 	}
 	if e.UUID != "" {
 		t.others = append(t.others, once.Machine{UUID: e.UUID})

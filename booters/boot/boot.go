@@ -94,9 +94,10 @@ type ContextBooter interface {
 }
 
 // A Decider is a Booter that can say more than a Spec: see Verdict. It answers
-// at once; where somebody else has the last word, it leaves that to Verdict.Ask.
+// at once; where somebody else has the last word, it leaves that to Verdict.Ask. A nil
+// Verdict ignores the machine.
 type Decider interface {
-	Decide(ctx context.Context, m Machine) (Verdict, error)
+	Decide(ctx context.Context, m Machine) (*Verdict, error)
 }
 
 // A Noted is a boot file, as ReadBootFile opens it, that can be served although
@@ -147,7 +148,8 @@ func (a Action) String() string {
 	return actionNames[a]
 }
 
-// A Verdict is what a Booter decides for one machine.
+// A Verdict is what a Booter decides for one machine. It may be shared by all that the
+// same is decided for, so it is never modified after it was returned.
 type Verdict struct {
 	Action Action
 	Spec   *Spec // for Boot, unless Render makes it
@@ -160,7 +162,7 @@ type Verdict struct {
 	// Ask is set where somebody else, such as an API, has the last word on a Boot.
 	// It waits for the answer until ctx ends, and what it returns stands: it has no
 	// Ask. An error is a sentence for the operator.
-	Ask  func(ctx context.Context, m Machine) (Verdict, error)
+	Ask  func(ctx context.Context, m Machine) (*Verdict, error)
 	Wait time.Duration // how long DHCP, whose clients do not wait, gives Ask; 0: as long as it can
 	// Provisional is whether what Ask returned may be something else when iPXE has
 	// reported, so that it must be asked again: of an API that is told what iPXE
@@ -195,21 +197,22 @@ type Verdict struct {
 
 // Stranger reports whether the Verdict writes disks of machines that the operator has
 // named, and this one is none.
-func (v Verdict) Stranger() bool {
+func (v *Verdict) Stranger() bool {
 	return v.Once != nil && v.Once.Installs && !v.Once.AnyMachine && v.Machine == ""
 }
 
 // Pass is the Verdict, which has Once, for a machine that is not given what it boots,
 // for a reason.
-func (v Verdict) Pass(why string) Verdict {
-	v.Action, v.Boot, v.Reason = v.Once.Spent, "", why
-	v.Spec, v.Render, v.Ask = nil, nil, nil
-	return v
+func (v *Verdict) Pass(why string) *Verdict {
+	p := *v
+	p.Action, p.Boot, p.Reason = v.Once.Spent, "", why
+	p.Spec, p.Render, p.Ask = nil, nil, nil
+	return &p
 }
 
 // SpecFor is what the machine boots that the Verdict is on; nil unless Action is
 // Boot. base is as for Render.
-func (v Verdict) SpecFor(m Machine, base string) (*Spec, error) {
+func (v *Verdict) SpecFor(m Machine, base string) (*Spec, error) {
 	if v.Render != nil {
 		return v.Render(m, base)
 	}
@@ -222,12 +225,12 @@ type Chooser interface {
 	Called(m Machine) string
 	// Choose is what becomes of a machine for which v was decided, where the boot of
 	// that name is chosen for it. The error is a clause: it cannot be.
-	Choose(v Verdict, boot string) (Verdict, error)
+	Choose(v *Verdict, boot string) (*Verdict, error)
 }
 
 // Decide asks b about m, and then whoever has the last word. A Booter that is no
 // Decider ignores a machine by a nil Spec and boots it otherwise.
-func Decide(ctx context.Context, b Booter, m Machine) (Verdict, error) {
+func Decide(ctx context.Context, b Booter, m Machine) (*Verdict, error) {
 	v, err := DecideNow(ctx, b, m)
 	if err != nil || v.Ask == nil {
 		return v, err
@@ -237,17 +240,21 @@ func Decide(ctx context.Context, b Booter, m Machine) (Verdict, error) {
 
 // DecideNow is Decide as far as it goes without waiting: the Verdict may have an
 // Ask, which is then to be called. So does that of a Booter that is no Decider,
-// since it may do anything before it answers.
-func DecideNow(ctx context.Context, b Booter, m Machine) (Verdict, error) {
+// since it may do anything before it answers. The Verdict is never nil.
+func DecideNow(ctx context.Context, b Booter, m Machine) (*Verdict, error) {
 	if d, ok := b.(Decider); ok {
-		return d.Decide(ctx, m)
+		v, err := d.Decide(ctx, m)
+		if v == nil {
+			v = &Verdict{}
+		}
+		return v, err
 	}
-	return Verdict{Action: Boot, Ask: func(ctx context.Context, m Machine) (Verdict, error) {
+	return &Verdict{Action: Boot, Ask: func(ctx context.Context, m Machine) (*Verdict, error) {
 		spec, err := SpecFor(ctx, b, m)
 		if err != nil || spec == nil {
-			return Verdict{Action: Ignore}, err
+			return &Verdict{Action: Ignore}, err
 		}
-		return Verdict{Action: Boot, Spec: spec, Provisional: !m.Probed}, nil
+		return &Verdict{Action: Boot, Spec: spec, Provisional: !m.Probed}, nil
 	}}, nil
 }
 

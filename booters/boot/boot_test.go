@@ -36,7 +36,9 @@ func (withContext) WriteBootFileContext(ctx context.Context, _ ID, _ io.Reader) 
 // decider says more.
 type decider struct{ plain }
 
-func (decider) Decide(context.Context, Machine) (Verdict, error) { return Verdict{Action: Local}, nil }
+func (decider) Decide(context.Context, Machine) (*Verdict, error) {
+	return &Verdict{Action: Local}, nil
+}
 
 func TestDecideKnowsEveryKindOfBooter(t *testing.T) {
 	spec, down := &Spec{Kernel: "k"}, errors.New("down")

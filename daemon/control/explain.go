@@ -120,7 +120,7 @@ func Explain(ctx context.Context, c Configuration, q Question, ask bool) (Explan
 	first, loader := walk(ctx, c, "firmware", m, ask)
 	for _, s := range []strategy.Stage{strategy.ROM, strategy.HTTPBoot, strategy.IPXE} {
 		if first.Error == "" && has(m.Firmware, s) {
-			v := boot.Verdict{Action: action(first.Action), Rule: first.Rule, Boot: first.Boot, Chosen: first.Next != "", Loader: loader}
+			v := &boot.Verdict{Action: action(first.Action), Rule: first.Rule, Boot: first.Boot, Chosen: first.Next != "", Loader: loader}
 			first.Offers = append(first.Offers, offer(c, m, s, v))
 		}
 	}
@@ -217,11 +217,11 @@ func walk(ctx context.Context, c Configuration, stage string, m boot.Machine, as
 
 // chosen is what becomes of a verdict in the machine's next boot, and why, where an
 // operator has chosen something for that.
-func (c Configuration) chosen(v boot.Verdict, m boot.Machine) (boot.Verdict, string) {
+func (c Configuration) chosen(v *boot.Verdict, m boot.Machine) (*boot.Verdict, string) {
 	if !c.Nexts.Any() || v.Action != boot.Boot && v.Action != boot.Local {
 		return v, ""
 	}
-	next, ok := c.Nexts.Pending(once.Of(boot.Verdict{Machine: c.Table.Called(m)}, m), time.Now())
+	next, ok := c.Nexts.Pending(once.Of(&boot.Verdict{Machine: c.Table.Called(m)}, m), time.Now())
 	if !ok {
 		return v, ""
 	}
@@ -234,7 +234,7 @@ func (c Configuration) chosen(v boot.Verdict, m boot.Machine) (boot.Verdict, str
 
 // action is what the verdict comes of: that of its rule, or the one that was chosen.
 // It is nil where none does.
-func (c Configuration) action(v boot.Verdict) *booters.Action {
+func (c Configuration) action(v *boot.Verdict) *booters.Action {
 	if v.Chosen {
 		if i := slices.IndexFunc(c.Config.Boots, func(b booters.Choice) bool { return b.Action.Boot == v.Boot }); i >= 0 {
 			return &c.Config.Boots[i].Action
@@ -248,7 +248,7 @@ func (c Configuration) action(v boot.Verdict) *booters.Action {
 }
 
 // armed is what becomes of a verdict that is for armed machines, and why.
-func (c Configuration) armed(v boot.Verdict, m boot.Machine) (boot.Verdict, string) {
+func (c Configuration) armed(v *boot.Verdict, m boot.Machine) (*boot.Verdict, string) {
 	if v.Stranger() {
 		v = v.Pass("this boot writes disks, and the machine is in no machine block")
 		return v, v.Reason
@@ -291,7 +291,7 @@ func (w *Walk) file(source boot.ID) string {
 }
 
 // script is what iPXE is given.
-func (c Configuration) script(v boot.Verdict, m boot.Machine) (string, error) {
+func (c Configuration) script(v *boot.Verdict, m boot.Machine) (string, error) {
 	switch v.Action {
 	case boot.Boot:
 		if err := bootfiles.Startable(m, v); err != nil {
@@ -324,7 +324,7 @@ func (c Configuration) script(v boot.Verdict, m boot.Machine) (string, error) {
 
 // spec is what the machine boots. Where it has addresses of files made for it,
 // these are not sealed: one of a secret would be good for whoever reads this.
-func (c Configuration) spec(v boot.Verdict, m boot.Machine) (*boot.Spec, error) {
+func (c Configuration) spec(v *boot.Verdict, m boot.Machine) (*boot.Spec, error) {
 	a := c.action(v)
 	switch {
 	case a == nil:
@@ -338,7 +338,7 @@ func (c Configuration) spec(v boot.Verdict, m boot.Machine) (*boot.Spec, error) 
 }
 
 // files are those of what the verdict boots.
-func (c Configuration) files(v boot.Verdict, m boot.Machine) (all []File) {
+func (c Configuration) files(v *boot.Verdict, m boot.Machine) (all []File) {
 	a := c.action(v)
 	if a == nil {
 		return nil
@@ -364,7 +364,7 @@ func (c Configuration) files(v boot.Verdict, m boot.Machine) (all []File) {
 
 // sources is what a verdict boots the machine with, before anything is sealed;
 // nil where it boots nothing, or what it boots cannot be rendered.
-func (c Configuration) sources(v boot.Verdict, m boot.Machine) *boot.Spec {
+func (c Configuration) sources(v *boot.Verdict, m boot.Machine) *boot.Spec {
 	switch a := c.action(v); {
 	case a == nil:
 		return nil
@@ -379,7 +379,7 @@ func (c Configuration) sources(v boot.Verdict, m boot.Machine) *boot.Spec {
 }
 
 // asks is the address at which an API is asked about the machine.
-func (c Configuration) asks(v boot.Verdict, m boot.Machine) string {
+func (c Configuration) asks(v *boot.Verdict, m boot.Machine) string {
 	if a := c.action(v); a != nil && a.API != nil {
 		return a.API.Shown(m)
 	}
@@ -387,7 +387,7 @@ func (c Configuration) asks(v boot.Verdict, m boot.Machine) string {
 }
 
 // offer is what DHCP answers a program on the machine.
-func offer(c Configuration, m boot.Machine, s strategy.Stage, v boot.Verdict) Offer {
+func offer(c Configuration, m boot.Machine, s strategy.Stage, v *boot.Verdict) Offer {
 	o := strategy.For(m.Firmware, s, v).Styled(m.Firmware, s, v, 0)
 	x := Offer{Stage: s.String(), Offer: o.String()}
 	switch o.Kind {
@@ -431,7 +431,7 @@ func offer(c Configuration, m boot.Machine, s strategy.Stage, v boot.Verdict) Of
 }
 
 // programs are the sources of those that the machine is given.
-func (c Configuration) programs(v boot.Verdict, m boot.Machine) (boot.Programs, error) {
+func (c Configuration) programs(v *boot.Verdict, m boot.Machine) (boot.Programs, error) {
 	if a := c.action(v); a != nil && a.Programs != nil {
 		return a.Programs(booters.Preview(c.Config.Inventory, m))
 	}

@@ -71,7 +71,7 @@ func (c Configuration) Once(machines []boot.Machine) (rules []*booters.Rule) {
 				if step.Truth == booters.False || r.Once == nil || slices.Contains(rules, r) {
 					continue
 				}
-				v := boot.Verdict{Once: r.Once}
+				v := &boot.Verdict{Once: r.Once}
 				if e := c.Config.Inventory.Lookup(m); e != nil {
 					v.Machine = e.Name
 				}

@@ -17,7 +17,7 @@ import (
 
 // A pantry is a Booter with files: those of IDs, and those in the directory "pi".
 type pantry struct {
-	verdict boot.Verdict
+	verdict *boot.Verdict
 	files   map[boot.ID]string
 	pi      map[string]string
 	made    map[boot.ID]boot.Link // initrds
@@ -25,9 +25,9 @@ type pantry struct {
 
 func (p pantry) Current() *boot.Snapshot { return &boot.Snapshot{Gen: 3, Booter: p} }
 
-func (p pantry) Decide(context.Context, boot.Machine) (boot.Verdict, error) { return p.verdict, nil }
-func (pantry) BootSpec(boot.Machine) (*boot.Spec, error)                    { return nil, nil }
-func (pantry) WriteBootFile(boot.ID, io.Reader) error                       { return boot.ErrNotFound }
+func (p pantry) Decide(context.Context, boot.Machine) (*boot.Verdict, error) { return p.verdict, nil }
+func (pantry) BootSpec(boot.Machine) (*boot.Spec, error)                     { return nil, nil }
+func (pantry) WriteBootFile(boot.ID, io.Reader) error                        { return boot.ErrNotFound }
 
 func (p pantry) ReadBootFile(id boot.ID) (io.ReadCloser, int64, error) { return open(p.files[id]) }
 
@@ -52,7 +52,7 @@ func open(s string) (io.ReadCloser, int64, error) {
 
 func stocked() pantry {
 	return pantry{
-		verdict: boot.Verdict{Action: boot.Boot, Rule: "boards", Boot: "node", Spec: &boot.Spec{
+		verdict: &boot.Verdict{Action: boot.Boot, Rule: "boards", Boot: "node", Spec: &boot.Spec{
 			Kernel: "k", Initrd: []boot.ID{"i", "j"}, Cmdline: `ip=dhcp image={{ ID "x" }}`, Message: "Hello,\n\x1b[31mboard\n", RPi: "pi",
 		}},
 		files: map[boot.ID]string{"k": "the kernel", "i": "first", "j": "second"},
@@ -174,7 +174,7 @@ func TestWhatABoardCannotBoot(t *testing.T) {
 		{"nothing: it is ignored", "config.txt", func(v *boot.Verdict) { v.Action = boot.Ignore }, "refused"},
 	} {
 		p := stocked()
-		tc.change(&p.verdict)
+		tc.change(p.verdict)
 		tr := pantryTree(t, p)
 		if got, err := content(t, tr, "dc-a6-32-2e-f8-ed/"+tc.file); err == nil || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s: got %q, %v; want %q", tc.name, got, err, tc.want)

@@ -169,14 +169,14 @@ func TestScriptsForIPXE(t *testing.T) {
 
 // verdicts is a Source whose Booter gives everybody the same verdict.
 type verdicts struct {
-	boot.Verdict
+	*boot.Verdict
 	err error
 }
 
 func (v verdicts) Current() *boot.Snapshot {
 	return &boot.Snapshot{Gen: 3, Booter: v, Loaders: map[boot.Firmware][]byte{boot.FirmwareX86PC: []byte("undionly"), boot.FirmwareEFI64: []byte("snponly")}}
 }
-func (v verdicts) Decide(context.Context, boot.Machine) (boot.Verdict, error) {
+func (v verdicts) Decide(context.Context, boot.Machine) (*boot.Verdict, error) {
 	return v.Verdict, v.err
 }
 func (verdicts) BootSpec(boot.Machine) (*boot.Spec, error)          { return nil, nil }
@@ -193,8 +193,8 @@ func tree(t testing.TB, v verdicts) Tree {
 }
 
 func TestTree(t *testing.T) {
-	lab := tree(t, verdicts{Verdict: boot.Verdict{Action: boot.Boot, Rule: "lab"}})
-	held := tree(t, verdicts{Verdict: boot.Verdict{Action: boot.Boot}})
+	lab := tree(t, verdicts{Verdict: &boot.Verdict{Action: boot.Boot, Rule: "lab"}})
+	held := tree(t, verdicts{Verdict: &boot.Verdict{Action: boot.Boot}})
 	held.Boots.Held = func(string) string { return "rain" }
 	tok := func(typ boot.ArchType) string {
 		return lab.Tokens.Seal(boot.Token{MAC: [6]byte(mac), Type: typ, Time: time.Unix(1700000000, 0)})
@@ -271,7 +271,7 @@ func TestBase(t *testing.T) {
 }
 
 func FuzzOpen(f *testing.F) {
-	tr := tree(f, verdicts{Verdict: boot.Verdict{Action: boot.Boot}})
+	tr := tree(f, verdicts{Verdict: &boot.Verdict{Action: boot.Boot}})
 	for _, p := range []string{"autoexec.ipxe", "boot.ipxe", "undionly.kpxe", token + "/ipxe.efi", "../x", "\x00", "//"} {
 		f.Add(p)
 	}

@@ -224,15 +224,15 @@ func TestTheDirectoryOfAMachineThatBootsByAnotherLoader(t *testing.T) {
 	programs := func(m boot.Machine) (boot.Programs, error) {
 		return boot.Programs{Shim: boot.ID("shim for " + m.Arch.Name()), GRUB: boot.ID("grub for " + m.Arch.Name())}, nil
 	}
-	by := func(v boot.Verdict) Tree {
+	by := func(v *boot.Verdict) Tree {
 		return Tree{Boots: &boots.Memory{Source: files{verdicts{Verdict: v}}}, Tokens: key}
 	}
-	shim := by(boot.Verdict{Action: boot.Boot, Spec: spec, Loader: boot.LoaderShim, Programs: programs})
-	native := by(boot.Verdict{Action: boot.Boot, Spec: spec, Loader: boot.LoaderNative})
-	broken := by(boot.Verdict{Action: boot.Boot, Loader: boot.LoaderShim, Programs: programs, Render: func(boot.Machine, string) (*boot.Spec, error) {
+	shim := by(&boot.Verdict{Action: boot.Boot, Spec: spec, Loader: boot.LoaderShim, Programs: programs})
+	native := by(&boot.Verdict{Action: boot.Boot, Spec: spec, Loader: boot.LoaderNative})
+	broken := by(&boot.Verdict{Action: boot.Boot, Loader: boot.LoaderShim, Programs: programs, Render: func(boot.Machine, string) (*boot.Spec, error) {
 		return nil, errors.New("it's missing a label")
 	}})
-	local := by(boot.Verdict{Action: boot.Local})
+	local := by(&boot.Verdict{Action: boot.Local})
 	tok := func(typ boot.ArchType) string {
 		return key.Seal(boot.Token{MAC: [6]byte(mac), Type: typ, Time: time.Unix(1700000000, 0)})
 	}
@@ -287,12 +287,12 @@ func TestTheDirectoryOfAMachineThatBootsByAnotherLoader(t *testing.T) {
 	for verdict, want := range map[*boot.Verdict]string{
 		{Action: boot.Ignore, Reason: "rain"}: "exit 1\n",
 	} {
-		f, err := by(*verdict).Open(t.Context(), tok(7)+"/grub.cfg", base)
+		f, err := by(verdict).Open(t.Context(), tok(7)+"/grub.cfg", base)
 		if err != nil || f.Problem == "" || !strings.HasSuffix(string(f.Data), want) {
 			t.Errorf("%v: got %q, %v", verdict.Action, f.Data, err)
 		}
 	}
-	held := by(boot.Verdict{Action: boot.Boot, Spec: spec})
+	held := by(&boot.Verdict{Action: boot.Boot, Spec: spec})
 	held.Boots.Held = func(string) string { return "rain" }
 	if f, err := held.Open(t.Context(), tok(7)+"/grub.cfg", base); err != nil || !strings.Contains(string(f.Data), "rain") || !strings.HasSuffix(string(f.Data), "reboot\n") {
 		t.Errorf("on hold: got %q, %v", f.Data, err)
@@ -316,7 +316,7 @@ func read(t *testing.T, f File) string {
 // led to the machine's own.
 func TestTheFixedNamesOfGRUB(t *testing.T) {
 	spec := &boot.Spec{Kernel: "linux"}
-	tr := tree(t, verdicts{Verdict: boot.Verdict{Action: boot.Boot, Spec: spec, Loader: boot.LoaderShim}})
+	tr := tree(t, verdicts{Verdict: &boot.Verdict{Action: boot.Boot, Spec: spec, Loader: boot.LoaderShim}})
 	f, err := tr.Open(t.Context(), "/grub/grub.cfg", base)
 	if err != nil || !strings.HasPrefix(string(f.Data), "configfile /grub/$net_default_mac/$grub_cpu-$grub_platform.cfg\n") {
 		t.Fatalf("got %q, %v", f.Data, err)

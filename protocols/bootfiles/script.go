@@ -372,7 +372,7 @@ func Boot(base string, spec *boot.Spec, who Machine, notice string) (string, err
 
 // Startable says why what the verdict boots cannot be started on the machine, in a
 // sentence for its screen.
-func Startable(m boot.Machine, v boot.Verdict) error {
+func Startable(m boot.Machine, v *boot.Verdict) error {
 	if v.Action == boot.Boot && v.Loader == boot.LoaderNative && !m.Firmware.UEFI() {
 		return fmt.Errorf("boot %s is an EFI program, which only a machine with UEFI can start, and this one has %s firmware: switch it to UEFI, or give it another rule", v.Boot, m.Firmware)
 	}

@@ -1,6 +1,7 @@
 package boots
 
 import (
+	"cmp"
 	"container/list"
 	"context"
 	"fmt"
@@ -110,18 +111,18 @@ type machine struct {
 	typ      boot.ArchType // of facts
 
 	snap     *boot.Snapshot // that verdict is of; nil: nothing is fixed
-	verdict  boot.Verdict
-	lost     uint64       // the generation that had to be given up; 0: none
-	reported boot.Machine // with a MAC: what iPXE reported
-	files    []uint64     // hashes of their names
-	arm      string       // the once.Boot's ID; empty: it has used none
-	next     string       // likewise, of what was chosen for it
-	repeats  int          // how often the firmware has asked again without going on
-	counted  time.Time    // the request that was counted last
-	wentOn   bool         // whether it has gone on
-	style    boot.Style   // of the last offer; auto: the usual one
-	passed   string       // why it was not given what its rule boots, as far as that was told
-	missed   string       // likewise, what was chosen for it
+	verdict  *boot.Verdict  // nil, likewise
+	lost     uint64         // the generation that had to be given up; 0: none
+	reported boot.Machine   // with a MAC: what iPXE reported
+	files    []uint64       // hashes of their names
+	arm      string         // the once.Boot's ID; empty: it has used none
+	next     string         // likewise, of what was chosen for it
+	repeats  int            // how often the firmware has asked again without going on
+	counted  time.Time      // the request that was counted last
+	wentOn   bool           // whether it has gone on
+	style    boot.Style     // of the last offer; auto: the usual one
+	passed   string         // why it was not given what its rule boots, as far as that was told
+	missed   string         // likewise, what was chosen for it
 }
 
 // Heard takes a DHCP request that came at the time of now, begins a boot if it is
@@ -343,13 +344,15 @@ func (m *Memory) Fixed(mac net.HardwareAddr) Decision {
 			return Decision{Verdict: b.verdict, Snapshot: b.snap, of: b}
 		}
 	}
-	return Decision{Snapshot: m.Source.Current()}
+	d := Undecided()
+	d.Snapshot = m.Source.Current()
+	return d
 }
 
-// A Decision is the Verdict for a machine at one stage of its boot, with the
+// A Decision is the Verdict, never nil, for a machine at one stage of its boot, with the
 // generation that it is of. boot.Ignore is a refusal: see Refusal.
 type Decision struct {
-	boot.Verdict
+	*boot.Verdict
 	Snapshot *boot.Snapshot
 	Held     bool // whether it is a hold that refuses
 	// Stopped is whether what the machine fetches is refused, too, since nobody has
@@ -360,6 +363,12 @@ type Decision struct {
 	once *once.States
 	asks once.Boot // for once
 }
+
+// Undecided is the Decision while there is none.
+func Undecided() Decision { return Decision{Verdict: &undecided} }
+
+// undecided is never modified.
+var undecided boot.Verdict
 
 // Refuses reports whether the machine is sent away, also with what it was given before:
 // its files. Who has booted once and is done goes on with what it has begun, unless
@@ -434,10 +443,14 @@ func (m *Memory) DecideNow(ctx context.Context, asks boot.Machine, now time.Time
 func (m *Memory) Await(ctx context.Context, d Decision, asks boot.Machine, now time.Time) (Decision, error) {
 	v, err := d.Ask(ctx, asks)
 	if err != nil {
-		d.Ask = nil
+		failed := *d.Verdict
+		failed.Ask = nil
+		d.Verdict = &failed
 		return m.conclude(d, err, asks, now)
 	}
-	d.Verdict = v
+	if d.Verdict = v; v == nil {
+		d.Verdict = &undecided
+	}
 	return m.conclude(m.fix(d, now), nil, asks, now)
 }
 
@@ -455,7 +468,7 @@ func (m *Memory) OnHold() string {
 func (m *Memory) conclude(d Decision, err error, asks boot.Machine, now time.Time) (Decision, error) {
 	if m.Held != nil {
 		if why := m.Held(d.Rule); why != "" {
-			d.Verdict = boot.Verdict{Action: boot.Ignore, Rule: d.Rule, Pos: d.Pos, Reason: why}
+			d.Verdict = &boot.Verdict{Action: boot.Ignore, Rule: d.Rule, Pos: d.Pos, Reason: why}
 			d.Held = true
 			return d, nil
 		}
@@ -467,7 +480,7 @@ func (m *Memory) conclude(d Decision, err error, asks boot.Machine, now time.Tim
 }
 
 // settled reports whether nothing that the machine may still say can change v.
-func settled(v boot.Verdict) bool {
+func settled(v *boot.Verdict) bool {
 	return (v.Action == boot.Boot || v.Action == boot.Local) && v.Ask == nil && !v.Provisional
 }
 
@@ -475,7 +488,7 @@ func settled(v boot.Verdict) bool {
 // for it.
 func (m *Memory) recall(asks boot.Machine, cur *boot.Snapshot, now time.Time) Decision {
 	if len(asks.MAC) != len(MAC{}) {
-		return Decision{}
+		return Undecided()
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -490,7 +503,7 @@ func (m *Memory) recall(asks boot.Machine, cur *boot.Snapshot, now time.Time) De
 		m.Events.Add(b.mac, events.Event{Kind: events.Moved, Gen: cur.Gen, Detail: fmt.Sprintf("began with generation %d, which is too old to be kept", b.lost)})
 		b.lost = 0
 	}
-	return Decision{Verdict: b.verdict, Snapshot: b.snap, of: b}
+	return Decision{Verdict: cmp.Or(b.verdict, &undecided), Snapshot: b.snap, of: b}
 }
 
 // fix keeps d for the rest of the boot, if it is settled. The result is what holds:
@@ -556,7 +569,7 @@ func (m *Memory) release(b *machine) {
 	if m.generations[b.snap.Gen]--; m.generations[b.snap.Gen] == 0 {
 		delete(m.generations, b.snap.Gen)
 	}
-	b.snap, b.verdict = nil, boot.Verdict{}
+	b.snap, b.verdict = nil, nil
 }
 
 // forget lets go of all that is held beside the machine itself. The caller holds

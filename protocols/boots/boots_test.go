@@ -28,30 +28,30 @@ func said(class string, ipxe bool, known boot.Fact) *boot.Facts {
 // A table is a Source whose current generation decides by decide.
 type table struct {
 	gen    uint64
-	decide func(boot.Machine) (boot.Verdict, error)
+	decide func(boot.Machine) (*boot.Verdict, error)
 }
 
 func (t *table) Current() *boot.Snapshot { return &boot.Snapshot{Gen: t.gen, Booter: *t} }
 
-func (t table) Decide(_ context.Context, m boot.Machine) (boot.Verdict, error) { return t.decide(m) }
+func (t table) Decide(_ context.Context, m boot.Machine) (*boot.Verdict, error) { return t.decide(m) }
 
 func (table) BootSpec(boot.Machine) (*boot.Spec, error)          { return nil, nil }
 func (table) ReadBootFile(boot.ID) (io.ReadCloser, int64, error) { return nil, 0, boot.ErrNotFound }
 func (table) WriteBootFile(boot.ID, io.Reader) error             { return boot.ErrNotFound }
 
 // reload makes another generation, in which everybody gets v.
-func (t *table) reload(v boot.Verdict) {
-	*t = table{t.gen + 1, func(boot.Machine) (boot.Verdict, error) { return v, nil }}
+func (t *table) reload(v *boot.Verdict) {
+	*t = table{t.gen + 1, func(boot.Machine) (*boot.Verdict, error) { return v, nil }}
 }
 
-func newTable(v boot.Verdict) *table {
+func newTable(v *boot.Verdict) *table {
 	t := &table{}
 	t.reload(v)
 	return t
 }
 
 // boots is a verdict by a rule of that name.
-func boots(rule string) boot.Verdict { return boot.Verdict{Action: boot.Boot, Rule: rule} }
+func boots(rule string) *boot.Verdict { return &boot.Verdict{Action: boot.Boot, Rule: rule} }
 
 var machineOf = boot.Machine{MAC: mac, Arch: boot.ArchX64, Firmware: boot.FirmwareEFI64}
 
@@ -193,13 +193,13 @@ func TestWhatTheCurrentTableRefuses(t *testing.T) {
 	}
 	const who = "52:54:00:12:34:56 (x64, efi64)"
 	is("lab of 1", "")
-	src.reload(boot.Verdict{Rule: "printers"})
+	src.reload(&boot.Verdict{Rule: "printers"})
 	is("ignore", `the rule "printers" ignores `+who)
-	src.reload(boot.Verdict{})
+	src.reload(&boot.Verdict{})
 	is("ignore", "no rule of the server boots "+who)
-	src.reload(boot.Verdict{Action: boot.Probe, Rule: "serial"})
+	src.reload(&boot.Verdict{Action: boot.Probe, Rule: "serial"})
 	is("lab of 1", "")
-	src.decide = func(boot.Machine) (boot.Verdict, error) { return boot.Verdict{}, errors.New("the inventory is down") }
+	src.decide = func(boot.Machine) (*boot.Verdict, error) { return &boot.Verdict{}, errors.New("the inventory is down") }
 	is("lab of 1", "")
 	src.reload(boots("other"))
 	held["other"] = "not this one"
@@ -214,15 +214,15 @@ func TestWhatTheCurrentTableRefuses(t *testing.T) {
 
 // What may still change is not fixed.
 func TestWhatIsNotFixed(t *testing.T) {
-	src := newTable(boot.Verdict{Rule: "printers"})
+	src := newTable(&boot.Verdict{Rule: "printers"})
 	m := &Memory{Source: src}
 	heard(m, mac, 1, 0)
 	for _, tc := range []struct {
-		v    boot.Verdict
+		v    *boot.Verdict
 		want string
 	}{
-		{boot.Verdict{Rule: "printers"}, "ignore"},
-		{boot.Verdict{Action: boot.Probe, Rule: "serial"}, "probe"},
+		{&boot.Verdict{Rule: "printers"}, "ignore"},
+		{&boot.Verdict{Action: boot.Probe, Rule: "serial"}, "probe"},
 		{boots("lab"), "lab of 4"},
 		{boots("later"), "lab of 4"},
 	} {
@@ -231,7 +231,7 @@ func TestWhatIsNotFixed(t *testing.T) {
 			t.Errorf("%v: got %s, want %s", tc.v.Action, got, tc.want)
 		}
 	}
-	src.decide = func(boot.Machine) (boot.Verdict, error) { return boot.Verdict{}, io.ErrUnexpectedEOF }
+	src.decide = func(boot.Machine) (*boot.Verdict, error) { return &boot.Verdict{}, io.ErrUnexpectedEOF }
 	heard(m, mac, 2, time.Second)
 	if _, err := m.Decide(t.Context(), machineOf, start); err != io.ErrUnexpectedEOF {
 		t.Errorf("got %v", err)
@@ -297,7 +297,7 @@ func TestASlowDecisionIsOfItsBoot(t *testing.T) {
 	m := &Memory{Source: src}
 	heard(m, mac, 1, 0)
 	fast := src.decide
-	src.decide = func(boot.Machine) (boot.Verdict, error) {
+	src.decide = func(boot.Machine) (*boot.Verdict, error) {
 		src.decide = fast
 		heard(m, mac, 2, time.Second)
 		return boots("slow"), nil
@@ -310,7 +310,7 @@ func TestASlowDecisionIsOfItsBoot(t *testing.T) {
 	}
 	// Of two at once, the first that is done is the one.
 	heard(m, mac, 3, 2*time.Second)
-	src.decide = func(boot.Machine) (boot.Verdict, error) {
+	src.decide = func(boot.Machine) (*boot.Verdict, error) {
 		src.decide = fast
 		rule(t, m, machineOf, 2*time.Second)
 		return boots("slow"), nil

@@ -56,7 +56,7 @@ func called(by any, asks boot.Machine) once.Machine {
 	if c, ok := by.(boot.Chooser); ok {
 		v.Machine = c.Called(asks)
 	}
-	return once.Of(v, asks)
+	return once.Of(&v, asks)
 }
 
 // nextOf is what is known of the boot that the machine is in.
@@ -78,7 +78,9 @@ func (m *Memory) unfix(d Decision) Decision {
 	if e, ok := m.machines[d.of.mac]; ok && e.Value == d.of {
 		m.release(d.of)
 	}
-	return Decision{of: d.of}
+	u := Undecided()
+	u.of = d.of
+	return u
 }
 
 // useNext uses up what was chosen for the boot. The error is a sentence for the

@@ -23,10 +23,10 @@ func (c *choosing) Current() *boot.Snapshot { return &boot.Snapshot{Gen: c.gen, 
 
 func (choosing) Called(boot.Machine) string { return "db1" }
 
-func (c choosing) Choose(v boot.Verdict, name string) (boot.Verdict, error) {
+func (c choosing) Choose(v *boot.Verdict, name string) (*boot.Verdict, error) {
 	for _, known := range c.boots {
 		if known == name {
-			return boot.Verdict{Action: boot.Boot, Rule: v.Rule, Boot: name, Spec: &boot.Spec{Kernel: "k"}, Chosen: true}, nil
+			return &boot.Verdict{Action: boot.Boot, Rule: v.Rule, Boot: name, Spec: &boot.Spec{Kernel: "k"}, Chosen: true}, nil
 		}
 	}
 	return v, fmt.Errorf("there is no boot.%s", name)
@@ -40,7 +40,7 @@ func (keptNexts) Save(map[string]*once.Next) error    { return nil }
 
 // chosen is a memory of a machine for which "rescue" is chosen, and whose rule has the
 // verdict.
-func chosen(t *testing.T, v boot.Verdict) (*Memory, *choosing, *once.Nexts) {
+func chosen(t *testing.T, v *boot.Verdict) (*Memory, *choosing, *once.Nexts) {
 	t.Helper()
 	nexts, err := once.NewNexts(keptNexts{}, start)
 	if err != nil {
@@ -66,21 +66,21 @@ func outcome(t *testing.T, m *Memory, after time.Duration) string {
 // Whatever the rule says, unless it ignores the machine; for one boot.
 func TestWhatIsChosenForABoot(t *testing.T) {
 	api := boots("api")
-	api.Ask = func(context.Context, boot.Machine) (boot.Verdict, error) {
-		return boot.Verdict{}, errors.New("the inventory is down")
+	api.Ask = func(context.Context, boot.Machine) (*boot.Verdict, error) {
+		return &boot.Verdict{}, errors.New("the inventory is down")
 	}
 	other := boots("lab")
 	other.Boot = "live"
 	disarmed := installs("db1")
 	for name, tc := range map[string]struct {
-		v           boot.Verdict
+		v           *boot.Verdict
 		want, after string
 	}{
 		"of a rule that boots":       {other, "rescue", "live"},
-		"of one that boots the disk": {boot.Verdict{Action: boot.Local, Rule: "all"}, "rescue", "local"},
-		"of one that ignores":        {boot.Verdict{Rule: "printers"}, "ignore", "ignore"},
-		"of none":                    {boot.Verdict{}, "ignore", "ignore"},
-		"of one that must know more": {boot.Verdict{Action: boot.Probe, Rule: "serial"}, "probe", "probe"},
+		"of one that boots the disk": {&boot.Verdict{Action: boot.Local, Rule: "all"}, "rescue", "local"},
+		"of one that ignores":        {&boot.Verdict{Rule: "printers"}, "ignore", "ignore"},
+		"of none":                    {&boot.Verdict{}, "ignore", "ignore"},
+		"of one that must know more": {&boot.Verdict{Action: boot.Probe, Rule: "serial"}, "probe", "probe"},
 		"of one that asks an API":    {api, "rescue", "error"},
 		"of one that is disarmed":    {disarmed, "rescue", "local"},
 	} {
@@ -148,13 +148,13 @@ func TestWhatIsChosenIsOneVerdict(t *testing.T) {
 		t.Fatalf("got %+v, %v", was, err)
 	}
 	is("rescue")
-	src.table.reload(boot.Verdict{Rule: "printers"})
+	src.table.reload(&boot.Verdict{Rule: "printers"})
 	is("ignore") // at once, as everything that is refused
 }
 
 // The rule decides where the boot is not there any more, and an event says so once.
 func TestABootThatIsChosenAndGone(t *testing.T) {
-	m, src, _ := chosen(t, boot.Verdict{Action: boot.Local, Rule: "all"})
+	m, src, _ := chosen(t, &boot.Verdict{Action: boot.Local, Rule: "all"})
 	src.boots = nil
 	dhcp(m, 1, 0)
 	for range 3 {

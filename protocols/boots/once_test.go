@@ -28,7 +28,7 @@ func armed(t *testing.T) (*Memory, *once.States) {
 }
 
 // installs is a verdict that writes disks, on a machine of that name.
-func installs(name string) boot.Verdict {
+func installs(name string) *boot.Verdict {
 	v := boots("databases")
 	v.Boot, v.Machine, v.Spec = "debian", name, &boot.Spec{Kernel: "k"}
 	v.Once = &boot.Once{Attempts: 1, OnTimeout: boot.TimeoutPark, DoneBy: boot.DoneByPhoneHome, Spent: boot.Local, Installs: true}
@@ -132,7 +132,7 @@ func TestWhatWritesDisksIsWithheld(t *testing.T) {
 				t.Fatal(err)
 			}
 			v, snap := installs("db1"), *m.Source.Current()
-			tc.change(&v, &snap)
+			tc.change(v, &snap)
 			snap.Booter = *newTable(v)
 			m.Source = fixed{&snap}
 			d := asks(t, m, 0)

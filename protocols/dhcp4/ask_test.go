@@ -107,9 +107,9 @@ func (w *wire) answered(t *testing.T) string {
 var slow, quick = net.HardwareAddr{2, 0, 0, 0, 0, 1}, net.HardwareAddr{2, 0, 0, 0, 0, 2}
 
 func TestOthersAreAnsweredWhileSomebodyIsAsked(t *testing.T) {
-	asked, answer := make(chan time.Duration), make(chan boot.Verdict)
+	asked, answer := make(chan time.Duration), make(chan *boot.Verdict)
 	w, _, stop := run(t, booter{
-		slow.String(): {Action: boot.Boot, Wait: time.Second, Ask: func(ctx context.Context, m boot.Machine) (boot.Verdict, error) {
+		slow.String(): {Action: boot.Boot, Wait: time.Second, Ask: func(ctx context.Context, m boot.Machine) (*boot.Verdict, error) {
 			deadline, _ := ctx.Deadline()
 			asked <- time.Until(deadline)
 			return <-answer, nil
@@ -127,15 +127,15 @@ func TestOthersAreAnsweredWhileSomebodyIsAsked(t *testing.T) {
 			t.Fatalf("answered %s, want %s", got, quick)
 		}
 	}
-	answer <- boot.Verdict{Action: boot.Boot}
+	answer <- &boot.Verdict{Action: boot.Boot}
 	if got := w.answered(t); got != slow.String() {
 		t.Errorf("answered %s in the end, want %s", got, slow)
 	}
 }
 
 func TestWhoCannotBeAskedIsSaid(t *testing.T) {
-	w, warnings, stop := run(t, booter{"*": {Action: boot.Boot, Rule: "lab", Ask: func(context.Context, boot.Machine) (boot.Verdict, error) {
-		return boot.Verdict{}, errors.New("the API is down: start it")
+	w, warnings, stop := run(t, booter{"*": {Action: boot.Boot, Rule: "lab", Ask: func(context.Context, boot.Machine) (*boot.Verdict, error) {
+		return &boot.Verdict{}, errors.New("the API is down: start it")
 	}}})
 	defer stop()
 	w.send(t, slow)
@@ -168,7 +168,7 @@ func TestALateAnswerIsForTheRetransmission(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w, warnings, stop := run(t, booter{"*": v})
+	w, warnings, stop := run(t, booter{"*": *v})
 	defer stop()
 	w.send(t, slow)
 	if got := <-warnings; !strings.Contains(got, "no answer within") || !strings.Contains(got, "will serve the machine's next request") {
@@ -193,10 +193,10 @@ func TestALateAnswerIsForTheRetransmission(t *testing.T) {
 
 func TestQuestionsAreBounded(t *testing.T) {
 	asked, answered := make(chan struct{}), make(chan struct{})
-	w, warnings, stop := run(t, booter{"*": {Action: boot.Boot, Ask: func(context.Context, boot.Machine) (boot.Verdict, error) {
+	w, warnings, stop := run(t, booter{"*": {Action: boot.Boot, Ask: func(context.Context, boot.Machine) (*boot.Verdict, error) {
 		asked <- struct{}{}
 		<-answered
-		return boot.Verdict{}, nil
+		return &boot.Verdict{}, nil
 	}}})
 	for range maxAsking {
 		w.send(t, slow)
@@ -212,10 +212,10 @@ func TestQuestionsAreBounded(t *testing.T) {
 
 func TestAQuestionEndsWithTheServer(t *testing.T) {
 	asked := make(chan struct{})
-	w, _, stop := run(t, booter{"*": {Action: boot.Boot, Ask: func(ctx context.Context, _ boot.Machine) (boot.Verdict, error) {
+	w, _, stop := run(t, booter{"*": {Action: boot.Boot, Ask: func(ctx context.Context, _ boot.Machine) (*boot.Verdict, error) {
 		close(asked)
 		<-ctx.Done()
-		return boot.Verdict{}, ctx.Err()
+		return &boot.Verdict{}, ctx.Err()
 	}}})
 	w.send(t, slow)
 	<-asked

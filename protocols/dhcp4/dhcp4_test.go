@@ -220,7 +220,7 @@ func fileOf(o strategy.Offer, c Client) string {
 func TestOffersPerFirmware(t *testing.T) {
 	var b strings.Builder
 	for _, p := range overIPv4() {
-		for _, v := range []boot.Verdict{
+		for _, v := range []*boot.Verdict{
 			{Action: boot.Boot}, {Action: boot.Local}, {Action: boot.Boot, Loader: boot.LoaderShim}, {Action: boot.Boot, Loader: boot.LoaderGRUB},
 			{Action: boot.Boot, Loader: boot.LoaderNative}, {Action: boot.Local, Loader: boot.LoaderShim},
 		} {
@@ -234,7 +234,7 @@ func TestOffersPerFirmware(t *testing.T) {
 				a += " by " + v.Loader.String()
 			}
 			o := strategy.For(c.Machine.Firmware, c.Stage, v)
-			if v.Loader != boot.LoaderAuto && o == strategy.For(c.Machine.Firmware, c.Stage, boot.Verdict{Action: v.Action}) {
+			if v.Loader != boot.LoaderAuto && o == strategy.For(c.Machine.Firmware, c.Stage, &boot.Verdict{Action: v.Action}) {
 				fmt.Fprintf(&b, "%s, %s: as %s\n", p.Name, a, v.Action)
 				continue
 			}
@@ -266,7 +266,7 @@ func TestAcksPerFirmware(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		o := strategy.For(c.Machine.Firmware, c.Stage, boot.Verdict{Action: boot.Boot})
+		o := strategy.For(c.Machine.Firmware, c.Stage, &boot.Verdict{Action: boot.Boot})
 		e := Endpoint{Addr: us, File: fileOf(o, c)}
 		req = p.BootServerRequest(mac, xid, uuid, netip.MustParseAddr("192.0.2.50"), Offer(req, c, o, e))
 		if c, err = Classify(req); err != nil {

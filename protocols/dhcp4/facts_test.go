@@ -123,7 +123,7 @@ type asked struct {
 	machines *[]boot.Machine
 }
 
-func (a asked) Decide(ctx context.Context, m boot.Machine) (boot.Verdict, error) {
+func (a asked) Decide(ctx context.Context, m boot.Machine) (*boot.Verdict, error) {
 	*a.machines = append(*a.machines, m)
 	return a.decider.Decide(ctx, m)
 }

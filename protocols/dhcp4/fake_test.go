@@ -22,11 +22,12 @@ func (b bound) LocalAddr() netip.AddrPort { return b.addr }
 // decider answers by MAC, or for all machines under "*".
 type decider struct{ by booter }
 
-func (d decider) Decide(_ context.Context, m boot.Machine) (boot.Verdict, error) {
-	if v, ok := d.by["*"]; ok {
-		return v, nil
+func (d decider) Decide(_ context.Context, m boot.Machine) (*boot.Verdict, error) {
+	v, ok := d.by["*"]
+	if !ok {
+		v = d.by[m.MAC.String()]
 	}
-	return d.by[m.MAC.String()], nil
+	return &v, nil
 }
 
 func (d decider) BootSpec(boot.Machine) (*boot.Spec, error)          { return nil, nil }

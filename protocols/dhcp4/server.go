@@ -297,6 +297,7 @@ func (s *Server) handle(ctx context.Context, d netio.Datagram) (a answer, err er
 // answer is handle for a loop that reads, which has its own forms; nil: none, so that
 // everything is read of each request.
 func (s *Server) answer(ctx context.Context, known *forms, d *netio.Datagram, a *answer) error {
+	a.decision = boots.Undecided()
 	if !gate(d.Data) {
 		return errGate
 	}

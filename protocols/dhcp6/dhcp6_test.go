@@ -367,12 +367,12 @@ func TestARelayGetsBackWhatIsItsOwn(t *testing.T) {
 }
 
 // decider gives every machine one verdict.
-type decider struct{ boot.Verdict }
+type decider struct{ *boot.Verdict }
 
-func (d decider) Decide(context.Context, boot.Machine) (boot.Verdict, error) { return d.Verdict, nil }
-func (d decider) BootSpec(boot.Machine) (*boot.Spec, error)                  { return nil, nil }
-func (d decider) ReadBootFile(boot.ID) (io.ReadCloser, int64, error)         { return nil, 0, boot.ErrNotFound }
-func (d decider) WriteBootFile(boot.ID, io.Reader) error                     { return boot.ErrNotFound }
+func (d decider) Decide(context.Context, boot.Machine) (*boot.Verdict, error) { return d.Verdict, nil }
+func (d decider) BootSpec(boot.Machine) (*boot.Spec, error)                   { return nil, nil }
+func (d decider) ReadBootFile(boot.ID) (io.ReadCloser, int64, error)          { return nil, 0, boot.ErrNotFound }
+func (d decider) WriteBootFile(boot.ID, io.Reader) error                      { return boot.ErrNotFound }
 
 // source is a boot.Source of one snapshot.
 type source struct{ snap *boot.Snapshot }
@@ -390,7 +390,7 @@ func server(t testing.TB, action boot.Action, set Settings) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	snap := &boot.Snapshot{Gen: 1, Booter: decider{boot.Verdict{Action: action, Rule: "lab", Spec: &boot.Spec{Kernel: "k"}}}, Loaders: map[boot.Firmware][]byte{boot.FirmwareEFI64: []byte("MZ")}}
+	snap := &boot.Snapshot{Gen: 1, Booter: decider{&boot.Verdict{Action: action, Rule: "lab", Spec: &boot.Spec{Kernel: "k"}}}, Loaders: map[boot.Firmware][]byte{boot.FirmwareEFI64: []byte("MZ")}}
 	l, err := leases.New(nil)
 	if err != nil {
 		t.Fatal(err)
@@ -476,7 +476,7 @@ func TestAMachineWithoutAMACIsSentToTheFixedNames(t *testing.T) {
 		strategy.IPXE:     "http://[2001:db8::1]:80/boot.ipxe",
 	} {
 		c := Client{Stage: stage, Machine: boot.Machine{Firmware: boot.FirmwareEFI64}}
-		if got := s.url(s.Settings(), c, strategy.For(boot.FirmwareEFI64, stage, boot.Verdict{Action: boot.Boot}), s.Settings().Advertise); got != want {
+		if got := s.url(s.Settings(), c, strategy.For(boot.FirmwareEFI64, stage, &boot.Verdict{Action: boot.Boot}), s.Settings().Advertise); got != want {
 			t.Errorf("%v: %q, want %q", stage, got, want)
 		}
 	}

@@ -240,7 +240,7 @@ func (e errOperator) Unwrap() error { return e.error }
 // error there is no answer; what is known of the client by then is in the reply all
 // the same.
 func (s *Server) handle(ctx context.Context, d netio.Datagram) (reply, error) {
-	var a reply
+	a := reply{decision: boots.Undecided()}
 	set := s.Settings() // once: one request, one set
 	iface, ok := s.Interfaces.ByIndex(d.Interface)
 	a.iface = iface.Name

@@ -14,15 +14,15 @@ import (
 // one that it has begun. Who comes without a token is told nothing but that
 // everything is on hold.
 func TestFilesOfAMachineThatIsSentAway(t *testing.T) {
-	ignores := boot.Verdict{Rule: "printers"}
-	boots := boot.Verdict{Action: boot.Boot, Rule: "lab", Spec: &boot.Spec{Kernel: "kernel"}}
+	ignores := &boot.Verdict{Rule: "printers"}
+	boots := &boot.Verdict{Action: boot.Boot, Rule: "lab", Spec: &boot.Spec{Kernel: "kernel"}}
 	const refused = `the rule "printers" ignores 52:54:00:12:34:56 (x64, efi64)`
 	for _, tc := range []struct {
 		name         string
 		method       string // empty: GET
 		token, begun bool
-		now          boot.Verdict // of the table, by the second generation
-		held         string       // the rule; "*": everything
+		now          *boot.Verdict // of the table, by the second generation
+		held         string        // the rule; "*": everything
 		byteRange    string
 		status       int
 		body         string
@@ -45,7 +45,7 @@ func TestFilesOfAMachineThatIsSentAway(t *testing.T) {
 			files := map[boot.ID]func() (io.ReadCloser, int64, error){
 				"kernel": func() (io.ReadCloser, int64, error) { return reader{strings.NewReader("linux")}, 5, nil },
 			}
-			s := newServer(t, booter{files: files, gen: &gen, verdict: func(boot.Machine) (boot.Verdict, error) { return verdict, nil }})
+			s := newServer(t, booter{files: files, gen: &gen, verdict: func(boot.Machine) (*boot.Verdict, error) { return verdict, nil }})
 			s.Tree.Boots.Held = func(rule string) string {
 				if tc.held == "*" || rule != "" && tc.held == rule {
 					return "on hold"

@@ -19,8 +19,8 @@ import (
 const scriptQuery = "mac=52:54:00:12:34:56&facts=1&cpu=x64&platform=pcbios&buildarch=x86_64&ip=192.0.2.50"
 
 // rendering boots every machine with something that hangs on it.
-func rendering(boot.Machine) (boot.Verdict, error) {
-	return boot.Verdict{Action: boot.Boot, Rule: "all", Boot: "live", Render: func(m boot.Machine, _ string) (*boot.Spec, error) {
+func rendering(boot.Machine) (*boot.Verdict, error) {
+	return &boot.Verdict{Action: boot.Boot, Rule: "all", Boot: "live", Render: func(m boot.Machine, _ string) (*boot.Spec, error) {
 		return &boot.Spec{Kernel: "a2VybmVs", Initrd: []boot.ID{"aW5pdHJk"}, Cmdline: "console=ttyS0 root=/dev/ram0 mac=" + m.MAC.String()}, nil
 	}}, nil
 }

@@ -16,15 +16,15 @@ import (
 
 // Each request that is not served is counted, and one that is, is not.
 func TestWhatIsNotServedIsCounted(t *testing.T) {
-	verdict := func(v boot.Verdict, err error) func(boot.Machine) (boot.Verdict, error) {
-		return func(boot.Machine) (boot.Verdict, error) { return v, err }
+	verdict := func(v *boot.Verdict, err error) func(boot.Machine) (*boot.Verdict, error) {
+		return func(boot.Machine) (*boot.Verdict, error) { return v, err }
 	}
-	boots := verdict(boot.Verdict{Action: boot.Boot, Rule: "lab", Spec: &boot.Spec{Kernel: "k"}}, nil)
-	ignores, fails := verdict(boot.Verdict{Rule: "printers"}, nil), verdict(boot.Verdict{}, errors.New("the inventory is down"))
+	boots := verdict(&boot.Verdict{Action: boot.Boot, Rule: "lab", Spec: &boot.Spec{Kernel: "k"}}, nil)
+	ignores, fails := verdict(&boot.Verdict{Rule: "printers"}, nil), verdict(&boot.Verdict{}, errors.New("the inventory is down"))
 	const file, script = "/_/file?type=kernel&name=", "/_/ipxe?facts=1&token="
 	for _, tc := range []struct {
 		name, method, target string
-		verdict              func(boot.Machine) (boot.Verdict, error)
+		verdict              func(boot.Machine) (*boot.Verdict, error)
 		held                 bool
 		want                 map[drops.Reason]uint64
 	}{

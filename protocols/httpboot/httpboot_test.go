@@ -33,7 +33,7 @@ var mac = net.HardwareAddr{0x52, 0x54, 0, 0x12, 0x34, 0x56}
 
 // booter is a Source and the Booter in it.
 type booter struct {
-	verdict func(boot.Machine) (boot.Verdict, error)
+	verdict func(boot.Machine) (*boot.Verdict, error)
 	files   map[boot.ID]func() (io.ReadCloser, int64, error)
 	gen     *uint64 // nil: always 5
 }
@@ -45,9 +45,9 @@ func (b booter) Current() *boot.Snapshot {
 	}
 	return &boot.Snapshot{Gen: gen, Booter: b, Loaders: map[boot.Firmware][]byte{boot.FirmwareEFI64: []byte("snponly")}}
 }
-func (b booter) Decide(_ context.Context, m boot.Machine) (boot.Verdict, error) { return b.verdict(m) }
-func (booter) BootSpec(boot.Machine) (*boot.Spec, error)                        { return nil, nil }
-func (booter) WriteBootFile(boot.ID, io.Reader) error                           { return boot.ErrNotFound }
+func (b booter) Decide(_ context.Context, m boot.Machine) (*boot.Verdict, error) { return b.verdict(m) }
+func (booter) BootSpec(boot.Machine) (*boot.Spec, error)                         { return nil, nil }
+func (booter) WriteBootFile(boot.ID, io.Reader) error                            { return boot.ErrNotFound }
 func (b booter) ReadBootFile(id boot.ID) (io.ReadCloser, int64, error) {
 	if open, ok := b.files[id]; ok {
 		return open()
@@ -82,14 +82,14 @@ func get(t testing.TB, s *Server, method, target string) *httptest.ResponseRecor
 }
 
 // byArch boots x64 machines and ignores others.
-func byArch(m boot.Machine) (boot.Verdict, error) {
+func byArch(m boot.Machine) (*boot.Verdict, error) {
 	if !m.ArchCertain() {
-		return boot.Verdict{Action: boot.Probe}, nil
+		return &boot.Verdict{Action: boot.Probe}, nil
 	}
 	if m.Arch == boot.ArchX64 {
-		return boot.Verdict{Action: boot.Boot, Rule: "x64", Spec: &boot.Spec{Kernel: "kernel-of-" + boot.ID(m.Firmware.String()), Cmdline: "quiet"}}, nil
+		return &boot.Verdict{Action: boot.Boot, Rule: "x64", Spec: &boot.Spec{Kernel: "kernel-of-" + boot.ID(m.Firmware.String()), Cmdline: "quiet"}}, nil
 	}
-	return boot.Verdict{Action: boot.Ignore}, nil
+	return &boot.Verdict{Action: boot.Ignore}, nil
 }
 
 func TestScriptOfABoot(t *testing.T) {
@@ -124,7 +124,7 @@ func TestScriptOfABoot(t *testing.T) {
 }
 
 func TestWhatGoesWrongIsShownOnTheScreen(t *testing.T) {
-	s := newServer(t, booter{verdict: func(boot.Machine) (boot.Verdict, error) { return boot.Verdict{}, errors.New("inventory is down") }})
+	s := newServer(t, booter{verdict: func(boot.Machine) (*boot.Verdict, error) { return &boot.Verdict{}, errors.New("inventory is down") }})
 	w := get(t, s, "GET", "/_/ipxe?facts=1&token="+s.token(7))
 	for _, want := range []string{"echo pixiecore: no script for this machine: inventory is down", "chain --replace --autofree http://192.0.2.1:80/_/ipxe?token=" + s.token(7) + " ||"} {
 		if !strings.Contains(w.Body.String(), want) {
@@ -134,8 +134,8 @@ func TestWhatGoesWrongIsShownOnTheScreen(t *testing.T) {
 }
 
 func TestAnArchitectureThatIPXECannotTellIsSaid(t *testing.T) {
-	s := newServer(t, booter{verdict: func(m boot.Machine) (boot.Verdict, error) {
-		return boot.Verdict{Action: boot.Boot, Spec: &boot.Spec{Kernel: boot.ID(m.Arch.Name())}}, nil
+	s := newServer(t, booter{verdict: func(m boot.Machine) (*boot.Verdict, error) {
+		return &boot.Verdict{Action: boot.Boot, Spec: &boot.Spec{Kernel: boot.ID(m.Arch.Name())}}, nil
 	}})
 	body := get(t, s, "GET", "/_/ipxe?facts=1&cpu=unknown&token="+s.token(0)).Body.String()
 	for _, want := range []string{"cannot ask the CPU, so the machine counts as ia32", "name=ia32&"} {
@@ -147,16 +147,16 @@ func TestAnArchitectureThatIPXECannotTellIsSaid(t *testing.T) {
 
 func TestLocalAndIgnored(t *testing.T) {
 	for _, tc := range []struct {
-		v    boot.Verdict
+		v    *boot.Verdict
 		typ  boot.ArchType
 		want string
 		kind events.Kind
 	}{
-		{boot.Verdict{Action: boot.Local}, 0, "sanboot --no-describe --drive 0x80 ||", events.Local},
-		{boot.Verdict{Action: boot.Local}, 7, "exit 1", events.Local},
-		{boot.Verdict{Action: boot.Ignore, Rule: "printers"}, 7, `echo pixiecore: the rule "printers" ignores 52:54:00:12:34:56 (x64, efi64)`, events.Ignored},
+		{&boot.Verdict{Action: boot.Local}, 0, "sanboot --no-describe --drive 0x80 ||", events.Local},
+		{&boot.Verdict{Action: boot.Local}, 7, "exit 1", events.Local},
+		{&boot.Verdict{Action: boot.Ignore, Rule: "printers"}, 7, `echo pixiecore: the rule "printers" ignores 52:54:00:12:34:56 (x64, efi64)`, events.Ignored},
 	} {
-		s := newServer(t, booter{verdict: func(boot.Machine) (boot.Verdict, error) { return tc.v, nil }})
+		s := newServer(t, booter{verdict: func(boot.Machine) (*boot.Verdict, error) { return tc.v, nil }})
 		w := get(t, s, "GET", "/_/ipxe?facts=1&cpu=x64&serial=X1&token="+s.token(tc.typ))
 		if !strings.Contains(w.Body.String(), tc.want+"\n") {
 			t.Errorf("%v: got %s, want in it %s", tc.v.Action, w.Body, tc.want)
@@ -262,7 +262,7 @@ func TestTheLastThingThatIPXEFetches(t *testing.T) {
 }
 
 func TestTreeByHTTP(t *testing.T) {
-	s := newServer(t, booter{verdict: func(boot.Machine) (boot.Verdict, error) { return boot.Verdict{Action: boot.Boot}, nil }})
+	s := newServer(t, booter{verdict: func(boot.Machine) (*boot.Verdict, error) { return &boot.Verdict{Action: boot.Boot}, nil }})
 	dir := "/" + s.token(16)
 	for _, tc := range []struct {
 		method, path string
@@ -287,7 +287,7 @@ func TestTreeByHTTP(t *testing.T) {
 			t.Errorf("HEAD without Content-Length: %v", w.Header())
 		}
 	}
-	refused := newServer(t, booter{verdict: func(boot.Machine) (boot.Verdict, error) { return boot.Verdict{}, nil }})
+	refused := newServer(t, booter{verdict: func(boot.Machine) (*boot.Verdict, error) { return &boot.Verdict{}, nil }})
 	if w := get(t, refused, "GET", dir+"/ipxe.efi"); w.Code != 403 {
 		t.Errorf("a machine that is ignored by now: got %d", w.Code)
 	}
@@ -391,8 +391,8 @@ func FuzzRequest(f *testing.F) {
 func TestADiskImageByHTTPBoot(t *testing.T) {
 	image := strings.Repeat("disk", 100_000)
 	b := booter{
-		verdict: func(boot.Machine) (boot.Verdict, error) {
-			return boot.Verdict{Action: boot.Boot, Rule: "all", Boot: "live", Loader: boot.LoaderNative, Image: boot.ISOImage, Spec: &boot.Spec{Kernel: "iso"}}, nil
+		verdict: func(boot.Machine) (*boot.Verdict, error) {
+			return &boot.Verdict{Action: boot.Boot, Rule: "all", Boot: "live", Loader: boot.LoaderNative, Image: boot.ISOImage, Spec: &boot.Spec{Kernel: "iso"}}, nil
 		},
 		files: map[boot.ID]func() (io.ReadCloser, int64, error){"iso": func() (io.ReadCloser, int64, error) {
 			return io.NopCloser(strings.NewReader(image)), int64(len(image)), nil

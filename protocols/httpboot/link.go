@@ -122,6 +122,7 @@ func (s *Server) phoneHome(w http.ResponseWriter, r *http.Request, l linked) {
 // findLink opens an address. What it returns with an error tells whose it is, as
 // far as that is known.
 func (s *Server) findLink(r *http.Request, rest string) (l linked, err error) {
+	l.by = boots.Undecided()
 	id, name, ok := strings.Cut(rest, "/")
 	if !ok || len(rest) > maxLink {
 		return l, fmt.Errorf("no address: %w", boot.ErrNotFound)

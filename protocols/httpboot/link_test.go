@@ -51,8 +51,8 @@ func opens(err error) func(context.Context, boot.Machine, string) (io.ReadCloser
 	}
 }
 
-func lab(boot.Machine) (boot.Verdict, error) {
-	return boot.Verdict{Action: boot.Boot, Rule: "lab", Spec: &boot.Spec{Kernel: "k"}}, nil
+func lab(boot.Machine) (*boot.Verdict, error) {
+	return &boot.Verdict{Action: boot.Boot, Rule: "lab", Spec: &boot.Spec{Kernel: "k"}}, nil
 }
 
 func TestAddressesOfTheConfiguration(t *testing.T) {
@@ -73,7 +73,7 @@ func TestAddressesOfTheConfiguration(t *testing.T) {
 		path    string // empty: ID/file
 		link    boot.Link
 		err     error
-		verdict func(boot.Machine) (boot.Verdict, error) // nil: lab
+		verdict func(boot.Machine) (*boot.Verdict, error) // nil: lab
 		held    bool
 		status  int
 		body    string
@@ -95,9 +95,9 @@ func TestAddressesOfTheConfiguration(t *testing.T) {
 		{name: "a file that cannot be read", link: with(io.ErrUnexpectedEOF), status: 502, body: "couldn't get file\n", event: "failed seed/user-data: unexpected EOF"},
 		{name: "another content", link: with(&boot.DigestError{File: "f"}), status: 403, body: (&boot.DigestError{File: "f"}).Error() + "\n", event: "failed " + (&boot.DigestError{File: "f"}).Brief()},
 		{name: "too late", link: made, err: fmt.Errorf("key: %w", boot.ErrExpired), status: 410, body: "key: the address has expired\n", event: "failed seed/user-data: key: the address has expired"},
-		{name: "a machine that is ignored by now", link: made, verdict: func(boot.Machine) (boot.Verdict, error) { return boot.Verdict{Rule: "printers"}, nil },
+		{name: "a machine that is ignored by now", link: made, verdict: func(boot.Machine) (*boot.Verdict, error) { return &boot.Verdict{Rule: "printers"}, nil },
 			status: 403, body: "refused: the rule \"printers\" ignores 52:54:00:12:34:56 (x64, bios)\n", event: `ignored seed/user-data: refused: the rule "printers" ignores 52:54:00:12:34:56 (x64, bios)`},
-		{name: "an inventory that is down", link: made, verdict: func(boot.Machine) (boot.Verdict, error) { return boot.Verdict{}, errors.New("down") },
+		{name: "an inventory that is down", link: made, verdict: func(boot.Machine) (*boot.Verdict, error) { return &boot.Verdict{}, errors.New("down") },
 			status: 200, body: "52:54:00:12:34:56 x64 X7 from http://192.0.2.1:80", event: "file seed/user-data, 49 B"},
 		{name: "everything is on hold", link: boot.Link{Name: "linux", Open: opens(nil)}, held: true, status: 403, body: "refused: on hold\n", event: "script "},
 	} {
@@ -106,7 +106,7 @@ func TestAddressesOfTheConfiguration(t *testing.T) {
 			s := newServer(t, booter{})
 			core, logs := observer.New(zapcore.DebugLevel)
 			s.Log = zap.New(core)
-			src := linker{booter: booter{gen: &gen, verdict: func(m boot.Machine) (boot.Verdict, error) { return verdict(m) }}, link: tc.link, err: tc.err}
+			src := linker{booter: booter{gen: &gen, verdict: func(m boot.Machine) (*boot.Verdict, error) { return verdict(m) }}, link: tc.link, err: tc.err}
 			s.Tree.Boots.Source = src
 			s.Tree.Boots.Held = func(string) string {
 				if held {
@@ -220,7 +220,7 @@ func TestAnInitrdThatIsMade(t *testing.T) {
 	s := newServer(t, booter{})
 	gen, verdict := uint64(1), lab
 	link := boot.Link{Name: "initrd[1]", Boot: "debian", Machine: &boot.Machine{MAC: mac, Arch: boot.ArchX64}, Made: true, Open: opens(nil)}
-	s.Tree.Boots.Source = archiver{booter{gen: &gen, verdict: func(m boot.Machine) (boot.Verdict, error) { return verdict(m) }}, &link}
+	s.Tree.Boots.Source = archiver{booter{gen: &gen, verdict: func(m boot.Machine) (*boot.Verdict, error) { return verdict(m) }}, &link}
 	ask := func() (int, string, string) {
 		w := get(t, s, "GET", "/_/file?name=made&type=initrd&token="+s.token(0))
 		list := s.Events.Machines()[0].Events()
@@ -237,7 +237,7 @@ func TestAnInitrdThatIsMade(t *testing.T) {
 		t.Errorf("a secret of another boot: %d, %q", code, body)
 	}
 	link.Secret, gen = false, 2
-	verdict = func(boot.Machine) (boot.Verdict, error) { return boot.Verdict{Rule: "printers"}, nil }
+	verdict = func(boot.Machine) (*boot.Verdict, error) { return &boot.Verdict{Rule: "printers"}, nil }
 	if code, body, _ := ask(); code != 403 || !strings.Contains(body, `the rule "printers" ignores`) {
 		t.Errorf("a machine that is ignored: %d, %q", code, body)
 	}

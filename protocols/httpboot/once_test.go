@@ -25,8 +25,8 @@ func (kept) Begin() error                                { return nil }
 // nobody is armed.
 func newInstaller(t *testing.T, by boot.DoneBy) (*Server, *once.States) {
 	o := &boot.Once{Attempts: 1, DoneBy: by, Spent: boot.Local}
-	verdict := boot.Verdict{Action: boot.Boot, Rule: "databases", Boot: "debian", Machine: "db1", Spec: &boot.Spec{Kernel: "k"}, Once: o}
-	b := booter{verdict: func(boot.Machine) (boot.Verdict, error) { return verdict, nil }, files: map[boot.ID]func() (io.ReadCloser, int64, error){
+	verdict := &boot.Verdict{Action: boot.Boot, Rule: "databases", Boot: "debian", Machine: "db1", Spec: &boot.Spec{Kernel: "k"}, Once: o}
+	b := booter{verdict: func(boot.Machine) (*boot.Verdict, error) { return verdict, nil }, files: map[boot.ID]func() (io.ReadCloser, int64, error){
 		"k": func() (io.ReadCloser, int64, error) { return reader{strings.NewReader("kernel")}, 6, nil },
 	}}
 	s := newServer(t, b)

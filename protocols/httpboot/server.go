@@ -599,6 +599,7 @@ func (s *Server) admit(r *http.Request, q *query, id string) (d boots.Decision, 
 
 // admitAnyone asks whether the holder of an address may have its file.
 func (s *Server) admitAnyone() (d boots.Decision, refused string) {
+	d = boots.Undecided()
 	d.Snapshot = s.Tree.Boots.Source.Current()
 	refused = s.Tree.Boots.OnHold()
 	d.Held = refused != ""

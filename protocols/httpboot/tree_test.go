@@ -17,10 +17,10 @@ func TestLoadersOtherThanIPXEByHTTP(t *testing.T) {
 		}
 	}
 	by := func(l boot.Loader) *Server {
-		v := boot.Verdict{Action: boot.Boot, Boot: "b", Loader: l, Spec: &boot.Spec{Kernel: "k", Initrd: []boot.ID{"i"}},
+		v := &boot.Verdict{Action: boot.Boot, Boot: "b", Loader: l, Spec: &boot.Spec{Kernel: "k", Initrd: []boot.ID{"i"}},
 			Programs: func(boot.Machine) (boot.Programs, error) { return boot.Programs{Shim: "s", GRUB: "g"}, nil }}
 		return newServer(t, booter{
-			verdict: func(boot.Machine) (boot.Verdict, error) { return v, nil },
+			verdict: func(boot.Machine) (*boot.Verdict, error) { return v, nil },
 			files:   map[boot.ID]func() (io.ReadCloser, int64, error){"k": open("kernel"), "i": open("initrd"), "s": open("shim"), "g": open("GRUB")},
 		})
 	}

@@ -42,9 +42,9 @@ func (w writer) WriteBootFile(id boot.ID, body io.Reader) error {
 }
 
 func TestWhatAMachineWritesGoesToTheBooter(t *testing.T) {
-	verdict := boot.Verdict{Action: boot.Boot}
+	verdict := &boot.Verdict{Action: boot.Boot}
 	got := ""
-	b := writer{booter{verdict: func(boot.Machine) (boot.Verdict, error) { return verdict, nil }}, &got}
+	b := writer{booter{verdict: func(boot.Machine) (*boot.Verdict, error) { return verdict, nil }}, &got}
 	for _, tc := range []struct {
 		name, method, id, body string
 		verdict                boot.Action

@@ -61,7 +61,7 @@ type Machine struct {
 }
 
 // Of is the machine of a verdict.
-func Of(v boot.Verdict, m boot.Machine) Machine {
+func Of(v *boot.Verdict, m boot.Machine) Machine {
 	who := Machine{Name: v.Machine, MAC: m.MAC}
 	if m.Facts.Knows(boot.FactUUID) {
 		who.UUID = m.Facts.UUID

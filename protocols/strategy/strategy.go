@@ -159,7 +159,7 @@ func (o Offer) String() string {
 // (*) PXE has no RAM disks, so the screen says that it takes HTTP Boot.
 //
 // A board is never probed: no iPXE runs on it, so all is known that will be.
-func For(f boot.Firmware, s Stage, v boot.Verdict) Offer {
+func For(f boot.Firmware, s Stage, v *boot.Verdict) Offer {
 	switch {
 	case v.Action == boot.Ignore || s == Other:
 		return Offer{}
@@ -201,7 +201,7 @@ func For(f boot.Firmware, s Stage, v boot.Verdict) Offer {
 //	firmware   auto
 //	UEFI       binl, bypass, boot-servers, bypass+prompt, binl, …
 //	no UEFI    bypass, bypass+prompt, boot-servers, binl, bypass, …
-func (o Offer) Styled(f boot.Firmware, s Stage, v boot.Verdict, repeats int) Offer {
+func (o Offer) Styled(f boot.Firmware, s Stage, v *boot.Verdict, repeats int) Offer {
 	if o.Kind != ByTFTP || s != ROM {
 		return o
 	}
@@ -216,7 +216,7 @@ func (o Offer) Styled(f boot.Firmware, s Stage, v boot.Verdict, repeats int) Off
 	return o
 }
 
-func program(f boot.Firmware, v boot.Verdict) Program {
+func program(f boot.Firmware, v *boot.Verdict) Program {
 	parked := v.Action == boot.Park && v.Loader != boot.LoaderNative // GRUB can show why, too
 	if (v.Action == boot.Boot || parked) && f.UEFI() {
 		switch v.Loader {

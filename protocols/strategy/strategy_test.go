@@ -62,7 +62,7 @@ func TestFor(t *testing.T) {
 		{bios, IPXEWithoutHTTP, boot.Local, boot.LoaderAuto, "loader"},
 		{uefi, Other, boot.Boot, boot.LoaderAuto, "nothing"},
 	} {
-		v := boot.Verdict{Action: tc.action, Loader: tc.loader}
+		v := &boot.Verdict{Action: tc.action, Loader: tc.loader}
 		if got := For(tc.firmware, tc.stage, v).String(); got != tc.want {
 			t.Errorf("%s, %s, %s by %s: got %s, want %s", tc.firmware, tc.stage, tc.action, tc.loader, got, tc.want)
 		}
@@ -83,7 +83,7 @@ func TestDiskImages(t *testing.T) {
 		{ROM, "/srv/uki.efi", "EFI program"},
 		{IPXE, "/srv/live.iso", "script"},
 	} {
-		v := boot.Verdict{Action: boot.Boot, Loader: boot.LoaderNative, Image: boot.DiskImageOf(tc.source)}
+		v := &boot.Verdict{Action: boot.Boot, Loader: boot.LoaderNative, Image: boot.DiskImageOf(tc.source)}
 		if got := For(boot.FirmwareEFI64, tc.stage, v).String(); got != tc.want {
 			t.Errorf("%s, %s: got %s, want %s", tc.source, tc.stage, got, tc.want)
 		}
