@@ -49,7 +49,7 @@ func fetch(s *subject, file string, windowSize int, read func(fd int, buf []byte
 		}
 		var server unix.Sockaddr
 		n, server, err = unix.Recvfrom(fd, buf, 0)
-		if err == unix.EAGAIN && tries < 10 {
+		if (err == unix.EAGAIN || err == unix.EINTR) && tries < 10 {
 			continue
 		}
 		if err == nil {
@@ -115,7 +115,12 @@ func fetch(s *subject, file string, windowSize int, read func(fd int, buf []byte
 
 // sleep reads as a program does that is woken: every datagram that comes while it
 // sleeps costs the server the wakening of another processor.
-func sleep(fd int, buf []byte) (int, error) { return unix.Read(fd, buf) }
+func sleep(fd int, buf []byte) (n int, err error) {
+	for n, err = unix.Read(fd, buf); err == unix.EINTR; n, err = unix.Read(fd, buf) {
+		// signal(7): with a timeout set, it is not taken up again by itself.
+	}
+	return n, err
+}
 
 // poll reads as a ROM does, without sleeping, for no longer than resendAfter.
 func poll(fd int, buf []byte) (n int, err error) {
