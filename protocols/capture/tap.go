@@ -23,27 +23,35 @@ type Tap struct {
 // ReadBatch implements netio.Conn.
 func (t *Tap) ReadBatch(b []netio.Datagram) (int, error) {
 	n, err := t.Conn.ReadBatch(b)
-	for _, d := range b[:n] {
-		if mac, ok := t.Whose(d.Data, d.Peer.Addr()); ok {
-			t.note(mac, d, true)
-		}
-	}
+	t.noteAll(b[:n], true)
 	return n, err
 }
 
 // WriteBatch implements netio.Conn.
 func (t *Tap) WriteBatch(b []netio.Datagram) (int, error) {
 	n, err := t.Conn.WriteBatch(b)
-	for _, d := range b[:n] {
-		if mac, ok := t.Whose(d.Data, d.Peer.Addr()); ok {
-			t.note(mac, d, false)
-		}
-	}
+	t.noteAll(b[:n], false)
 	return n, err
 }
 
-func (t *Tap) note(mac MAC, d netio.Datagram, in bool) {
-	iface, _ := t.Interfaces.ByIndex(d.Interface)
+// noteAll notes a batch, which is of one moment and mostly of one interface.
+func (t *Tap) noteAll(b []netio.Datagram, in bool) {
+	var iface netio.Interface
+	now := time.Now()
+	for i := range b {
+		d := &b[i]
+		mac, ok := t.Whose(d.Data, d.Peer.Addr())
+		if !ok {
+			continue
+		}
+		if iface.Index != d.Interface || d.Interface == 0 {
+			iface, _ = t.Interfaces.ByIndex(d.Interface)
+		}
+		t.note(mac, d, &iface, now, in)
+	}
+}
+
+func (t *Tap) note(mac MAC, d *netio.Datagram, iface *netio.Interface, now time.Time, in bool) {
 	own := d.Local
 	if !own.IsValid() {
 		var ok bool
@@ -54,7 +62,7 @@ func (t *Tap) note(mac MAC, d netio.Datagram, in bool) {
 			}
 		}
 	}
-	p := pcap.Datagram{Time: time.Now(), Interface: iface.Name, Data: d.Data}
+	p := pcap.Datagram{Time: now, Interface: iface.Name, Data: d.Data}
 	us := netip.AddrPortFrom(own, t.LocalAddr().Port())
 	if in {
 		p.From, p.To, p.FromMAC = d.Peer, us, mac

@@ -128,23 +128,29 @@ func (t *Interfaces) newerThan(age time.Duration) *table {
 
 // ByIndex returns the interface of that index.
 func (t *Interfaces) ByIndex(index int) (Interface, bool) {
-	return t.find(func(i Interface) bool { return i.Index == index })
+	for _, age := range tableAges {
+		for i, list := 0, t.newerThan(age).list; i < len(list); i++ {
+			if list[i].Index == index {
+				return list[i], true
+			}
+		}
+	}
+	return Interface{}, false
 }
 
 // ByName returns the interface of that name.
 func (t *Interfaces) ByName(name string) (Interface, bool) {
-	return t.find(func(i Interface) bool { return i.Name == name })
-}
-
-func (t *Interfaces) find(match func(Interface) bool) (Interface, bool) {
-	for _, age := range []time.Duration{maxTableAge, minTableAge} {
+	for _, age := range tableAges {
 		list := t.newerThan(age).list
-		if n := slices.IndexFunc(list, match); n >= 0 {
+		if n := slices.IndexFunc(list, func(i Interface) bool { return i.Name == name }); n >= 0 {
 			return list[n], true
 		}
 	}
 	return Interface{}, false
 }
+
+// tableAges are those of the tables that something is looked for in, one after the other.
+var tableAges = [...]time.Duration{maxTableAge, minTableAge}
 
 // All returns every interface, by index. The slice is the caller's, the Prefixes
 // are not to be changed.
