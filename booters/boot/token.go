@@ -56,7 +56,8 @@ type TokenKey struct {
 
 type tokenMACer struct {
 	hash.Hash
-	sum [sha256.Size]byte
+	body [tokenBody]byte // beside what takes it, or it is allocated for each token
+	sum  [sha256.Size]byte
 }
 
 // NewTokenKey derives the key for tokens from the server's secret.
@@ -84,7 +85,7 @@ func (k TokenKey) AppendSeal(to []byte, t Token) []byte {
 	copy(b[:6], t.MAC[:])
 	binary.BigEndian.PutUint16(b[6:], uint16(t.Type))
 	binary.BigEndian.PutUint32(b[8:], uint32(t.Time.Unix()))
-	k.sum((*[tokenMAC]byte)(b[tokenBody:]), b[:tokenBody])
+	k.sum((*[tokenMAC]byte)(b[tokenBody:]), (*[tokenBody]byte)(b[:]))
 	return tokenEncoding.AppendEncode(to, b[:])
 }
 
@@ -98,7 +99,7 @@ func (k TokenKey) Open(s string) (Token, error) {
 		return Token{}, ErrToken
 	}
 	var sum [tokenMAC]byte
-	if k.sum(&sum, b[:tokenBody]); !hmac.Equal(b[tokenBody:], sum[:]) {
+	if k.sum(&sum, (*[tokenBody]byte)(b)); !hmac.Equal(b[tokenBody:], sum[:]) {
 		return Token{}, ErrToken
 	}
 	return Token{
@@ -109,10 +110,11 @@ func (k TokenKey) Open(s string) (Token, error) {
 }
 
 // sum writes the MAC of a token's body.
-func (k TokenKey) sum(to *[tokenMAC]byte, body []byte) {
+func (k TokenKey) sum(to *[tokenMAC]byte, body *[tokenBody]byte) {
 	h := k.macs.Get().(*tokenMACer)
+	h.body = *body
 	h.Reset()
-	h.Write(body)
+	h.Write(h.body[:])
 	copy(to[:], h.Sum(h.sum[:0]))
 	k.macs.Put(h)
 }

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -69,11 +70,15 @@ func TestARingIsBounded(t *testing.T) {
 	for i := range 100_000 { // and a flood of invented ones
 		r.Add(mac(i+1), pcap.Datagram{Data: make([]byte, 300)})
 	}
-	if r.bytes > MaxBytes || r.bytes < MaxBytes*9/10 || len(r.machines) != r.order.Len() {
-		t.Errorf("%d bytes of %d, %d machines in order and %d in all", r.bytes, MaxBytes, r.order.Len(), len(r.machines))
+	bytes := 0
+	for _, c := range r.chunks {
+		bytes += cap(c.data) + cap(c.packets)*int(unsafe.Sizeof(packet{}))
+	}
+	if bytes > MaxBytes || bytes < MaxBytes*8/10 || len(r.chunks) != maxChunks {
+		t.Errorf("%d bytes of %d in %d chunks", bytes, MaxBytes, len(r.chunks))
 	}
 	if len(r.Of(mac(0))) != 0 || len(r.Of(mac(100_000))) != 1 {
-		t.Error("it is not the machine silent longest that was forgotten")
+		t.Error("it is not the oldest that was forgotten")
 	}
 	var all []*Follower
 	for range MaxFollowers {
@@ -86,9 +91,10 @@ func TestARingIsBounded(t *testing.T) {
 	for _, f := range all {
 		r.Leave(f)
 	}
-	r.Add(mac(1), pcap.Datagram{Data: make([]byte, MaxBytes)})
-	if len(r.Of(mac(1))) != 1 {
-		t.Error("the newest packet is kept, whatever its size")
+	r.Add(mac(200_000), pcap.Datagram{Data: make([]byte, pcap.MaxData)})
+	r.Add(mac(200_000), pcap.Datagram{Data: make([]byte, pcap.MaxData+1)})
+	if len(r.Of(mac(200_000))) != 1 {
+		t.Error("the newest packet is kept, up to the size that there is")
 	}
 }
 

@@ -2,7 +2,6 @@ package capture
 
 import (
 	"bytes"
-	"container/list"
 	"slices"
 	"sync"
 
@@ -12,9 +11,14 @@ import (
 // The bounds of a Ring, in bytes, each packet with what it takes beside its data.
 const (
 	MaxBytes   = 16 << 20
-	MaxMachine = 256 << 10
+	MaxMachine = 256 << 10 // that Of returns of one machine
 	// overhead is what a packet takes beside its data.
 	overhead = 200
+	// A chunk is full with so many bytes of data, or so many packets of any size.
+	chunkData    = 192 << 10
+	chunkPackets = (chunkBytes - chunkData) / overhead
+	chunkBytes   = 256 << 10
+	maxChunks    = MaxBytes / chunkBytes
 	// maxBehind is how many packets wait for a reader of Follow. More are lost to it.
 	maxBehind = 1024
 	// MaxFollowers bounds those who follow at the same time.
@@ -24,67 +28,71 @@ const (
 // MAC is a machine's Ethernet address.
 type MAC = [6]byte
 
-// A Ring holds the last packets of each machine. The zero Ring is empty and ready; a
+// A Ring holds the last packets of all machines. The zero Ring is empty and ready; a
 // nil one takes everything and remembers nothing. It is safe for concurrent use.
 type Ring struct {
 	mu        sync.Mutex
-	machines  map[MAC]*list.Element // of *machine
-	order     list.List             // the machine that was heard of last comes first
-	bytes     int
+	chunks    []*chunk // oldest first; the last is being filled
 	followers map[*Follower]struct{}
 }
 
-// machine are the packets of one machine.
-type machine struct {
-	mac     MAC
-	packets []pcap.Datagram // oldest first
-	bytes   int
+// A chunk are some hundred packets and their data, which are written one behind the
+// other and forgotten together.
+type chunk struct {
+	packets []packet
+	data    []byte // of the packets, and never moved
 }
 
-func size(d pcap.Datagram) int { return overhead + len(d.Interface) + len(d.Data) }
+type packet struct {
+	mac MAC
+	pcap.Datagram
+}
 
-// Add takes a copy of a packet that a machine sent or got.
+func (p *packet) size() int { return overhead + len(p.Data) }
+
+// full reports whether there is no room for n more bytes.
+func (c *chunk) full(n int) bool {
+	return len(c.packets) == cap(c.packets) || len(c.data)+n > cap(c.data)
+}
+
+// Add takes a copy of a packet that a machine sent or got. One that is larger than any
+// that UDP carries is not remembered.
 func (r *Ring) Add(mac MAC, d pcap.Datagram) {
-	if r == nil {
+	if r == nil || len(d.Data) > pcap.MaxData {
 		return
 	}
-	d.Data = bytes.Clone(d.Data)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for f := range r.followers {
 		if f.mac == mac {
-			f.put(d)
+			own := d
+			own.Data = bytes.Clone(d.Data)
+			f.put(own)
 		}
 	}
-	if r.machines == nil {
-		r.machines = map[MAC]*list.Element{}
+	if n := len(r.chunks); n == 0 || r.chunks[n-1].full(len(d.Data)) {
+		r.turn()
 	}
-	e, ok := r.machines[mac]
-	if !ok {
-		e = r.order.PushFront(&machine{mac: mac})
-		r.machines[mac] = e
-	}
-	r.order.MoveToFront(e)
-	m := e.Value.(*machine)
-	m.packets = append(m.packets, d)
-	m.bytes += size(d)
-	r.bytes += size(d)
-	n := 0
-	for ; m.bytes > MaxMachine && n < len(m.packets)-1; n++ {
-		m.bytes -= size(m.packets[n])
-		r.bytes -= size(m.packets[n])
-	}
-	clear(m.packets[:n])
-	m.packets = m.packets[n:]
-	for r.bytes > MaxBytes && r.order.Len() > 1 {
-		last := r.order.Back()
-		old := r.order.Remove(last).(*machine)
-		delete(r.machines, old.mac)
-		r.bytes -= old.bytes
-	}
+	c := r.chunks[len(r.chunks)-1]
+	from := len(c.data)
+	c.data = append(c.data, d.Data...)
+	d.Data = c.data[from:len(c.data):len(c.data)]
+	c.packets = append(c.packets, packet{mac, d})
 }
 
-// Of returns the packets of a machine, oldest first. Their data must not be modified.
+// turn goes on to an empty chunk: a new one, or the oldest. The caller holds r.mu.
+func (r *Ring) turn() {
+	if len(r.chunks) < maxChunks {
+		r.chunks = append(r.chunks, &chunk{packets: make([]packet, 0, chunkPackets), data: make([]byte, 0, chunkData)})
+		return
+	}
+	oldest := r.chunks[0]
+	copy(r.chunks, r.chunks[1:])
+	r.chunks[maxChunks-1] = oldest
+	oldest.packets, oldest.data = oldest.packets[:0], oldest.data[:0]
+}
+
+// Of returns the last packets of a machine, oldest first, MaxMachine bytes at most.
 func (r *Ring) Of(mac MAC) []pcap.Datagram {
 	if r == nil {
 		return nil
@@ -94,11 +102,26 @@ func (r *Ring) Of(mac MAC) []pcap.Datagram {
 	return r.of(mac)
 }
 
-func (r *Ring) of(mac MAC) []pcap.Datagram {
-	if e, ok := r.machines[mac]; ok {
-		return slices.Clone(e.Value.(*machine).packets)
+// of looks at everything, since nobody waits for it but who asked.
+func (r *Ring) of(mac MAC) (all []pcap.Datagram) {
+	bytes := 0
+	for _, c := range slices.Backward(r.chunks) {
+		for i := len(c.packets) - 1; i >= 0; i-- {
+			p := &c.packets[i]
+			if p.mac != mac {
+				continue
+			}
+			if bytes += p.size(); bytes > MaxMachine {
+				slices.Reverse(all)
+				return all
+			}
+			d := p.Datagram
+			d.Data = slices.Clone(p.Data)
+			all = append(all, d)
+		}
 	}
-	return nil
+	slices.Reverse(all)
+	return all
 }
 
 // A Follower is told each packet of a machine.

@@ -2,6 +2,7 @@ package dhcp4
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"fmt"
 	"maps"
@@ -328,4 +329,105 @@ func FuzzFast(f *testing.F) {
 		}
 		w.compareEvents(t)
 	})
+}
+
+// many decides for ten thousand machines.
+type many struct {
+	decider
+	snap boot.Snapshot
+	by   map[[6]byte]boot.Verdict
+}
+
+func newMany() *many {
+	m := &many{by: map[[6]byte]boot.Verdict{}}
+	for n := range 10_000 {
+		m.by[[6]byte(machineOf(n))] = boot.Verdict{Action: boot.Boot, Spec: &boot.Spec{Kernel: "k"}, Rule: fmt.Sprint("r", n), Boot: "live"}
+	}
+	m.snap = *booter{}.Current()
+	m.snap.Booter = m
+	return m
+}
+
+func machineOf(n int) net.HardwareAddr {
+	return net.HardwareAddr{2, 0, 0, 0, byte(n >> 8), byte(n)}
+}
+
+func (m *many) Current() *boot.Snapshot { return &m.snap }
+
+func (m *many) Decide(_ context.Context, of boot.Machine) (boot.Verdict, error) {
+	return m.by[[6]byte(of.MAC)], nil
+}
+
+// answering is a server that answers the requests of a profile's machines, of which each
+// has asked before, and the one whose turn it is.
+func answering(t testing.TB, role Role, name string) (next func(anew bool)) {
+	w := newTwins(t, role, newMany(), Settings{}, netio.NewInterfaces())
+	s := w.fast
+	s.Log = zap.NewNop()
+	const asking = 128
+	packets := make([]netio.Datagram, asking)
+	for n := range packets {
+		p := profile(t, name).Discover(machineOf(n), [4]byte{1, 2, byte(n >> 8), byte(n)}, [16]byte{1, 0, byte(n >> 8), byte(n)})
+		if role == BootServer {
+			p.UpdateOption(dhcpv4.OptMessageType(dhcpv4.MessageTypeRequest))
+		}
+		packets[n] = netio.Datagram{Data: p.ToBytes(), Interface: loopback(t), Peer: netip.MustParseAddrPort("127.0.0.8:68"), Local: netip.MustParseAddr("127.0.0.1")}
+	}
+	var known forms
+	var a answer
+	n := 0
+	next = func(anew bool) {
+		d := &packets[n%asking]
+		if n++; anew {
+			binary.BigEndian.PutUint32(d.Data[atXID:], uint32(n))
+		}
+		known.begin()
+		a = answer{}
+		if err := s.answer(t.Context(), &known, d, &a); err != nil {
+			t.Fatal(err)
+		}
+		s.record(&a, w.now)
+	}
+	for n := range 16 * asking {
+		next(n < 12*asking) // in every style of an offer
+	}
+	if a.template == nil {
+		t.Fatal("the fast path is not taken")
+	}
+	return next
+}
+
+// What an answer may allocate: the machine's address, and, of a boot that begins, what
+// is remembered of it.
+func TestAnAnswerAllocatesNextToNothing(t *testing.T) {
+	for _, tc := range []struct {
+		role Role
+		anew bool
+		most float64
+	}{{ProxyDHCP, false, 1}, {ProxyDHCP, true, 3}, {BootServer, false, 1}} {
+		next := answering(t, tc.role, "efi-x64")
+		if got := testing.AllocsPerRun(2000, func() { next(tc.anew) }); got > tc.most {
+			t.Errorf("%s, anew: %t: %g allocations, want at most %g", tc.role, tc.anew, got, tc.most)
+		}
+	}
+}
+
+func BenchmarkOffer(b *testing.B) {
+	for what, anew := range map[string]bool{"again": false, "anew": true} {
+		b.Run(what, func(b *testing.B) {
+			next := answering(b, ProxyDHCP, "efi-x64")
+			b.ReportAllocs()
+			for b.Loop() {
+				next(anew)
+			}
+		})
+	}
+}
+
+func BenchmarkBootServer(b *testing.B) {
+	next := answering(b, BootServer, "efi-x64")
+	b.ReportAllocs()
+	for b.Loop() {
+		next(false)
+	}
 }

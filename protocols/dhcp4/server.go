@@ -504,6 +504,9 @@ func (s *Server) write(r *request, a *answer, addr netip.Addr) error {
 		}
 	}
 
+	if a.offering.Style == boot.StyleBootServers && s.Role != BootServer {
+		a.file = "" // that of the menu's item is told on port 4011
+	}
 	e := Endpoint{Addr: addr, TFTP: set.TFTP, File: a.file}
 	var resp *dhcpv4.DHCPv4
 	switch {

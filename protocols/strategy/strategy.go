@@ -113,13 +113,8 @@ type Offer struct {
 // String names the offer in logs: "shim", "shim by HTTP", "script", "loader (bypass)".
 func (o Offer) String() string {
 	switch o.Kind {
-	case ByTFTP:
-		if o.Style != boot.StyleAuto {
-			return fmt.Sprintf("%s (%s)", o.Program, o.Style)
-		}
-		return o.Program.String()
-	case ByHTTP:
-		return o.Program.String() + " by HTTP"
+	case ByTFTP, ByHTTP:
+		return offerNames[o]
 	case Script:
 		return "script"
 	case LocalMenu:
@@ -136,6 +131,21 @@ func (o Offer) String() string {
 		return "nothing"
 	}
 }
+
+// offerNames are those of the offers of a program, made once: each answer is noted by
+// its name.
+var offerNames = func() map[Offer]string {
+	names := map[Offer]string{}
+	for p := range programNames {
+		p := Program(p)
+		names[Offer{Kind: ByHTTP, Program: p}] = p.String() + " by HTTP"
+		names[Offer{Kind: ByTFTP, Program: p}] = p.String()
+		for s := boot.StyleAuto + 1; s <= boot.StyleBootServers; s++ {
+			names[Offer{Kind: ByTFTP, Program: p, Style: s}] = fmt.Sprintf("%s (%s)", p, s)
+		}
+	}
+	return names
+}()
 
 // For is the table. Of a boot it looks at what the loader column says, which only
 // UEFI has. Who is parked is given the same loader, which shows why; but for native, that
