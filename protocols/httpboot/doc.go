@@ -44,6 +44,11 @@
 // ends. net/http would wait for it without any limit, and 4096 of those are all
 // connections that there are.
 //
+// Where all connections are taken, the one that has asked nothing for longest makes room
+// for the next: headers that never end cost those who send them their connections, and a
+// machine no time. A bound for each address was refused, since a whole site can stand
+// behind one.
+//
 // An address below /_/f/ leads to the file as the machine's own boot has it: its
 // verdict says by which generation. A machine that may not boot any more gets it no
 // more either. What is not there is a plain 404, for cloud-init and its like look

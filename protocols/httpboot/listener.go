@@ -1,8 +1,11 @@
 package httpboot
 
 import (
+	"container/list"
+	"crypto/tls"
 	"io"
 	"net"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -17,13 +20,15 @@ const (
 	// stallStep is how much earlier that may be: so often is the deadline moved on,
 	// since it costs as much as a small script.
 	stallStep = time.Second
-	// maxConns bounds the open connections; more wait in the kernel's queue.
+	// maxConns bounds the open connections, the next one included. If all of them are
+	// being answered, more wait in the kernel's queue.
 	maxConns = 4096
 )
 
 // Listener wraps a TCP listener such that a client that stops reading is cut
 // off after a minute without a byte of progress, and that at most a bounded
-// number of connections is open.
+// number of connections is open: where there are as many, the one that has
+// asked nothing for longest makes room for the next.
 func Listener(l net.Listener) net.Listener {
 	return &listener{Listener: l, slots: make(chan struct{}, maxConns), closed: make(chan struct{})}
 }
@@ -33,25 +38,53 @@ type listener struct {
 	slots     chan struct{}
 	closed    chan struct{}
 	closeOnce sync.Once
+
+	mu   sync.Mutex
+	open list.List // of *conn, the one whose last question was answered, or that came, first in front
 }
 
 func (l *listener) Accept() (net.Conn, error) {
 	select {
 	case l.slots <- struct{}{}:
-	case <-l.closed:
-		return nil, net.ErrClosed
+	default:
+		l.makeRoom()
+		select {
+		case l.slots <- struct{}{}:
+		case <-l.closed:
+			return nil, net.ErrClosed
+		}
 	}
 	c, err := l.Listener.Accept()
 	if err != nil {
 		<-l.slots
 		return nil, err
 	}
-	free := sync.OnceFunc(func() { <-l.slots })
-	if t, ok := c.(*net.TCPConn); ok {
-		return &conn{TCPConn: t, free: free}, nil
+	t, ok := c.(*net.TCPConn)
+	if !ok {
+		<-l.slots
+		return c, nil
 	}
-	free()
-	return c, nil
+	own := &conn{TCPConn: t, of: l}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	own.place = l.open.PushBack(own)
+	return own, nil
+}
+
+// makeRoom ends the connection that has asked nothing for longest, if there is one.
+func (l *listener) makeRoom() {
+	l.mu.Lock()
+	var idle *conn
+	for e := l.open.Front(); e != nil && idle == nil; e = e.Next() {
+		if c := e.Value.(*conn); !c.asked {
+			idle = c
+		}
+	}
+	l.mu.Unlock()
+	if idle != nil {
+		idle.evicted.Store(true)
+		idle.Close() // its reader tells net/http
+	}
 }
 
 func (l *listener) Close() error {
@@ -59,10 +92,38 @@ func (l *listener) Close() error {
 	return l.Listener.Close()
 }
 
+// connOf is the conn in what net/http was given; nil: there is none.
+func connOf(c net.Conn) *conn {
+	if t, ok := c.(*tls.Conn); ok {
+		c = t.NetConn()
+	}
+	own, _ := c.(*conn)
+	return own
+}
+
+// now takes note of what net/http does with the connection.
+func (c *conn) now(s http.ConnState) {
+	l := c.of
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch s {
+	case http.StateActive:
+		c.asked = true
+	case http.StateIdle:
+		c.asked = false
+		if c.place != nil {
+			l.open.MoveToBack(c.place)
+		}
+	}
+}
+
 // conn moves its write deadline on with the pieces sent.
 type conn struct {
 	*net.TCPConn
-	free func()
+	of      *listener
+	place   *list.Element // in of.open, with of.mu held; nil: it is closed
+	asked   bool          // whether a question is being answered; with of.mu held
+	evicted atomic.Bool
 	// moved is when the deadline was moved on, in nanoseconds since 1970; 0: by
 	// somebody else.
 	moved atomic.Int64
@@ -91,7 +152,13 @@ func (c *conn) moveOn() error {
 }
 
 func (c *conn) Close() error {
-	defer c.free()
+	c.of.mu.Lock()
+	if c.place != nil {
+		c.of.open.Remove(c.place)
+		c.place = nil
+		defer func() { <-c.of.slots }()
+	}
+	c.of.mu.Unlock()
 	return c.TCPConn.Close()
 }
 

@@ -67,12 +67,25 @@ func (s *Server) Run(ctx context.Context) error {
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          warnings(s.Log),
+		ConnState:         s.connState,
 	}
 	cut, err := netio.ServeHTTP(ctx, srv, s.Listener, drainTimeout)
 	if cut {
 		s.Log.Warn("transfers cut by the stop", zap.Duration("after", drainTimeout))
 	}
 	return err
+}
+
+// connState is what http.Server.ConnState calls, for the Listener.
+func (s *Server) connState(c net.Conn, state http.ConnState) {
+	own := connOf(c)
+	if own == nil {
+		return
+	}
+	own.now(state)
+	if state == http.StateClosed && own.evicted.Load() {
+		s.Drops.Add(drops.Busy)
+	}
 }
 
 // warnings is for what net/http has to say: a panic, or sockets running out.

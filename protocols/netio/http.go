@@ -21,7 +21,13 @@ const maxHello = 2 * time.Second
 // queue, if another process has the socket, too.
 func ServeHTTP(ctx context.Context, srv *http.Server, l net.Listener, drain time.Duration) (cut bool, err error) {
 	waiting := conversations{of: make(map[net.Conn]http.ConnState), changed: make(chan struct{}, 1)}
-	srv.ConnState = waiting.note
+	told := srv.ConnState
+	srv.ConnState = func(c net.Conn, s http.ConnState) {
+		waiting.note(c, s)
+		if told != nil {
+			told(c, s)
+		}
+	}
 	done := make(chan error, 1)
 	go func() { done <- srv.Serve(l) }()
 	select {
@@ -49,7 +55,7 @@ type conversations struct {
 	changed chan struct{}
 }
 
-// note is for http.Server.ConnState.
+// note takes what http.Server.ConnState is told.
 func (c *conversations) note(conn net.Conn, s http.ConnState) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
