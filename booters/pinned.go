@@ -10,6 +10,7 @@ import (
 	"os"
 	"path"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -257,27 +258,29 @@ func (s *Sources) ahead(ctx context.Context, src Source) error {
 	return &boot.DigestError{File: fmt.Sprintf("%q", src.At), Want: src.SHA256, Got: sum}
 }
 
-// A pinnedFile is an open file of known content. Each Read looks whether it
-// still is the file that was hashed. If it is not, it is hashed again: a rename
-// over its name changes the time, but not the content. That costs sendfile(2),
-// which reads and sends in one.
+// A pinnedFile is an open file of known content: a boot.Verified. Each Read looks
+// whether it still is the file that was hashed. If it is not, it is hashed again: a
+// rename over its name changes the time, but not the content.
+//
+// What a program writes by way of memory that it has mapped is seen when the kernel
+// notes its time, which may be later; boot files are replaced by renames.
 type pinnedFile struct {
 	f       *os.File
 	info    fs.FileInfo
 	content io.ReaderAt // f, or what lies in it
 	size    int64       // of content
 	at      stamp
-	off     int64 // of the next Read
+	off     atomic.Int64 // of the next Read
 	verify  func() error
 	err     error // set for good when the content has changed
 }
 
 func (p *pinnedFile) Read(b []byte) (int, error) {
 	for p.err == nil {
-		n, err := p.content.ReadAt(b, p.off)
+		n, err := p.content.ReadAt(b, p.off.Load())
 		now, failed := stampOf(p.f)
 		if failed == nil && now == p.at { // so b was read before any change
-			p.off += int64(n)
+			p.off.Add(int64(n))
 			if n > 0 {
 				err = nil
 			}
@@ -292,16 +295,48 @@ func (p *pinnedFile) Read(b []byte) (int, error) {
 func (p *pinnedFile) Seek(offset int64, whence int) (int64, error) {
 	switch whence {
 	case io.SeekCurrent:
-		offset += p.off
+		offset += p.off.Load()
 	case io.SeekEnd:
 		offset += p.size
 	}
 	if p.err == nil && offset < 0 {
 		return 0, fs.ErrInvalid
 	}
-	p.off = offset
+	p.off.Store(offset)
 	return offset, p.err
 }
+
+// Raw implements boot.Verified.
+func (p *pinnedFile) Raw() *os.File {
+	if p.content != io.ReaderAt(p.f) {
+		return nil
+	}
+	return p.f
+}
+
+// Same implements boot.Verified. Who asks has taken bytes that nobody has looked at, so
+// that to hash the file again says nothing of them if it was written to.
+func (p *pinnedFile) Same() error {
+	if p.err != nil {
+		return p.err
+	}
+	now, err := stampOf(p.f)
+	switch {
+	case err != nil:
+		p.err = err
+	case now == p.at:
+	case now.size != p.at.size || now.mtime != p.at.mtime:
+		p.err = errWritten
+	default: // a rename, a link, another mode
+		p.err = p.verify()
+	}
+	return p.err
+}
+
+var errWritten = errors.New("it was changed while it was sent, so what the machine has may be wrong; the next one that asks gets it if it has the digest then")
+
+// Offset implements boot.Verified.
+func (p *pinnedFile) Offset() int64 { return p.off.Load() }
 
 // Stat is that of os.File.
 func (p *pinnedFile) Stat() (fs.FileInfo, error) { return p.info, nil }

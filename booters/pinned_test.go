@@ -258,3 +258,39 @@ func FuzzParseSource(f *testing.F) {
 		}
 	})
 }
+
+// Bytes that were taken past Read are good only if nobody has written to the file since.
+func TestAPinnedFileTellsThatItIsTheSame(t *testing.T) {
+	for name, tt := range map[string]struct {
+		do   func(path string) error
+		same bool
+	}{
+		"nothing":            {func(string) error { return nil }, true},
+		"another name":       {func(path string) error { return os.Rename(path, path+".old") }, true},
+		"another mode":       {func(path string) error { return os.Chmod(path, 0o400) }, true},
+		"the same once more": {func(path string) error { return os.WriteFile(path, []byte("kernel"), 0o600) }, false},
+		"something else":     {func(path string) error { return os.WriteFile(path, []byte("worse!"), 0o600) }, false},
+		"less":               {func(path string) error { return os.Truncate(path, 3) }, false},
+	} {
+		path, src := pinned(t, "kernel")
+		r, _, err := NewSources().Open(t.Context(), src.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		f := r.(boot.Verified)
+		if f.Raw() == nil || f.Offset() != 0 {
+			t.Fatalf("%s: %v, %d", name, f.Raw(), f.Offset())
+		}
+		if err := tt.do(path); err != nil {
+			t.Fatal(err)
+		}
+		err = f.Same()
+		if err == nil != tt.same {
+			t.Errorf("%s: got %v, want the same: %v", name, err, tt.same)
+		}
+		if _, again := f.Read(make([]byte, 1)); !tt.same && again == nil || !errors.Is(f.Same(), err) {
+			t.Errorf("%s: it is good again", name)
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"time"
 )
 
@@ -104,6 +105,20 @@ type Decider interface {
 // something is wrong.
 type Noted interface {
 	Note() string // a sentence for the operator
+}
+
+// A Verified is a boot file, as ReadBootFile opens it, whose content was verified, and
+// each Read of which looks whether it still is that. A server may also take bytes from
+// where they lie, as sendfile(2) does: whatever has reached the machine by a time at
+// which Same returns nil is right.
+type Verified interface {
+	io.ReadSeeker
+	// Raw is the file whose bytes are those of the content; nil: there is only Read.
+	Raw() *os.File
+	// Same returns an error if the content is not, or may not be, what was verified.
+	Same() error
+	// Offset is where the next Read begins; others may ask for it meanwhile.
+	Offset() int64
 }
 
 // ErrNotFound is wrapped by the error of ReadBootFile for an ID that the

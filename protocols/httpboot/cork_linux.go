@@ -2,6 +2,8 @@ package httpboot
 
 import (
 	"net"
+	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -13,5 +15,36 @@ import (
 func cork(c *net.TCPConn, on int) {
 	if raw, err := c.SyscallConn(); err == nil {
 		_ = raw.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_CORK, on) })
+	}
+}
+
+const canTellAcknowledged = true
+
+// ackPause is how often acknowledged looks. Nothing tells when a queue is empty.
+const ackPause = time.Millisecond
+
+// acknowledged waits until the peer has all that was written to c (tcp(7), SIOCOUTQ),
+// and for at most patience without any progress.
+func acknowledged(c *net.TCPConn, patience time.Duration) error {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return err
+	}
+	for last, since := -1, time.Now(); ; time.Sleep(ackPause) {
+		var queued int
+		var failed error
+		if err := raw.Control(func(fd uintptr) { queued, failed = unix.IoctlGetInt(int(fd), unix.SIOCOUTQ) }); err != nil {
+			return err // it was closed
+		}
+		switch {
+		case failed != nil:
+			return os.NewSyscallError("ioctl", failed)
+		case queued == 0:
+			return nil
+		case queued != last:
+			last, since = queued, time.Now()
+		case time.Since(since) > patience:
+			return os.ErrDeadlineExceeded
+		}
 	}
 }

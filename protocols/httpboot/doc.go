@@ -18,6 +18,12 @@
 // (see Listener), piece by piece, so that a large image on a slow link is not
 // cut.
 //
+// So does a local file that must have a digest (boot.Verified), which was hashed when it
+// was opened, or before: it is looked at after each piece, and its last 64 KiB are held
+// back until the machine has acknowledged the rest and the file is still the same. Then no
+// page of it waits in the socket any more, in which a change could go out. Else the
+// transfer is cut.
+//
 // What iPXE reports of the machine decides about this one request: its next script
 // asks for it again. It is remembered for the files of the boot only, which no
 // iPXE may be there to report for. What the machine said in DHCP is looked up in

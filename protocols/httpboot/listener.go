@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/pixiecore/pixiecore/booters/boot"
 )
 
 const (
@@ -20,6 +22,8 @@ const (
 	// stallStep is how much earlier that may be: so often is the deadline moved on,
 	// since it costs as much as a small script.
 	stallStep = time.Second
+	// heldBack is how much of a verified file goes out at last, in bytes.
+	heldBack = 64 << 10
 	// maxConns bounds the open connections, the next one included. If all of them are
 	// being answered, more wait in the kernel's queue.
 	maxConns = 4096
@@ -180,18 +184,23 @@ func (c *conn) Write(b []byte) (int, error) {
 // ReadFrom is what net/http calls for a file: it comes as an io.LimitedReader
 // over an *os.File, or what holds one, which TCPConn.ReadFrom hands to sendfile(2).
 func (c *conn) ReadFrom(r io.Reader) (int64, error) {
-	limited, ok := r.(*io.LimitedReader)
-	if ok {
-		_, ok = limited.R.(syscall.Conn)
+	if limited, ok := r.(*io.LimitedReader); ok {
+		switch f := limited.R.(type) {
+		case syscall.Conn:
+			return c.sendFile(limited, func(int64) error { return nil })
+		case boot.Verified:
+			return c.sendVerified(f, limited)
+		}
 	}
-	if !ok {
-		return io.Copy(struct{ io.Writer }{c}, r) // by Write, with its deadlines
-	}
+	return io.Copy(struct{ io.Writer }{c}, r) // by Write, with its deadlines
+}
+
+// sendFile sends a file by sendfile(2), and tells of each piece.
+func (c *conn) sendFile(limited *io.LimitedReader, sentPiece func(n int64) error) (sent int64, err error) {
 	if limited.N > pieceSize {
 		cork(c.TCPConn, 1)
 		defer cork(c.TCPConn, 0)
 	}
-	var sent int64
 	for limited.N > 0 {
 		if err := c.moveOn(); err != nil {
 			return sent, err
@@ -200,9 +209,43 @@ func (c *conn) ReadFrom(r io.Reader) (int64, error) {
 		n, err := c.TCPConn.ReadFrom(&piece)
 		sent += n
 		limited.N -= n
+		if err == nil {
+			err = sentPiece(n)
+		}
 		if err != nil || n == 0 {
 			return sent, err
 		}
 	}
 	return sent, nil
+}
+
+// sendVerified sends a file of known content. sendfile(2) puts the pages of the file
+// themselves into the queue of the socket, so that what is written to the file goes out
+// until the machine has acknowledged them. So the last of it is held back until it has
+// acknowledged all the rest, and the file is the same then: a machine never has the whole
+// of a wrong file. What was held back is read, and looked at.
+func (c *conn) sendVerified(f boot.Verified, limited *io.LimitedReader) (sent int64, err error) {
+	raw, at := f.Raw(), f.Offset()
+	if bulk := limited.N - heldBack; canTellAcknowledged && raw != nil && bulk >= pieceSize {
+		if _, err := raw.Seek(at, io.SeekStart); err != nil {
+			return 0, err
+		}
+		sent, err = c.sendFile(&io.LimitedReader{R: raw, N: bulk}, func(n int64) error {
+			if _, err := f.Seek(n, io.SeekCurrent); err != nil {
+				return err
+			}
+			return f.Same()
+		})
+		if err == nil {
+			err = acknowledged(c.TCPConn, stallTimeout)
+		}
+		if err == nil {
+			err = f.Same()
+		}
+		if limited.N -= sent; err != nil {
+			return sent, err
+		}
+	}
+	n, err := io.Copy(struct{ io.Writer }{c}, limited)
+	return sent + n, err
 }

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"syscall"
 
+	"github.com/pixiecore/pixiecore/booters/boot"
 	"github.com/pixiecore/pixiecore/protocols/events"
 )
 
@@ -30,6 +31,10 @@ func (s *step) begin(r *http.Request, f io.Reader, size int64) io.Reader {
 
 // beginFile is begin for what can be sought.
 func (s *step) beginFile(r *http.Request, f io.ReadSeeker, size int64) io.ReadSeeker {
+	if file, ok := f.(boot.Verified); ok {
+		s.start(r, size, file.Offset)
+		return f
+	}
 	if file, ok := f.(interface {
 		io.Seeker
 		syscall.Conn
