@@ -39,9 +39,9 @@ type index struct {
 }
 
 type maskTable struct {
-	mask    uint64
-	lowest  int32
-	buckets map[uint64]bucket
+	mask   uint64
+	lowest int32
+	macTable
 }
 
 // A bucket holds the rules under one key, ascending.
@@ -138,11 +138,9 @@ func (x *index) addMACs(masks map[uint64]int, patterns []MACPattern, c candidate
 		if !ok {
 			k = len(x.masks)
 			masks[p.mask] = k
-			x.masks = append(x.masks, maskTable{mask: p.mask, lowest: c.rule, buckets: make(map[uint64]bucket)})
+			x.masks = append(x.masks, maskTable{mask: p.mask, lowest: c.rule})
 		}
-		b := x.masks[k].buckets[p.value]
-		b.add(c)
-		x.masks[k].buckets[p.value] = b
+		x.masks[k].add(p.value, c)
 	}
 }
 
@@ -295,8 +293,12 @@ func (x *index) first(q *search) int {
 			if mac == 0 && t.mask != exactMask {
 				continue // see MACPattern.Match
 			}
-			if b, ok := t.buckets[mac&t.mask]; ok {
-				best = x.inBucket(&b, q, best)
+			if s := t.find(mac & t.mask); s != nil && (best == none || s.rule() < best) {
+				if c := t.candidate(s); x.takes(&c, q) {
+					best = c.rule
+				} else if s.more != 0 {
+					best = x.inList(t.mores[s.more-1].list, q, best)
+				}
 			}
 		}
 	}

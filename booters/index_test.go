@@ -306,11 +306,31 @@ func TestABucketIsBounded(t *testing.T) {
 		rules[i].Match.MACs = patterns(t, "52:54:00:aa:00:01")
 	}
 	for _, tab := range newIndex(nil, rules).masks {
-		for _, b := range tab.buckets {
-			if b.more != nil && 1+len(b.more.list) > numClasses {
-				t.Errorf("a bucket holds %d rules, want at most %d", 1+len(b.more.list), numClasses)
+		for _, more := range tab.mores {
+			if 1+len(more.list) > numClasses {
+				t.Errorf("a bucket holds %d rules, want at most %d", 1+len(more.list), numClasses)
 			}
 		}
+	}
+}
+
+// Rules for more kinds of platforms than are told apart find their machines all the same.
+func TestMoreKindsOfPlatformsThanSets(t *testing.T) {
+	var table macTable
+	for i := range 3 * maxSets {
+		c := candidate{rule: int32(i)}
+		for k := range numClasses {
+			if (i+1)>>(k%12)&1 != 0 {
+				c.in.add(class(k))
+			}
+		}
+		table.add(uint64(i), c)
+		if got := table.candidate(table.find(uint64(i))); got.rule != c.rule || c.in.without(got.in) != (classSet{}) || got.in != c.in && !got.rest {
+			t.Fatalf("rule %d: got %+v, want %+v", i, got, c)
+		}
+	}
+	if table.find(3*maxSets) != nil || len(table.sets) > maxSets {
+		t.Errorf("%d sets, at most %d", len(table.sets), maxSets)
 	}
 }
 

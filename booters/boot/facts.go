@@ -53,12 +53,12 @@ const (
 // control characters, but not to be believed.
 type Facts struct {
 	Known Fact
-
-	// Transport is TransportPXE or TransportHTTP.
-	Transport string
 	// IPXE is whether the boot began with an iPXE (in the network card, or
 	// started by something else), not with a firmware's own PXE.
 	IPXE bool
+
+	// Transport is TransportPXE or TransportHTTP.
+	Transport string
 	// UUID is the SMBIOS UUID as people write it, in lower case.
 	UUID string
 

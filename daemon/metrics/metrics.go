@@ -68,8 +68,8 @@ type Metrics struct {
 	before map[events.MAC]before // of boots that go on; at most events.MaxMachines
 }
 
-// before is where a boot was when it was last heard of.
-type before struct{ began, at time.Time }
+// before is where a boot was when it was last heard of, in nanoseconds since 1970.
+type before struct{ began, at int64 }
 
 // New makes the metrics of a daemon, which state tells what it does.
 func New(state func() status.Report) *Metrics {
@@ -172,7 +172,7 @@ func (m *Metrics) step(u *events.Update, ended bool) {
 // caller holds m.mu.
 func (m *Metrics) since(u *events.Update, at time.Time) (time.Duration, bool) {
 	was, ok := m.before[u.MAC]
-	if !ok || !was.began.Equal(u.Began) {
+	if !ok || was.began != u.Began.UnixNano() {
 		if u.New && u.Event.Kind <= events.Offered {
 			m.begun.Inc()
 		}
@@ -182,11 +182,11 @@ func (m *Metrics) since(u *events.Update, at time.Time) (time.Duration, bool) {
 		clear(m.before) // costs a step of each of them, and no more
 	}
 	if !u.Event.Active {
-		m.before[u.MAC] = before{u.Began, at}
+		m.before[u.MAC] = before{u.Began.UnixNano(), at.UnixNano()}
 	} else if !ok {
-		m.before[u.MAC] = before{u.Began, u.Event.Time}
+		m.before[u.MAC] = before{u.Began.UnixNano(), u.Event.Time.UnixNano()}
 	}
-	return at.Sub(was.at), ok
+	return time.Duration(at.UnixNano() - was.at), ok
 }
 
 // listener is the kind of listener that served a step.

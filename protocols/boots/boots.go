@@ -101,28 +101,50 @@ type Memory struct {
 // A machine is one with the boot that it is in. Another boot is another machine.
 type machine struct {
 	mac      MAC
-	began    time.Time
-	started  time.Time // when the machine itself began it; zero where that is not known
-	heard    time.Time // the last request of transaction
-	first    Program   // that the boot began with
-	last     Program
 	transact [4]byte
-	facts    *boot.Facts   // nil: no DHCP request of this boot is known
+	first    Program       // that the boot began with
+	last     Program       //
 	typ      boot.ArchType // of facts
+	style    boot.Style    // of the last offer; auto: the usual one
+	wentOn   bool          // whether it has gone on
+	repeats  int32         // how often the firmware has asked again without going on
+	began    time.Time
+	started  time.Time   // when the machine itself began it; zero where that is not known
+	heard    time.Time   // the last request of transaction
+	counted  time.Time   // the request that was counted last
+	facts    *boot.Facts // nil: no DHCP request of this boot is known
 
-	snap     *boot.Snapshot // that verdict is of; nil: nothing is fixed
-	verdict  *boot.Verdict  // nil, likewise
-	lost     uint64         // the generation that had to be given up; 0: none
-	reported boot.Machine   // with a MAC: what iPXE reported
-	files    []uint64       // hashes of their names
-	arm      string         // the once.Boot's ID; empty: it has used none
-	next     string         // likewise, of what was chosen for it
-	repeats  int            // how often the firmware has asked again without going on
-	counted  time.Time      // the request that was counted last
-	wentOn   bool           // whether it has gone on
-	style    boot.Style     // of the last offer; auto: the usual one
-	passed   string         // why it was not given what its rule boots, as far as that was told
-	missed   string         // likewise, what was chosen for it
+	snap    *boot.Snapshot // that verdict is of; nil: nothing is fixed
+	verdict *boot.Verdict  // nil, likewise
+	further *further       // nil: there is nothing in it
+}
+
+// further is what is known of a machine that has done more than ask for an offer. Most
+// whose addresses are invented have not.
+type further struct {
+	lost     uint64       // the generation that had to be given up; 0: none
+	reported boot.Machine // with a MAC: what iPXE reported
+	files    []uint64     // hashes of their names
+	arm      string       // the once.Boot's ID; empty: it has used none
+	next     string       // likewise, of what was chosen for it
+	passed   string       // why it was not given what its rule boots, as far as that was told
+	missed   string       // likewise, what was chosen for it
+}
+
+// had is what is known further, to be looked at.
+func (b *machine) had() further {
+	if b.further == nil {
+		return further{}
+	}
+	return *b.further
+}
+
+// has is what is known further, to be added to.
+func (b *machine) has() *further {
+	if b.further == nil {
+		b.further = &further{}
+	}
+	return b.further
 }
 
 // Heard takes a DHCP request that came at the time of now, begins a boot if it is
@@ -207,7 +229,7 @@ func (m *Memory) Repeats(mac MAC) int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if b := m.of(mac, time.Time{}); b != nil {
-		return b.repeats
+		return int(b.repeats)
 	}
 	return 0
 }
@@ -331,7 +353,8 @@ func (m *Memory) Reported(mac net.HardwareAddr) (boot.Machine, bool) {
 	if b == nil {
 		return boot.Machine{}, false
 	}
-	return b.reported, b.reported.MAC != nil
+	reported := b.had().reported
+	return reported, reported.MAC != nil
 }
 
 // Fixed is what is fixed for the boot that the machine is in, for a note of what
@@ -497,11 +520,11 @@ func (m *Memory) recall(asks boot.Machine, cur *boot.Snapshot, now time.Time) De
 		b = m.begin(MAC(asks.MAC), now)
 	}
 	if asks.Probed {
-		b.reported = asks
+		b.has().reported = asks
 	}
-	if b.lost != 0 {
-		m.Events.Add(b.mac, events.Event{Kind: events.Moved, Gen: cur.Gen, Detail: fmt.Sprintf("began with generation %d, which is too old to be kept", b.lost)})
-		b.lost = 0
+	if b.had().lost != 0 {
+		m.Events.Add(b.mac, events.Event{Kind: events.Moved, Gen: cur.Gen, Detail: fmt.Sprintf("began with generation %d, which is too old to be kept", b.further.lost)})
+		b.further.lost = 0
 	}
 	return Decision{Verdict: cmp.Or(b.verdict, &undecided), Snapshot: b.snap, of: b}
 }
@@ -546,7 +569,7 @@ func (m *Memory) giveUp() {
 	for e := m.recent.Front(); e != nil; e = e.Next() {
 		if b := e.Value.(*machine); b.snap != nil && b.snap.Gen == oldest {
 			m.release(b)
-			b.lost = oldest
+			b.has().lost = oldest
 		}
 	}
 }
@@ -602,7 +625,10 @@ func (m *Memory) of(mac MAC, now time.Time) *machine {
 	b := e.Value.(*machine)
 	if now.Sub(b.began) >= MaxBoot {
 		m.release(b)
-		b.began, b.arm, b.next = now, "", ""
+		b.began = now
+		if f := b.further; f != nil {
+			f.arm, f.next = "", ""
+		}
 	}
 	return b
 }
@@ -639,13 +665,14 @@ func (m *Memory) Fetches(mac MAC, name string) {
 		return
 	}
 	h := maphash.String(m.seed, name)
-	if slices.Contains(b.files, h) {
+	f := b.has()
+	if slices.Contains(f.files, h) {
 		return
 	}
-	if len(b.files) == maxFiles {
-		b.files = slices.Delete(b.files, 0, 1)
+	if len(f.files) == maxFiles {
+		f.files = slices.Delete(f.files, 0, 1)
 	}
-	b.files = append(b.files, h)
+	f.files = append(f.files, h)
 }
 
 // Fetched reports whether the boot has begun to fetch it, as far as that is
@@ -654,7 +681,7 @@ func (m *Memory) Fetched(mac MAC, name string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	b := m.of(mac, time.Time{})
-	return b != nil && slices.Contains(b.files, maphash.String(m.seed, name))
+	return b != nil && slices.Contains(b.had().files, maphash.String(m.seed, name))
 }
 
 // Text makes a client's text fit for a fact: what prints of its first MaxText

@@ -31,6 +31,7 @@ func BenchmarkMemory(b *testing.B) {
 	}{
 		{"typical", strings.Repeat("x", 12)},
 		{"worst", strings.Repeat("x", MaxText)},
+		{"offered", ""}, // a machine that has only asked
 	} {
 		b.Run("machines/"+tc.name, func(b *testing.B) {
 			text := func() string { return strings.Clone(tc.text) }
@@ -39,6 +40,11 @@ func BenchmarkMemory(b *testing.B) {
 			for i := range MaxMachines {
 				asks := machineOf
 				asks.MAC = binary.BigEndian.AppendUint32(net.HardwareAddr{2, 0}, uint32(i))
+				if tc.text == "" {
+					asks.Facts = m.Heard(Request{MAC: MAC(asks.MAC), Discover: true, Facts: &boot.Facts{Known: boot.DHCPFacts, UUID: fmt.Sprintf("%036d", i)}}, start)
+					m.Decide(b.Context(), asks, start)
+					continue
+				}
 				asks.Probed = true
 				f := boot.Facts{
 					Known: boot.DHCPFacts, UUID: text(), Subnets: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")},

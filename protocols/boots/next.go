@@ -66,7 +66,7 @@ func (m *Memory) nextOf(b *machine, asks boot.Machine) once.Boot {
 	if b != nil {
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		o.ID = b.next
+		o.ID = b.had().next
 	}
 	return o
 }
@@ -92,7 +92,7 @@ func (m *Memory) useNext(d Decision, asks boot.Machine, now time.Time) error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	d.of.next = id
+	d.of.has().next = id
 	return nil
 }
 
@@ -102,8 +102,8 @@ func (m *Memory) tellMissed(d Decision, why string) {
 		return
 	}
 	m.mu.Lock()
-	told := d.of.missed == why
-	d.of.missed = why
+	told := d.of.had().missed == why
+	d.of.has().missed = why
 	m.mu.Unlock()
 	if !told {
 		m.Events.Add(d.of.mac, events.Event{Kind: events.Noticed, Rule: d.Rule, Gen: d.Gen(), Detail: why})

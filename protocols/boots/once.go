@@ -58,7 +58,7 @@ func (m *Memory) bootOf(b *machine, asks boot.Machine) once.Boot {
 	if b != nil {
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		o.ID, o.Began, o.Heard = b.arm, b.began, b.facts != nil
+		o.ID, o.Began, o.Heard = b.had().arm, b.began, b.facts != nil
 	}
 	return o
 }
@@ -69,8 +69,8 @@ func (m *Memory) tellPassed(d Decision) {
 		return
 	}
 	m.mu.Lock()
-	told := d.of.passed == d.Reason
-	d.of.passed = d.Reason
+	told := d.of.had().passed == d.Reason
+	d.of.has().passed = d.Reason
 	m.mu.Unlock()
 	if told {
 		return
@@ -101,7 +101,7 @@ func (m *Memory) SpecFor(ctx context.Context, d Decision, asks boot.Machine, bas
 	}
 	if d.of != nil {
 		m.mu.Lock()
-		d.of.arm = id
+		d.of.has().arm = id
 		m.mu.Unlock()
 	}
 	return spec, nil
