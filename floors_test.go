@@ -67,6 +67,7 @@ var floors = []floor{
 	{"e2e/upstream", nil},
 	{"e2e/bench/profiled", []string{"daemon/cli"}},
 	{"e2e/init", nil},
+	{"e2e/installer", nil},
 	{"examples/library", []string{"."}},
 	{".", []string{"daemon", "daemon/classic", "config", "booters", "booters/boot", "protocols/dhcp6"}},
 }

@@ -3,9 +3,56 @@
 package e2e
 
 import (
+	"bytes"
 	"encoding/binary"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
 	"unicode/utf16"
 )
+
+// diskSize is that of an installed disk, in bytes.
+const diskSize = 8 << 20
+
+// diskImage makes what an installer writes: a disk that a BIOS boots by its boot sector,
+// and UEFI by the program in its EFI system partition (UEFI 2.10 §13.3.1). Both print the
+// text.
+func diskImage(t *testing.T, platform platform, text string) []byte {
+	t.Helper()
+	if platform == seabios {
+		return append(bootSector(text), make([]byte, diskSize-512)...)
+	}
+	dir := t.TempDir()
+	image, program := filepath.Join(dir, "disk"), filepath.Join(dir, "BOOTX64.EFI")
+	const first = 2048 // sector of the partition
+	mbr := make([]byte, diskSize)
+	entry := mbr[446:]
+	entry[4] = 0xef // UEFI 2.10 §5.2.2: an EFI system partition
+	binary.LittleEndian.PutUint32(entry[8:], first)
+	binary.LittleEndian.PutUint32(entry[12:], diskSize/512-first)
+	mbr[510], mbr[511] = 0x55, 0xaa
+	for path, data := range map[string][]byte{image: mbr, program: efiProgram(text)} {
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	partition := image + "@@1M"
+	for _, args := range [][]string{
+		{"mformat", "-i", partition, "-T", "14336", "-h", "16", "-s", "32", "::"},
+		{"mmd", "-i", partition, "::/EFI", "::/EFI/BOOT"},
+		{"mcopy", "-i", partition, program, "::/EFI/BOOT/BOOTX64.EFI"},
+	} {
+		if out, err := exec.CommandContext(t.Context(), args[0], args[1:]...).CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v\n%s", args, err, out)
+		}
+	}
+	b, err := os.ReadFile(image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bytes.TrimRight(b, "\x00") // the rest of an empty disk is that already
+}
 
 // bootSector makes the first sector of a disk that writes text to the first
 // serial port and stops.

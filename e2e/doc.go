@@ -57,6 +57,10 @@
 // cable takes out of its requests what shows it to be iPXE, until it fetches a file
 // (plain_test.go).
 //
+// What installs a machine is a Linux (command installer), which takes its image and says
+// that it is done over the network, as any installer does: a script of iPXE could not
+// have written a disk.
+//
 // The daemon is told to start and to reload as a service manager and an editor
 // would do it: readiness and the verdict on a saved file are read from its
 // notification socket, the file is what it watches. Nothing else of it is

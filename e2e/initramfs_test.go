@@ -21,7 +21,7 @@ const (
 var goarchs = map[string]string{"x64": "amd64", "arm64": "arm64", "riscv64": "riscv64"}
 
 // makeFiles puts a kernel and an initial RAM disk of each architecture into dir, as
-// ARCH/linux and ARCH/initrd.
+// ARCH/linux and ARCH/initrd, and x64/installer.
 func makeFiles(dir string) error {
 	for arch, goarch := range goarchs {
 		if err := os.Mkdir(filepath.Join(dir, arch), 0o755); err != nil {
@@ -31,7 +31,7 @@ func makeFiles(dir string) error {
 		if err := goBuild(program, "./init", "-trimpath", "-ldflags", "-s -w", "GOARCH="+goarch); err != nil {
 			return err
 		}
-		archive, err := initramfs(program)
+		archive, err := initramfs(program, "")
 		if err != nil {
 			return err
 		}
@@ -40,20 +40,44 @@ func makeFiles(dir string) error {
 			return err
 		}
 	}
+	program := filepath.Join(dir, "installer")
+	if err := goBuild(program, "./installer", "-trimpath", "-ldflags", "-s -w", "GOARCH=amd64"); err != nil {
+		return err
+	}
+	archive, err := initramfs(program, cached("x64", "modules"))
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(dir, "x64", "installer"), archive, 0o644); err != nil {
+		return err
+	}
 	// A kernel of 64 bits runs on firmware of 32 (its option EFI_MIXED).
 	return os.Symlink("x64", filepath.Join(dir, "ia32"))
 }
 
-// initramfs makes an archive whose only program is the one at path.
-func initramfs(path string) ([]byte, error) {
+// initramfs makes an archive whose only program is the one at path, with the modules of
+// a folder; empty: it has none.
+func initramfs(path, modules string) ([]byte, error) {
 	program, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
 	var c cpio
-	c.add("proc", dirMode, nil)
-	c.add("security", dirMode, nil)
+	for _, dir := range []string{"proc", "dev", "security", "modules"} {
+		c.add(dir, dirMode, nil)
+	}
 	c.add("init", execMode, program)
+	all, err := filepath.Glob(filepath.Join(modules, "*.ko"))
+	if err != nil || modules == "" {
+		return c.close(), err
+	}
+	for _, m := range all {
+		data, err := os.ReadFile(m)
+		if err != nil {
+			return nil, err
+		}
+		c.add("modules/"+filepath.Base(m), execMode, data)
+	}
 	return c.close(), nil
 }
 

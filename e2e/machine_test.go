@@ -18,6 +18,7 @@ type machine struct {
 	bootCase
 	mac   string
 	nonce string // what a boot of it prints
+	disk  string // the path of its own disk, which it may write; empty: none, or what makeDisk makes
 }
 
 // bootLimit is how long a machine may take from power on to the text that is
@@ -129,8 +130,15 @@ func (l *lab) powerOn(t *testing.T, d *daemon, m machine) *running {
 	for _, support := range m.off {
 		args = append(args, "-fw_cfg", "name=opt/org.tianocore/"+support+",string=no")
 	}
-	if m.end == disk {
-		args = append(args, "-drive", m.makeDisk(t, dir), "-device", "virtio-blk-pci,drive=disk,bootindex=1")
+	drive := ""
+	switch {
+	case m.disk != "":
+		drive = "if=none,id=disk,format=raw,file=" + m.disk
+	case m.end == disk:
+		drive = m.makeDisk(t, dir)
+	}
+	if drive != "" {
+		args = append(args, "-drive", drive, "-device", "virtio-blk-pci,drive=disk,bootindex=1")
 	}
 
 	r := &running{name: m.machine, mac: m.mac, serverMAC: l.serverMAC, on: time.Now()}

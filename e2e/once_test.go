@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -12,31 +13,51 @@ import (
 	"time"
 )
 
-// A machine that is armed installs once, phones home, and boots its disk from then on.
-// One that is reset before it has phoned home waits.
+// A machine with an empty disk that is armed is installed once, by a Linux which writes
+// the disk and phones home, and boots that disk from then on.
 func TestOnce(t *testing.T) {
 	t.Parallel()
+	need(t, "drivers of an installer", cached("x64", "modules", "9-virtio_blk.ko"))
 	l := newLab(t)
+	dir, err := os.MkdirTemp(made.dir, "once") // a name without commas, which QEMU's options end at
+	if err != nil {
+		t.Fatal(err)
+	}
 	socket := filepath.Join(t.TempDir(), "control.sock")
-	installs, breaksOff := nonce(), nonce()
-	bios := machine{bootCase: bootCase{machine: "BIOS", platform: seabios, end: disk}, mac: "52:54:00:00:00:08", nonce: nonce()}
-	config := func(said, does string) string {
+	machines := map[string]*machine{
+		"bios": {bootCase: bootCase{machine: "BIOS", platform: seabios, end: disk}, mac: "52:54:00:00:00:08"},
+		"uefi": {bootCase: bootCase{machine: "UEFI x64", platform: ovmf, off: noPXEv6, end: disk}, mac: "52:54:00:00:00:18"},
+	}
+	blocks := ""
+	for name, m := range machines {
+		m.nonce, m.disk = nonce(), filepath.Join(dir, name+".disk")
+		for path, data := range map[string][]byte{m.disk: make([]byte, diskSize), filepath.Join(dir, name): diskImage(t, m.platform, m.nonce)} {
+			if err := os.WriteFile(path, data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		blocks += fmt.Sprintf("machine %q { mac = %q }\n", name, m.mac)
+	}
+	installed, done := nonce(), `done=${phone_home()}`
+	config := func(done string) string {
 		return fmt.Sprintf(`%s
 listener "tftp" { address = "[::]:69" }
 listener "http" { address = "[::]:80" }
-machine "db1" { mac = %q }
+%s
 boot "installer" {
   installs = true
-  script   = "#!ipxe\necho %s\n%s\nreboot\n"
+  kernel   = "%[3]s/x64/linux"
+  initrd   = ["%[3]s/x64/installer"]
+  cmdline  = "%[4]s ip=${machine.ip} image=${url("%[5]s/${machine.name}")} %[6]s"
 }
 rule "databases" {
-  match { machine = "db1" }
+  match { machine = ["bios", "uefi"] }
   boot = boot.installer
   once { timeout = "1h" }
 }
-`, settings[0].listeners, bios.mac, said, does)
+`, settings[0].listeners, blocks, l.files, cmdline("ttyS0", installed), dir, done)
 	}
-	d := l.serve(t, config(breaksOff, "sleep 1"), "--control", socket)
+	d := l.serve(t, config(""), "--control", socket)
 	pixiecore := func(args ...string) string {
 		t.Helper()
 		out, err := exec.Command(daemonBinary(t), append(args, "--control", socket)...).CombinedOutput()
@@ -45,30 +66,34 @@ rule "databases" {
 		}
 		return string(out)
 	}
-	// boots switches the machine on and waits for what it prints.
-	boots := func(what, prints string) {
-		t.Run(what, func(t *testing.T) {
-			r := l.powerOn(t, d, bios)
+	// boots switches a machine on and waits for what it prints, and, of an installer, that
+	// it starts the machine anew.
+	boots := func(name, what, prints string, restarts bool) {
+		t.Run(machines[name].machine+", "+what, func(t *testing.T) {
+			r := l.powerOn(t, d, *machines[name])
 			r.await(t, what, regexp.MustCompile("("+regexp.QuoteMeta(prints)+")"))
-			if prints != installs && prints != breaksOff {
+			if !restarts {
 				return
 			}
 			select {
-			case <-r.exited: // by its own reboot
+			case <-r.exited: // QEMU ends instead (-no-reboot)
 			case <-time.After(bootLimit):
-				t.Fatal("it does not reboot")
+				t.Fatal("it does not start anew")
 			}
 		})
 	}
-	pixiecore("arm", "db1")
-	boots("an installer that breaks off", breaksOff)
-	boots("a screen that waits", "began to boot installer")
-	d.save(t, config(installs, "imgfetch --name done ${phone_home()} || sleep 60"))
-	pixiecore("arm", "db1")
-	boots("the installer", installs)
-	if got := pixiecore("status"); !regexp.MustCompile(`db1 +spent`).MatchString(got) {
-		t.Errorf("after it has phoned home:\n%s", got)
+	wrote := fmt.Sprintf("bytes, %s", installed)
+	pixiecore("arm", "bios")
+	boots("bios", "an installer that breaks off", wrote, true)
+	boots("bios", "a screen that waits", "began to boot installer", false)
+	d.save(t, config(done))
+	pixiecore("arm", "bios", "uefi")
+	for _, name := range []string{"bios", "uefi"} {
+		boots(name, "the installer", "PIXIECORE-DONE "+installed, true)
+		if got := pixiecore("status"); !regexp.MustCompile(name + ` +spent`).MatchString(got) {
+			t.Errorf("after it has phoned home:\n%s", got)
+		}
+		boots(name, "the disk that it wrote", machines[name].nonce, false)
 	}
-	boots("the disk", bios.nonce)
-	boots("the disk again", bios.nonce)
+	boots("bios", "the disk again", machines["bios"].nonce, false)
 }
