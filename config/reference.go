@@ -203,7 +203,7 @@ var functionTable = []Function{
 	{"tonumber", "types", "tonumber(value)", "Makes a number of a text.", `tonumber("7")`, `7`},
 	{"toset", "types", "toset(value)", "Makes a set of a list: without order, and each element once.", `toset(["b", "a", "b"])`, `toset(["a", "b"])`},
 	{"tostring", "types", "tostring(value)", "Makes a text of a number or a truth value.", `tostring(7)`, `"7"`},
-	{"sensitive", "types", "sensitive(value)", "Is the value as a secret, and so is all that is made of it. It can stand in the files of a boot that have `secret = true`, and in `token`; anywhere else, where it would be shown, it is an error.", `sensitive("hunter2")`, `sensitive("hunter2")`},
+	{"sensitive", "types", "sensitive(value)", "Is the value as a secret, and so is all that is made of it. It can stand in the files of a boot that have `secret = true`, and in `token`; anywhere else, where it would be shown, it is an error.", `sensitive("a password")`, `sensitive("a password")`},
 	{"try", "types", "try(expressions…)", "Is the first that can be evaluated.", `try({ a = 1 }.b, "none")`, `"none"`},
 	{"can", "types", "can(expression)", "Says whether an expression can be evaluated.", `can(tonumber("x"))`, `false`},
 

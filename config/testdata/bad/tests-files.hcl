@@ -8,7 +8,7 @@ boot "a" {
     tree = { "user-data" = "on ${machine.name}", "meta-data" = machine.asset }
   }
   file "key" {
-    content = "of ${machine.name}"
+    content = "hunter2 of ${machine.name}"
     secret  = true
   }
   file "disk" { source = "/srv/${machine.arch}" }

@@ -11,7 +11,7 @@ boot "base" {
     "/etc/late.sh"    = { content = (file.late), mode = "700" }
   }), "../srv/initrd", cpio(local.motd)]
   file "preseed" {
-    content = "of the base, ${phone_home()}"
+    content = "hunter2 of the base, ${phone_home()}"
     secret  = true
   }
   file "late" { content = "true" }

@@ -20,7 +20,7 @@ boot "debian" {
   extends        = boot.base
   cmdline_append = "image=${url(assets.images, "vmlinuz")} ${join(" ", [for f in ["initrd", "vmlinuz"] : url("../srv/${f}")])}"
   file "preseed" {
-    content = "${each.key} on ${machine.labels.role}, ${machine.serial}"
+    content = "hunter2 ${each.key} on ${machine.labels.role}, ${machine.serial}"
     secret  = true
   }
 }
