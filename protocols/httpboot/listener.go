@@ -133,8 +133,12 @@ type conn struct {
 	moved atomic.Int64
 }
 
-// SetWriteDeadline is also called by crypto/tls and net/http, for a handshake.
+// SetWriteDeadline is also called by crypto/tls and net/http, for a handshake; and by the
+// latter before each answer, to say that there is none: then that of moveOn stands.
 func (c *conn) SetWriteDeadline(t time.Time) error {
+	if t.IsZero() && c.moved.Load() != 0 {
+		return nil
+	}
 	c.moved.Store(0)
 	return c.TCPConn.SetWriteDeadline(t)
 }
