@@ -10,8 +10,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/pixiecore/pixiecore/protocols/netio"
 )
@@ -95,6 +98,17 @@ func newCaller(t *testing.T, s *subject, from netip.AddrPort) *caller {
 		c.eth0 = eth0.Index
 		if c.conn, err = netio.ListenUDP(from); err != nil {
 			t.Fatal(err)
+		}
+		// The answers to a burst wait here while it is still being sent, and the 2 MiB of
+		// netio hold nine in ten of them.
+		raw, err := c.conn.(syscall.Conn).SyscallConn()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e := raw.Control(func(fd uintptr) {
+			err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer)
+		}); e != nil || err != nil {
+			t.Fatal(e, err)
 		}
 	})
 	t.Cleanup(func() { c.conn.Close() })
@@ -341,9 +355,11 @@ func (b *bench) load(t *testing.T, what string, q question, times, cpu float64) 
 	})
 	ours, echo := got["pixiecore"], got["echo"]
 	if peer, ok := got["dnsmasq"]; ok {
-		b.atLeast(what+", times dnsmasq's rate", ours.rate/peer.rate, times, fmt.Sprintf("%.0f/s to %.0f/s; the echo %.0f/s", ours.rate, peer.rate, echo.rate))
+		b.atLeast(what+", times dnsmasq's rate", ours.rate/peer.rate, times, fmt.Sprintf("%.0f/s to %.0f/s; the echo %.0f/s", ours.rate, peer.rate, echo.rate)).
+			because(fmt.Sprintf("the ceiling is the echo, %.1f times dnsmasq's rate in this run, which looks at nothing; where that is below the target, so is every server", echo.rate/peer.rate))
 	}
-	b.atMost(what+", times the echo's CPU", float64(ours.cpu)/float64(echo.cpu), cpu, fmt.Sprintf("%s to %s", ours.cpu, echo.cpu))
+	b.atMost(what+", times the echo's CPU", float64(ours.cpu)/float64(echo.cpu), cpu, fmt.Sprintf("%s to %s", ours.cpu, echo.cpu)).
+		because("the echo is two system calls for each batch; beside as many, an answer is a lookup, a token (two blocks of SHA-256), two events with their metrics, and a copy of both packets for who asks later; and an offer is a broadcast, which the kernel also brings back to its sender")
 }
 
 // One question at a time.
