@@ -216,14 +216,11 @@ func (s *session) send(from, to int64) error {
 // is left to the card.
 func (s *session) segment() {
 	s.segments = 1
-	if s.windowSize == 1 {
-		return
-	}
-	if _, refused := s.uncut.Load(s.Interface); refused {
-		return
-	}
-	if size := s.blockSize + dataHeaderSize; s.conn.Segment(size) == nil {
-		s.segments = min(maxSegments, maxMessage/size)
+	size := s.blockSize + dataHeaderSize
+	fit := min(s.windowSize, maxSegments, maxMessage/size)
+	_, refused := s.uncut.Load(s.Interface)
+	if fit > 1 && !refused && s.conn.Segment(size) == nil {
+		s.segments = fit
 	}
 }
 
