@@ -28,6 +28,7 @@ type bench struct {
 	dnsmasq, atftpd, nginx           *subject // nil: not installed
 
 	measuring string // what ROW selects
+	unhurried string // of the soak: how long a machine waits without a fault, as a sentence
 	again     string // says how to look at such a row again; empty: nothing does
 	rows      []*row
 }
