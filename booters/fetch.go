@@ -182,20 +182,16 @@ func (s *Sources) cached(ctx context.Context, src Source) (io.ReadCloser, int64,
 	}
 	var f cache.File
 	if err == nil {
-		f, err = keep.Open(ctx, cache.Request{URL: src.At, Want: src.SHA256, Get: s.getter(src.At)})
+		f, err = keep.Open(ctx, s.request(src))
 	}
 	if err == nil {
 		return noted(f.ReadCloser, f.Note), f.Size, nil
 	}
 	var (
-		digest *boot.DigestError
-		large  *cache.TooLargeError
-		disk   *cache.DiskError
+		large *cache.TooLargeError
+		disk  *cache.DiskError
 	)
 	switch {
-	case errors.As(err, &digest):
-		digest = &boot.DigestError{File: redact(src.At), Want: digest.Want, Got: digest.Got} // err belongs to all who asked
-		return nil, 0, digest
 	case src.SHA256.IsZero() && (errors.As(err, &large) || errors.As(err, &disk)):
 		// A cache in trouble must not keep a machine from booting.
 		r, size, failed := s.get(ctx, src.At)
@@ -206,7 +202,41 @@ func (s *Sources) cached(ctx context.Context, src Source) (io.ReadCloser, int64,
 	case errors.As(err, &large) && s.opts.Cache == nil:
 		err = fmt.Errorf("it is fetched whole to be verified, for which there are %d bytes: write a cache block with a larger max_size", large.Max)
 	}
-	return nil, 0, fmt.Errorf("get %q: %w", redact(src.At), err)
+	return nil, 0, notKept(src, err)
+}
+
+func (s *Sources) request(src Source) cache.Request {
+	return cache.Request{URL: src.At, Want: src.SHA256, Get: s.getter(src.At)}
+}
+
+// notKept names the file in an error of a cache.
+func notKept(src Source, err error) error {
+	if digest := (*boot.DigestError)(nil); errors.As(err, &digest) {
+		return &boot.DigestError{File: redact(src.At), Want: digest.Want, Got: digest.Got} // err belongs to all who asked
+	}
+	return fmt.Errorf("get %q: %w", redact(src.At), err)
+}
+
+// Keep sees to it that a remote file is in the cache: see cache.Cache. The error is for
+// the operator, as those of Open are.
+func (s *Sources) Keep(ctx context.Context, source string, seen func(have, size int64)) (cache.Kept, error) {
+	src, err := ParseSource(source)
+	if err == nil {
+		src, err = s.Resolve(ctx, src)
+	}
+	switch {
+	case err != nil:
+		return cache.Kept{}, err
+	case src.Local():
+		return cache.Kept{}, fmt.Errorf("%q is a file of this host, which no cache keeps", src.At)
+	case s.opts.Cache == nil:
+		return cache.Kept{}, fmt.Errorf("get %q: there is no cache to keep it", redact(src.At))
+	}
+	k, err := s.opts.Cache.Keep(ctx, s.request(src), seen)
+	if err != nil {
+		return cache.Kept{}, notKept(src, err)
+	}
+	return k, nil
 }
 
 // noted is r, with a note if there is one.

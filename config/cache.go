@@ -12,6 +12,8 @@ import (
 type Cache struct {
 	Dir     string // the absolute path; empty: the caller's choice
 	MaxSize int64  // bytes, at least one
+	// Prefetch is whether it is filled beforehand with what machines can come to need.
+	Prefetch bool
 }
 
 // defaultMaxSize is that of a cache block without max_size, in bytes: the kernels
@@ -33,6 +35,9 @@ func (d *decoder) cache(b *hclsyntax.Block) {
 		if n, ok := s.size(a); ok {
 			c.MaxSize = n
 		}
+	}
+	if a := body.Attributes["prefetch"]; a != nil {
+		c.Prefetch, _ = s.flag(a)
 	}
 	d.cfg.Cache = c
 }

@@ -197,7 +197,11 @@ func dump(t *testing.T, cfg *Config) string {
 	}
 	fmt.Fprintf(&b, "log: %s, %s\n", cfg.Log.Level, cfg.Log.Format)
 	if c := cfg.Cache; c != nil {
-		fmt.Fprintf(&b, "cache: %d bytes in %q\n", c.MaxSize, c.Dir)
+		fmt.Fprintf(&b, "cache: %d bytes in %q", c.MaxSize, c.Dir)
+		if c.Prefetch {
+			b.WriteString(", filled beforehand")
+		}
+		b.WriteString("\n")
 	}
 	if f := cfg.Fetch; f != (Fetch{}) {
 		fmt.Fprintf(&b, "fetch: ca %s cert %s key %s\n", f.CA, f.Cert, f.Key)

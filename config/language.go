@@ -152,7 +152,7 @@ var bootSchema = Block{
 		forEach,
 	},
 	Blocks: []string{"file", "secure_boot"},
-	Later:  []string{"checksums", "prefetch"},
+	Later:  []string{"checksums"},
 }
 
 var fileBlockSchema = Block{
@@ -370,12 +370,14 @@ var cacheSchema = Block{
 	Name: "cache",
 	Doc: "Keeps what is fetched from URLs on disk, so that it is fetched once however many machines boot, and is there when its server is not. Without the block, each machine's file is fetched as the machine reads it. " +
 		"A server is asked at most once a minute whether a file is still the same, and never about one that has a digest (`sha256`). When it cannot be asked, machines get the copy, and the log says so.",
-	Example: "cache {\n  dir      = \"/srv/pixiecore/cache\"\n  max_size = \"20GiB\"\n}\n",
+	Example: "cache {\n  dir      = \"/srv/pixiecore/cache\"\n  max_size = \"20GiB\"\n  prefetch = true\n}\n",
 	Attributes: []Attribute{
 		{Name: "dir", Type: TypeText, Default: "the service's cache directory, `/var/cache/pixiecore`", Example: `"/srv/pixiecore/cache"`,
 			Doc: "The directory, which is made if it is missing. What is in it can be deleted at any time."},
 		{Name: "max_size", Type: TypeSize, Default: "`20GiB`", Example: `"20GiB"`,
 			Doc: "How much is kept. What was used longest ago goes first; a machine that reads it is not cut off. A file that is larger is not kept."},
+		{Name: "prefetch", Type: TypeBool, Default: "`false`", Example: "true",
+			Doc: "`true`: a start and a reload fetch, beside what is served, whatever machines can come to need and is not there or has changed, as `pixiecore fetch` does. `pixiecore status` says how far that is."},
 	},
 }
 

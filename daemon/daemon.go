@@ -105,6 +105,7 @@ type Daemon struct {
 	stopping chan struct{} // closed when Run is told to end
 
 	interfaces *netio.Interfaces
+	prefetch   prefetcher
 	once       atomic.Pointer[once.States] // what was armed and done; nil: no rule has asked
 	next       atomic.Pointer[once.Nexts]  // what was chosen for machines; nil: nothing ever
 	packets    *capture.Ring               // what machines sent and got
@@ -314,11 +315,21 @@ func (d *Daemon) Run(ctx context.Context) error {
 			return nil
 		})
 	}
+	d.prefetch.start(d.log, func(f func(context.Context)) context.CancelFunc {
+		own, cancel := context.WithCancel(ctx)
+		g.Go(func() error {
+			defer cancel()
+			f(own)
+			return nil
+		})
+		return cancel
+	})
 	d.serving.Store(true) // every socket is bound, and what comes waits for its server
 	for _, l := range d.listeners {
 		d.serve(l)
 	}
 	d.idle(d.bound)
+	d.prefetch.begin(d.current, d.swap.Current().Gen)
 	d.reloading.Unlock()
 	if !d.opts.Embedded {
 		g.Go(func() error {
@@ -360,6 +371,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	close(d.stopping)
 	d.reloading.Lock()
 	d.serve, d.park = nil, nil // nothing is started any more: what runs is waited for
+	d.prefetch.stop()
 	d.reloading.Unlock()
 	d.notified(systemd.Stopping)
 	d.log.Info("stopping")

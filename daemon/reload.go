@@ -130,6 +130,7 @@ func (d *Daemon) apply(n *next, files reading, start time.Time) {
 	d.ready(d.statusLine())
 	d.keep(files)
 	d.logChanges(gen, old, n.Compiled)
+	d.prefetch.begin(n.Compiled, gen)
 	returnMemory()
 }
 

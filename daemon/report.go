@@ -53,7 +53,7 @@ func (d *Daemon) report() status.Report {
 	}
 	if c.cache != nil {
 		files, bytes, err := c.cache.Usage()
-		r.Cache = &status.Cache{Dir: c.cache.Dir(), Files: files, Bytes: bytes, Max: c.Config.Cache.MaxSize}
+		r.Cache = &status.Cache{Dir: c.cache.Dir(), Files: files, Bytes: bytes, Max: c.Config.Cache.MaxSize, Prefetch: d.prefetch.status()}
 		if err != nil {
 			r.Cache.Error = err.Error()
 		}

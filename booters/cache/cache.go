@@ -196,23 +196,9 @@ var errClosed = errors.New("the cache was closed")
 func (c *Cache) Open(ctx context.Context, r Request) (File, error) {
 	note := ""
 	for range maxAgain {
-		digest, said := r.Want, ""
-		if digest.IsZero() {
-			if ref, ok := c.readRef(r.URL); ok && ref.fresh(c.now()) {
-				digest, said = ref.Digest, ref.Trouble
-			}
-		}
-		if !digest.IsZero() {
-			file, err := c.blob(ctx, digest)
-			if err == nil {
-				file.Note = cmp.Or(said, note)
-				return file, nil
-			}
-			if errors.Is(err, errDamaged) {
-				note = "the copy in the cache was damaged, and has been fetched again"
-			} else if !errors.Is(err, fs.ErrNotExist) {
-				return File{}, err
-			}
+		file, ok, err := c.onHand(ctx, r, &note)
+		if ok || err != nil {
+			return file, err
 		}
 		f, err := c.join(ctx, r)
 		if err != nil {
@@ -224,7 +210,81 @@ func (c *Cache) Open(ctx context.Context, r Request) (File, error) {
 			return file, err
 		}
 	}
-	return File{}, errors.New("it vanishes from the cache as soon as it is fetched: max_size of the cache is too small for what is booted at a time")
+	return File{}, errVanishes
+}
+
+var errVanishes = errors.New("it vanishes from the cache as soon as it is fetched: max_size of the cache is too small for what is booted at a time")
+
+// onHand opens a file that need not be asked for. ok is false where there is none, and
+// note then says so if there was one.
+func (c *Cache) onHand(ctx context.Context, r Request, note *string) (file File, ok bool, err error) {
+	digest, said := r.Want, ""
+	if digest.IsZero() {
+		if ref, ok := c.readRef(r.URL); ok && ref.fresh(c.now()) {
+			digest, said = ref.Digest, ref.Trouble
+		}
+	}
+	if digest.IsZero() {
+		return File{}, false, nil
+	}
+	file, err = c.blob(ctx, digest)
+	switch {
+	case err == nil:
+		file.Note = cmp.Or(said, *note)
+		return file, true, nil
+	case errors.Is(err, errDamaged):
+		*note = "the copy in the cache was damaged, and has been fetched again"
+	case !errors.Is(err, fs.ErrNotExist):
+		return File{}, false, err
+	}
+	return File{}, false, nil
+}
+
+// A Kept is a file that is in the cache.
+type Kept struct {
+	Size    int64  // bytes
+	Fetched bool   // whether it was transferred for that
+	Note    string // as of a File
+}
+
+// Keep sees to it that a file is whole in the cache, and what it should be: as Open
+// does for a machine, with whom it shares a transfer. seen is called as bytes come, of
+// size or, where that is -1, of an unknown number.
+func (c *Cache) Keep(ctx context.Context, r Request, seen func(have, size int64)) (k Kept, err error) {
+	for range maxAgain {
+		file, ok, err := c.onHand(ctx, r, &k.Note)
+		if err != nil {
+			return Kept{}, err
+		}
+		if ok {
+			k.Size, k.Note = file.Size, file.Note
+			return k, file.Close()
+		}
+		f, err := c.join(ctx, r)
+		if err == nil {
+			err = f.await(ctx, seen)
+			k.Fetched = k.Fetched || err == nil && f.part != nil
+			f.release()
+		}
+		if err != nil {
+			return Kept{}, err
+		}
+	}
+	return Kept{}, errVanishes
+}
+
+// Holds reports whether the cache in dir, which need not exist, has a copy of a file,
+// be it one of which the server must be asked whether it is still the same.
+func Holds(dir, url string, want boot.Digest) bool {
+	c := &Cache{dir: dir}
+	if want.IsZero() {
+		ref, ok := c.readRef(url)
+		if !ok {
+			return false
+		}
+		want = ref.Digest
+	}
+	return exists(c.path(blobs, want.String()))
 }
 
 // join returns the fill for r, which it starts if none runs. The caller is a user

@@ -846,3 +846,63 @@ func FuzzContentRange(f *testing.F) {
 		}
 	})
 }
+
+// What is fetched beforehand is there for the machine, and costs nothing where it is
+// there already.
+func TestWhatIsKeptBeforehandIsThere(t *testing.T) {
+	want := content(3<<20, 1)
+	u := newUpstream(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("If-None-Match") != "" {
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+		w.Header().Set("ETag", `"1"`)
+		w.Header().Set("Content-Length", fmt.Sprint(len(want)))
+		w.Write(want)
+	})
+	c, clock := newCache(t, t.TempDir(), 1<<30)
+	if Holds(c.dir, u.URL, boot.Digest{}) || Holds(c.dir+"/none", u.URL, boot.Digest{}) {
+		t.Error("an empty cache holds a file")
+	}
+	var seen []int64
+	keep := func(r Request) (Kept, error) {
+		r.URL, r.Get, seen = u.URL, get, nil
+		return c.Keep(t.Context(), r, func(have, size int64) {
+			if size != int64(len(want)) || len(seen) > 0 && have < seen[len(seen)-1] {
+				t.Errorf("%d of %d after %v", have, size, seen)
+			}
+			seen = append(seen, have)
+		})
+	}
+	for i, wantFetched := range []bool{true, false, false} {
+		got, err := keep(Request{})
+		if wantFetched != (len(seen) > 0) {
+			t.Errorf("time %d: seen %v", i, seen)
+		}
+		if err != nil || got != (Kept{Size: int64(len(want)), Fetched: wantFetched}) {
+			t.Errorf("time %d: got %+v, %v", i, got, err)
+		}
+		clock.pass(time.Hour) // so that the server is asked again
+	}
+	if n := len(u.asked()); n != 3 {
+		t.Errorf("%d requests, want one each time", n)
+	}
+	if !Holds(c.dir, u.URL, boot.Digest{}) || !Holds(c.dir, "", sha256.Sum256(want)) {
+		t.Error("it does not hold the file")
+	}
+	mustFetch(t, c, u.URL, want)
+
+	var digest *boot.DigestError
+	if got, err := keep(Request{Want: boot.Digest{1}}); !errors.As(err, &digest) {
+		t.Errorf("another digest: got %+v, %v", got, err)
+	}
+	got, err := keep(Request{Want: sha256.Sum256(want)})
+	if err != nil || got.Fetched {
+		t.Errorf("the digest that it has: got %+v, %v", got, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	u.does(func(w http.ResponseWriter, r *http.Request) { cancel(); <-r.Context().Done() })
+	if _, err := c.Keep(ctx, Request{URL: u.URL + "/other", Get: get}, func(int64, int64) {}); !errors.Is(err, context.Canceled) {
+		t.Errorf("when it is given up: %v", err)
+	}
+}

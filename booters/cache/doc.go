@@ -37,6 +37,9 @@
 // else the file has changed and the transfer fails, for all of its readers with
 // one sentence. Without any validator the same comparison stands alone.
 //
+// What is fetched beforehand (Keep) goes the way of what a machine asks for, so that
+// each profits by the transfer of the other.
+//
 // A transfer goes on when its readers have gone: a machine that is reset asks
 // again, and so do its neighbours.
 //

@@ -71,6 +71,27 @@ func (f *fill) progress() (written int64, more <-chan struct{}) {
 	return f.written, f.more
 }
 
+// await waits for the end of a fill.
+func (f *fill) await(ctx context.Context, seen func(have, size int64)) error {
+	for {
+		written, more := f.progress()
+		select {
+		case <-f.ready: // so that the size is known, if it is
+			if f.part != nil {
+				seen(written, f.size)
+			}
+		default:
+		}
+		select {
+		case <-more:
+		case <-f.done:
+			return f.err
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
 func (f *fill) finish(err error) {
 	f.err = err
 	close(f.done)

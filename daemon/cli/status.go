@@ -101,6 +101,24 @@ func writeJSON(w io.Writer, v any) error {
 	return enc.Encode(v)
 }
 
+// prefetch shows how far the cache is filled beforehand.
+func (p *printer) prefetch(f status.Prefetch) {
+	if f.FailedCount() == 0 && f.Error == "" {
+		p.printf("%s\n", f)
+		return
+	}
+	p.printf("%s\n", p.paint(red, f.String()))
+	for _, one := range f.Failed {
+		p.printf("  %s\n", one.Error)
+	}
+	if f.MoreFailed > 0 {
+		p.printf("  and %d more\n", f.MoreFailed)
+	}
+	if way := f.Way(); way != "" {
+		p.printf("  → %s\n", way)
+	}
+}
+
 // status shows what a daemon does.
 func (p *printer) status(r status.Report, now time.Time) {
 	p.printf("pixiecore %s, up %s\n", r.Version, ago(r.Started, now))
@@ -132,6 +150,9 @@ func (p *printer) status(r status.Report, now time.Time) {
 		p.printf("cache %s\n", p.paint(red, c.String()))
 	default:
 		p.printf("cache %s\n", c)
+	}
+	if r.Cache != nil && r.Cache.Prefetch != nil {
+		p.prefetch(*r.Cache.Prefetch)
 	}
 
 	p.printf("\n")

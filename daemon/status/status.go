@@ -82,6 +82,67 @@ type Cache struct {
 	Bytes int64  `json:"bytes"` // that they take on disk
 	Max   int64  `json:"max_bytes"`
 	Error string `json:"error,omitempty"` // why the directory cannot be read
+	// Prefetch is how far it is filled beforehand; absent where that is not wanted.
+	Prefetch *Prefetch `json:"prefetch,omitempty"`
+}
+
+// A Prefetch is how far the cache is filled with what machines can come to need.
+type Prefetch struct {
+	Generation uint64         `json:"generation"`
+	Started    time.Time      `json:"started"`
+	Ended      time.Time      `json:"ended,omitzero"`    // absent: it goes on
+	Files      int            `json:"files"`             // of other servers that the configuration names
+	Done       int            `json:"done"`              // of these that are there
+	Fetched    int            `json:"fetched"`           // of these that had to be transferred
+	Bytes      int64          `json:"bytes"`             // that they have
+	Skipped    int            `json:"skipped,omitempty"` // machines, or kinds of them, for which a file is not known beforehand
+	Failed     []FetchFailure `json:"failed,omitempty"`
+	MoreFailed int            `json:"more_failed,omitempty"` // beside those in Failed
+	Error      string         `json:"error,omitempty"`       // of it as a whole
+}
+
+// A FetchFailure is a file that could not be fetched.
+type FetchFailure struct {
+	File  string `json:"file"` // its URL, without what is secret in it
+	Error string `json:"error"`
+}
+
+// Fail notes a file that could not be fetched; of more than most they are counted.
+func (p *Prefetch) Fail(file, err string, most int) {
+	if len(p.Failed) == most {
+		p.MoreFailed++
+		return
+	}
+	p.Failed = append(p.Failed, FetchFailure{file, err})
+}
+
+// FailedCount is how many files could not be fetched.
+func (p *Prefetch) FailedCount() int { return len(p.Failed) + p.MoreFailed }
+
+// String says it in a clause.
+func (p Prefetch) String() string {
+	s := fmt.Sprintf("%d of %d files are there beforehand", p.Done, p.Files)
+	if p.Ended.IsZero() {
+		s = fmt.Sprintf("files are fetched beforehand: %d of %d are there", p.Done, p.Files)
+	}
+	if p.Fetched > 0 {
+		s += fmt.Sprintf(", %d of them fetched since %s: %s", p.Fetched, p.Started.Format("15:04"), Bytes(p.Bytes))
+	}
+	if n := p.FailedCount(); n > 0 {
+		s += fmt.Sprintf("; %d could not be fetched", n)
+	}
+	if p.Error != "" {
+		s += "; " + p.Error
+	}
+	return s
+}
+
+// Way is the way out where files could not be fetched; empty: all is well.
+func (p Prefetch) Way() string {
+	if p.FailedCount() == 0 {
+		return ""
+	}
+	return "a machine that needs one fetches it then; `pixiecore fetch` tries all of them again"
 }
 
 // String says it in a clause.
