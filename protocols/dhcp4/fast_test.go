@@ -335,13 +335,15 @@ func FuzzFast(f *testing.F) {
 type many struct {
 	decider
 	snap boot.Snapshot
-	by   map[[6]byte]boot.Verdict
+	by   map[[6]byte]*boot.Verdict
 }
 
+var _ boot.Decider = (*many)(nil)
+
 func newMany() *many {
-	m := &many{by: map[[6]byte]boot.Verdict{}}
+	m := &many{by: map[[6]byte]*boot.Verdict{}}
 	for n := range 10_000 {
-		m.by[[6]byte(machineOf(n))] = boot.Verdict{Action: boot.Boot, Spec: &boot.Spec{Kernel: "k"}, Rule: fmt.Sprint("r", n), Boot: "live"}
+		m.by[[6]byte(machineOf(n))] = &boot.Verdict{Action: boot.Boot, Spec: &boot.Spec{Kernel: "k"}, Rule: fmt.Sprint("r", n), Boot: "live"}
 	}
 	m.snap = *booter{}.Current()
 	m.snap.Booter = m
@@ -354,7 +356,7 @@ func machineOf(n int) net.HardwareAddr {
 
 func (m *many) Current() *boot.Snapshot { return &m.snap }
 
-func (m *many) Decide(_ context.Context, of boot.Machine) (boot.Verdict, error) {
+func (m *many) Decide(_ context.Context, of boot.Machine) (*boot.Verdict, error) {
 	return m.by[[6]byte(of.MAC)], nil
 }
 
