@@ -25,8 +25,8 @@ import (
 )
 
 const (
-	// secretFor is how long the address of a secret file is good: as long as a
-	// boot may take.
+	// secretFor is how long the address of a secret file is good, unless it says
+	// otherwise: as long as a boot may take.
 	secretFor = 2 * time.Hour
 	// secretSkew is how far in the future an address may have been made, by the
 	// clock of another server with the same key.
@@ -51,9 +51,20 @@ type File struct {
 	Kind    FileKind
 	Members []string // the names in a tree or an archive, in order; nil for others
 	Secret  bool     // whether it is shown to nobody but the machine
+	// Expires is how long an address of it is good; 0: that of a Secret for as long as a
+	// boot may take, any other for as long as the key.
+	Expires time.Duration
 	// Render makes the file, or a member of it, for one machine. The error
 	// is a sentence for the operator and the machine.
 	Render func(r Request, member string) (Content, error)
+}
+
+// life is how long an address of the file is good; 0: as long as the key.
+func (f *File) life() time.Duration {
+	if f.Expires == 0 && f.Secret {
+		return secretFor
+	}
+	return f.Expires
 }
 
 // Parts are what Render can be asked for: the members of a tree or an archive, else ""
@@ -221,7 +232,7 @@ func (t *Table) refer(m boot.Machine, bootName string, file *File) (string, erro
 	if file != nil {
 		kind, ref.file = fileLink, file.Name
 	}
-	if file == nil || file.Secret {
+	if file == nil || file.life() > 0 {
 		ref.made = t.now()
 	}
 	return kind + ref.seal(), nil
@@ -231,7 +242,7 @@ func (t *Table) refer(m boot.Machine, bootName string, file *File) (string, erro
 // machine when iPXE had told its CPU, which nobody tells again.
 type fileRef struct {
 	mac        [6]byte
-	made       time.Time // to the second; the zero Unix time where the file is no secret
+	made       time.Time // to the second; the zero Unix time where the file has no life
 	arch       boot.Architecture
 	firmware   boot.Firmware
 	boot, file string
@@ -435,9 +446,13 @@ func (t *Table) openFile(ref fileRef, name string) (boot.Link, error) {
 	case name != f.Name:
 		return link, fmt.Errorf("address of another name: %w", boot.ErrNotFound)
 	}
-	if age := t.now().Sub(ref.made); f.Secret && (age >= secretFor || age < -secretSkew) {
-		return link, fmt.Errorf("file %s of boot %s: %w: that of a secret is good for %d hours of the boot that it was made for; start the machine again",
-			f.Name, ref.boot, boot.ErrExpired, secretFor/time.Hour)
+	if age, life := t.now().Sub(ref.made), f.life(); life > 0 && (age >= life || age < -secretSkew) {
+		what := "it"
+		if f.Secret {
+			what = "that of a secret"
+		}
+		return link, fmt.Errorf("file %s of boot %s: %w: %s is good for %s of the boot that it was made for; start the machine again",
+			f.Name, ref.boot, boot.ErrExpired, what, strings.TrimSuffix(strings.TrimSuffix(life.String(), "0s"), "0m"))
 	}
 	link.Open = func(ctx context.Context, m boot.Machine, base string) (io.ReadCloser, int64, error) {
 		if f.Kind == FileArchive {

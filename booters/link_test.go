@@ -202,6 +202,26 @@ func TestASecretHasItsTime(t *testing.T) {
 	}
 }
 
+// A life that is written down holds for a secret in place of the usual one, and for any
+// other file, which has none else.
+func TestAFileExpires(t *testing.T) {
+	for _, secret := range []bool{true, false} {
+		f := rendered("key", FileContent, func(Request, string) (Content, error) { return Content{Text: "x"}, nil })
+		f.Secret, f.Expires = secret, 24*time.Hour
+		tab := linked(t, func() Target { return Target{File: f} }, f)
+		start := time.Date(2024, 5, 1, 12, 0, 0, 0, time.UTC)
+		at := start
+		tab.now = func() time.Time { return at }
+		id, name := address(t, tab)
+		for after, want := range map[time.Duration]error{0: nil, 24*time.Hour - time.Second: nil, 24 * time.Hour: boot.ErrExpired} {
+			at = start.Add(after)
+			if _, err := content(tab, id, name); !errors.Is(err, want) || err != nil && !strings.Contains(err.Error(), "good for 24h of the boot") {
+				t.Errorf("secret %t, after %v: got %v, want %v", secret, after, err, want)
+			}
+		}
+	}
+}
+
 // What is no secret has the same address each time, so that a script is the same
 // and a cache can go by it.
 func TestAnAddressIsTheSameEachTime(t *testing.T) {

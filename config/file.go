@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/hashicorp/hcl/v2"
@@ -31,6 +32,12 @@ type fileBlock struct {
 	attrs hclsyntax.Attributes
 	file  *booters.File // for the boot that has it
 }
+
+// The bounds on the life of an address.
+const (
+	minExpires = time.Minute
+	maxExpires = 365 * 24 * time.Hour
+)
 
 // fileKinds are the settings of a file of which there must be one.
 var fileKinds = []string{string(booters.FileContent), string(booters.FileSource), string(booters.FileTree)}
@@ -114,6 +121,13 @@ func (b *bootBlock) declareFiles() {
 		if a := f.attrs["secret"]; a != nil {
 			f.file.Secret, _ = f.flag(a)
 			f.scope.hides = f.file.Secret
+		}
+		if a := f.attrs["expires"]; a != nil {
+			if v, ok := f.duration(a, "24h"); ok {
+				if f.file.Expires = v; v < minExpires || v > maxExpires {
+					f.errorf(a.Expr.Range(), sumDuration, "expires is from %s to %s: how long an address of the file is good. Write one like \"24h\".", brief(minExpires), brief(maxExpires))
+				}
+			}
 		}
 		b.files[name] = &f
 		b.recipe.files = append(b.recipe.files, f.file)

@@ -169,6 +169,8 @@ var fileBlockSchema = Block{
 			Doc: "Several texts under one address, which ends in `/`: names, or paths like `latest/user-data`, with what is in them. A name that is not among them is not found (404)."},
 		{Name: "secret", Type: TypeBool, Default: "false", Example: "true",
 			Doc: "`true`: nothing of it is shown by `explain`, `plan`, the status or the log, nobody keeps it on the way, and its address is good for two hours, or until the machine's next boot."},
+		{Name: "expires", Type: TypeDuration, Example: `"24h"`,
+			Doc: "How long an address of it is good, from when the machine was given it. Without it, that of a secret is for two hours, and any other for as long as the key for addresses."},
 	},
 }
 

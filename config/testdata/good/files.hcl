@@ -22,6 +22,7 @@ boot "debian" {
   file "preseed" {
     content = "hunter2 ${each.key} on ${machine.labels.role}, ${machine.serial}"
     secret  = true
+    expires = "24h"
   }
 }
 boot "live" {
