@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -230,7 +231,7 @@ func TestTheFastPathSaysTheSame(t *testing.T) {
 	patched := map[string]bool{}
 	for where, x := range settings {
 		for what, v := range verdicts() {
-			if where != "as usual" && what != "boot" && what != "local" {
+			if where != "as usual" && what != "boot" {
 				continue
 			}
 			for _, role := range []Role{ProxyDHCP, BootServer} {
@@ -402,13 +403,18 @@ func answering(t testing.TB, role Role, name string) (next func(anew bool)) {
 // What an answer may allocate: the machine's address, and, of a boot that begins, what
 // is remembered of it.
 func TestAnAnswerAllocatesNextToNothing(t *testing.T) {
+	pool := sync.Pool{New: func() any { return new([64]byte) }}
+	var forgets float64 // of the tokens: so that its users are told apart, the race detector has pools forget
+	if testing.AllocsPerRun(1000, func() { pool.Put(pool.Get()) }) > 0 {
+		forgets = 2
+	}
 	for _, tc := range []struct {
 		role Role
 		anew bool
 		most float64
 	}{{ProxyDHCP, false, 1}, {ProxyDHCP, true, 3}, {BootServer, false, 1}} {
 		next := answering(t, tc.role, "efi-x64")
-		if got := testing.AllocsPerRun(2000, func() { next(tc.anew) }); got > tc.most {
+		if got := testing.AllocsPerRun(2000, func() { next(tc.anew) }); got > tc.most+forgets {
 			t.Errorf("%s, anew: %t: %g allocations, want at most %g", tc.role, tc.anew, got, tc.most)
 		}
 	}

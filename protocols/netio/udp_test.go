@@ -238,9 +238,7 @@ func TestListenRefuses(t *testing.T) {
 	}
 }
 
-// BenchmarkEcho is one datagram there and back, in batches of 32. The allocations are
-// those of both directions: two by x/net for each read, one for the control
-// message of each reply.
+// BenchmarkEcho is one datagram there and back, in batches of 32.
 func BenchmarkEcho(b *testing.B) {
 	const batch = 32
 	server, client := listen(b, "127.0.0.1:0"), listen(b, "127.0.0.1:0")
