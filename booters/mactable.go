@@ -7,7 +7,9 @@ import (
 
 // A macTable finds the candidates under a MAC address, or the part of one that a mask
 // leaves, by one look at memory: among 100,000 rules that is where the time of a lookup
-// goes. A map of Go takes four, and thrice the room.
+// goes. A map of Go takes several, and half as much room again: 6.3 MB for them, and this
+// 4.2. So a lookup by MAC address takes 40 to 80 ns among 1,000 rules and among 100,000
+// (BenchmarkDecide).
 //
 // It is a hash table with open addressing, of which at most half is taken. Who sends
 // MAC addresses chooses neither what is in it nor where: the worst that he can do is to
