@@ -16,6 +16,7 @@ import (
 
 	"github.com/pixiecore/pixiecore/booters/boot"
 	"github.com/pixiecore/pixiecore/booters/cache"
+	"github.com/pixiecore/pixiecore/booters/uploads"
 )
 
 const (
@@ -52,6 +53,8 @@ type SourceOptions struct {
 	// Spool is asked for a place, where there is no Cache, in which a file with a
 	// digest is fetched whole before it is served. Nil: there is none.
 	Spool func() (*cache.Cache, error)
+	// Uploads keeps what machines send; nil: nobody does.
+	Uploads *uploads.Dir
 	// TLS is how servers are verified, and what they are shown; nil: by the
 	// system's authorities.
 	TLS *tls.Config

@@ -22,12 +22,15 @@ import (
 	"github.com/pixiecore/pixiecore/booters/cache"
 	"github.com/pixiecore/pixiecore/booters/cpio"
 	"github.com/pixiecore/pixiecore/booters/iso9660"
+	"github.com/pixiecore/pixiecore/booters/uploads"
 )
 
 const (
 	// secretFor is how long the address of a secret file is good, unless it says
 	// otherwise: as long as a boot may take.
 	secretFor = 2 * time.Hour
+	// uploadFor is how long a machine may send files: an installation takes less.
+	uploadFor = 24 * time.Hour
 	// secretSkew is how far in the future an address may have been made, by the
 	// clock of another server with the same key.
 	secretSkew = 5 * time.Minute
@@ -41,6 +44,7 @@ const (
 	assetLink = "\x01" // the directory, NUL, and the path in it
 	fileLink  = "\x02" // a file of a boot: see fileRef
 	homeLink  = "\x03" // likewise, without a file: see Target.PhoneHome
+	putLink   = "\x05" // likewise, with the name of what the machine sends: see Target.Upload
 	imageLink = "\x04" // the path or URL of an image, NUL, and the path in it
 )
 
@@ -122,6 +126,8 @@ type Target struct {
 	Dir, Image, Path string
 	// PhoneHome is no file: the machine asks for it when it has done its work.
 	PhoneHome bool
+	// Upload is the name under which what the machine sends is kept.
+	Upload string
 }
 
 // homeName is what stands behind the ID in the address of PhoneHome.
@@ -137,6 +143,8 @@ func Preview(inv *Inventory, m boot.Machine) Request {
 			return "", err
 		case t.PhoneHome:
 			return server + homeName, nil
+		case t.Upload != "":
+			return server + "upload/" + t.Upload, nil
 		case t.File != nil:
 			return server + "file." + t.File.Name + t.File.slash(), nil
 		case t.Dir != "":
@@ -164,6 +172,8 @@ func (t Target) name() (string, error) {
 	switch {
 	case t.PhoneHome:
 		return homeName, nil
+	case t.Upload != "":
+		return t.Upload, uploads.CheckName(t.Upload)
 	case t.File != nil && t.File.Kind == FileTree:
 		return "", nil
 	case t.File != nil:
@@ -207,8 +217,8 @@ func (t *Table) link(m boot.Machine, bootName, base string, to Target) (string, 
 	}
 	sealed := to.Source
 	switch {
-	case to.File != nil, to.PhoneHome:
-		if sealed, err = t.refer(m, bootName, to.File); err != nil {
+	case to.File != nil, to.PhoneHome, to.Upload != "":
+		if sealed, err = t.refer(m, bootName, to); err != nil {
 			return "", err
 		}
 	case to.Dir != "":
@@ -222,17 +232,21 @@ func (t *Table) link(m boot.Machine, bootName, base string, to Target) (string, 
 	return base + boot.LinkPath + string(t.seal.Seal(sealed)) + "/" + url.PathEscape(name), nil
 }
 
-// refer is what is sealed of a file for a machine, or of PhoneHome where file is nil.
-func (t *Table) refer(m boot.Machine, bootName string, file *File) (string, error) {
+// refer is what is sealed of a target that is for one machine: a file, PhoneHome or
+// Upload.
+func (t *Table) refer(m boot.Machine, bootName string, to Target) (string, error) {
 	if len(m.MAC) != 6 {
 		return "", errors.New("the MAC address of this machine is not known")
 	}
 	ref := fileRef{mac: [6]byte(m.MAC), arch: m.Arch, firmware: m.Firmware, boot: bootName}
 	kind := homeLink
-	if file != nil {
-		kind, ref.file = fileLink, file.Name
+	switch {
+	case to.File != nil:
+		kind, ref.file = fileLink, to.File.Name
+	case to.Upload != "":
+		kind, ref.file = putLink, to.Upload
 	}
-	if file == nil || file.life() > 0 {
+	if to.File == nil || to.File.life() > 0 {
 		ref.made = t.now()
 	}
 	return kind + ref.seal(), nil
@@ -296,13 +310,16 @@ func (t *Table) OpenLink(id boot.ID, name string) (boot.Link, error) {
 		image, within, _ := strings.Cut(rest, "\x00")
 		return t.openInImage(image, within, name)
 	}
-	if kind := sealed[:min(1, len(sealed))]; kind == fileLink || kind == homeLink {
+	if kind := sealed[:min(1, len(sealed))]; kind == fileLink || kind == homeLink || kind == putLink {
 		ref, ok := openFileRef(sealed[1:])
 		if !ok { // sealed by another version
 			return boot.Link{}, fmt.Errorf("open address: %w", boot.ErrNotFound)
 		}
 		if kind == homeLink {
 			return ref.phoneHome(name)
+		}
+		if kind == putLink {
+			return t.upload(ref, name)
 		}
 		return t.openFile(ref, name)
 	}
@@ -415,6 +432,31 @@ func (r fileRef) phoneHome(name string) (boot.Link, error) {
 		Name: name, Boot: r.boot, Issued: r.made, PhoneHome: true,
 		Machine: &boot.Machine{MAC: net.HardwareAddr(r.mac[:]), Arch: r.arch, Firmware: r.firmware},
 	}, nil
+}
+
+// upload is the link to which the machine sends a file.
+func (t *Table) upload(ref fileRef, name string) (boot.Link, error) {
+	link := boot.Link{
+		Name: ref.file, Boot: ref.boot, Issued: ref.made,
+		Machine: &boot.Machine{MAC: net.HardwareAddr(ref.mac[:]), Arch: ref.arch, Firmware: ref.firmware},
+	}
+	to := t.src.opts.Uploads
+	switch age := t.now().Sub(ref.made); {
+	case name != ref.file:
+		return link, fmt.Errorf("address of another name: %w", boot.ErrNotFound)
+	case to == nil: // the block was taken out of the configuration
+		return link, fmt.Errorf("nothing can be sent to this server now: %w", boot.ErrNotFound)
+	case age >= uploadFor || age < -secretSkew:
+		return link, fmt.Errorf("upload %s: %w: it is good for %d hours of the boot that it was made for", ref.file, boot.ErrExpired, uploadFor/time.Hour)
+	}
+	link.Put = func(_ context.Context, m boot.Machine, body io.Reader) (int64, error) {
+		machine := strings.ReplaceAll(m.MAC.String(), ":", "-")
+		if e := t.inv.Lookup(m); e != nil {
+			machine = e.Name
+		}
+		return to.Put(machine, ref.file, body)
+	}
+	return link, nil
 }
 
 // openFile is the link to a file of a boot. With an error, it tells whose it is.

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/pixiecore/pixiecore/booters/boot"
+	"github.com/pixiecore/pixiecore/booters/uploads"
 )
 
 var _ boot.Linker = (*Table)(nil)
@@ -364,5 +365,42 @@ func TestAnArchiveIsAnInitrd(t *testing.T) {
 	missing = true
 	if _, err := content(tab, spec.Initrd[1], ""); !errors.Is(err, boot.ErrMissing) || !strings.Contains(err.Error(), "no label") {
 		t.Errorf("what is missing: %v", err)
+	}
+}
+
+// What a machine sends to the address of an upload is kept under its name.
+func TestAnUploadIsKept(t *testing.T) {
+	dir := t.TempDir()
+	kept, err := uploads.Open(dir, uploads.Limits{Size: 100, Total: 1000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tab := linked(t, func() Target { return Target{Upload: "install.log"} })
+	tab.src = tab.src.With(SourceOptions{Uploads: kept})
+	id, name := address(t, tab)
+	l, err := boot.OpenLink(tab, id, name)
+	if err != nil || name != "install.log" || l.Put == nil || l.Open != nil || l.Issued.IsZero() || l.Boot != `debian["a b"]` {
+		t.Fatalf("%q: %+v, %v", name, l, err)
+	}
+	if n, err := l.Put(t.Context(), linkMachine, strings.NewReader("done")); n != 4 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+	if b, err := os.ReadFile(filepath.Join(dir, "52-54-00-aa-00-01", "install.log")); string(b) != "done" || err != nil {
+		t.Errorf("%q, %v", b, err)
+	}
+	if _, err := boot.OpenLink(tab, id, "other"); !errors.Is(err, boot.ErrNotFound) {
+		t.Errorf("another name: %v", err)
+	}
+	if _, _, err := tab.ReadBootFile(id); !errors.Is(err, boot.ErrNotFound) {
+		t.Errorf("as a file: %v", err)
+	}
+	now := tab.now()
+	tab.now = func() time.Time { return now.Add(uploadFor) }
+	if _, err := boot.OpenLink(tab, id, name); !errors.Is(err, boot.ErrExpired) {
+		t.Errorf("a day later: %v", err)
+	}
+	tab.src = tab.src.With(SourceOptions{})
+	if _, err := boot.OpenLink(tab, id, name); !errors.Is(err, boot.ErrNotFound) {
+		t.Errorf("without the block: %v", err)
 	}
 }

@@ -177,7 +177,7 @@ func (t *Table) renderer(a *Action, issue issuer) func(boot.Machine, string) (*b
 		return prepareSpec(spec, []string{"ID", "URL"}, func(kind fileKind, source string) (boot.ID, error) {
 			for _, f := range a.Files {
 				if kind == initrdFile && f.Kind == FileArchive && source == string(f.Initrd()) {
-					ref, err := t.refer(m, a.Boot, f)
+					ref, err := t.refer(m, a.Boot, Target{File: f})
 					return t.seal.Seal(ref), err
 				}
 			}
@@ -491,7 +491,7 @@ func (t *Table) ReadBootFileContext(ctx context.Context, id boot.ID) (io.ReadClo
 	if err != nil {
 		return nil, 0, err
 	}
-	if strings.HasPrefix(source, assetLink) || strings.HasPrefix(source, imageLink) || strings.HasPrefix(source, fileLink) || strings.HasPrefix(source, homeLink) { // it is for OpenLink
+	if strings.HasPrefix(source, assetLink) || strings.HasPrefix(source, imageLink) || strings.HasPrefix(source, fileLink) || strings.HasPrefix(source, homeLink) || strings.HasPrefix(source, putLink) { // it is for OpenLink
 		return nil, 0, fmt.Errorf("open sealed ID: %w", boot.ErrNotFound)
 	}
 	return t.src.Open(ctx, source)

@@ -23,6 +23,7 @@ type Config struct {
 	Inventory *booters.Inventory // the machine blocks; never nil
 	Loaders   Loaders            // the ipxe block: absolute paths of what replaces the built-in loaders
 	Cache     *Cache             // the cache block; nil: remote files are not kept
+	Uploads   *Uploads           // the uploads block; nil: nothing that machines send is kept
 	Fetch     Fetch              // the fetch block: how servers of URLs are verified
 	Log       Log                // what to log, and how
 	URLKey    string             // the url_key block: the absolute path of the key for addresses; empty: this host's own

@@ -196,6 +196,9 @@ func dump(t *testing.T, cfg *Config) string {
 		fmt.Fprintf(&b, "loader for %s: %s\n", f, cfg.Loaders[f])
 	}
 	fmt.Fprintf(&b, "log: %s, %s\n", cfg.Log.Level, cfg.Log.Format)
+	if u := cfg.Uploads; u != nil {
+		fmt.Fprintf(&b, "uploads: %d bytes each, %d in all, in %q\n", u.MaxSize, u.MaxTotal, u.Dir)
+	}
 	if c := cfg.Cache; c != nil {
 		fmt.Fprintf(&b, "cache: %d bytes in %q", c.MaxSize, c.Dir)
 		if c.Prefetch {

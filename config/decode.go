@@ -58,6 +58,8 @@ type decoder struct {
 	assetsBy  map[string]*asset
 	assetsVar cty.Value                 // what assets means
 	usedFiles map[*hclsyntax.Block]bool // file blocks that some url() names
+	sends     []hcl.Range               // upload() in boots
+	uploadsAt hcl.Range                 // the uploads block, if there is one
 	secure    secureSettings            // of the global secure_boot block; nil: there is none
 	// unsure are the types of blocks of which there may be more than could be
 	// understood. Nothing of such a type is called missing.
@@ -188,6 +190,7 @@ func (d *decoder) decode(names []string) {
 	each("listener", d.listener)
 	each("cache", d.cache)
 	each("fetch", d.fetch)
+	each("uploads", d.uploads)
 	each("ipxe", d.ipxe)
 	each("log", d.log)
 	each("reload", d.reload)
@@ -204,6 +207,7 @@ func (d *decoder) decode(names []string) {
 	each("test", d.test)
 	d.collectAsks()
 	d.checkBoots()
+	d.checkUploads()
 	d.checkListeners()
 	d.checkReservations()
 }
@@ -583,6 +587,9 @@ func (d *decoder) warnings() {
 			d.warn(family.at, sumUnusedBoot, fmt.Sprintf("No rule boots %q, only `pixiecore next` could. Write boot = boot.%s into a rule, or leave the block out.", name, name))
 		}
 		d.warnFiles(family)
+	}
+	if d.cfg.Uploads != nil && len(d.sends) == 0 {
+		d.warn(d.uploadsAt, sumUnusedFile, "No upload() gives a machine an address to send something to. Write upload(\"install.log\") into a boot, or leave the block out.")
 	}
 	for name, one := range d.assetsBy {
 		if !one.used {

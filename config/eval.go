@@ -281,6 +281,8 @@ func (v *vetter) call(n *hclsyntax.FunctionCallExpr) {
 		v.refuse(n.Args[0], "What %s reads must be known when the file is loaded, and machine.* is not. Give templatefile values of the machine instead, { NAME = machine.name }.", n.Name)
 	case n.Name == "url", n.Name == "phone_home":
 		v.address(n)
+	case n.Name == "upload":
+		v.sent(n)
 	case n.Name == "sensitive":
 		v.literals(n)
 	case n.Name == "cpio": // which initrd takes without a look at its names

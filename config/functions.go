@@ -95,9 +95,9 @@ var pure = map[string]function.Function{
 	"zipmap":          stdlib.ZipmapFunc,
 }
 
-// functionNames are all that there are. url and phone_home are of a boot only: see
+// functionNames are all that there are. url, upload and phone_home are of a boot only: see
 // linking; and cpio is of its initrds, which are read by its name: see archive.
-var functionNames = slices.Sorted(slices.Values(append(slices.Collect(maps.Keys(new(disk).functions("/"))), "cpio", "phone_home", "url")))
+var functionNames = slices.Sorted(slices.Values(append(slices.Collect(maps.Keys(new(disk).functions("/"))), "cpio", "phone_home", "upload", "url")))
 
 // functions are those of a file in dir: the paths that it gives them count from
 // there.

@@ -10,7 +10,7 @@ import (
 // they are explained.
 var blocks = []*Block{
 	&fileSchema, &listenerSchema, &poolSchema, &localsSchema, &bootSchema, &fileBlockSchema, &secureBootSchema, &assetsSchema, &machineSchema, &ruleSchema, &matchSchema, &notSchema, &anySchema, &onceSchema,
-	&testSchema, &ipxeSchema, &cacheSchema, &fetchSchema, &logSchema, &reloadSchema, &stateSchema, &urlKeySchema,
+	&testSchema, &ipxeSchema, &cacheSchema, &fetchSchema, &uploadsSchema, &logSchema, &reloadSchema, &stateSchema, &urlKeySchema,
 }
 
 // block is the one of that name, or nil.
@@ -30,7 +30,7 @@ var fileSchema = Block{
 		{Name: "include", Type: TypeTexts, Example: `["conf.d/*.hcl", "machines.hcl"]`,
 			Doc: "More files that take part: paths, or patterns with `*`, `?` and `[…]` in the last element. Rules in them stand where the `include` does, and a file takes part once however often it is named. A pattern may match nothing."},
 	},
-	Blocks: []string{"listener", "boot", "secure_boot", "rule", "assets", "cache", "fetch", "ipxe", "locals", "log", "machine", "reload", "state", "test", "url_key"},
+	Blocks: []string{"listener", "boot", "secure_boot", "rule", "assets", "cache", "fetch", "ipxe", "locals", "log", "machine", "reload", "state", "test", "uploads", "url_key"},
 }
 
 var listenerSchema = Block{
@@ -395,6 +395,21 @@ var fetchSchema = Block{
 			Doc: "With `key`: the path of a PEM file with a client certificate, which servers that ask for one are shown."},
 		{Name: "key", Type: TypeText, Example: `"/etc/pixiecore/client-key.pem"`,
 			Doc: "The path of a PEM file with the key of `cert`."},
+	},
+}
+
+var uploadsSchema = Block{
+	Name: "uploads",
+	Doc: "Keeps what machines send to the addresses that `upload(\"NAME\")` makes, in a directory of each: under its name, or its MAC address with dashes where no `machine` block names it. " +
+		"A file is kept when it is whole, and takes the place of the one that the machine sent before. Without the block nothing can be sent.",
+	Example: "uploads { max_total = \"5GiB\" }\n\nboot \"inspect\" {\n  kernel  = \"https://example.org/inspect/vmlinuz\"\n  cmdline = \"report=${upload(\"hardware.json\")}\"\n}\n\nrule \"everybody\" { boot = boot.inspect }\n",
+	Attributes: []Attribute{
+		{Name: "dir", Type: TypeText, Default: "`uploads` in the state directory", Example: `"/srv/uploads"`,
+			Doc: "The directory, which is made if it is missing, for the user that pixiecore runs as and nobody else. The systemd unit lets the daemon write to its own directories only; for another one, add `ReadWritePaths=` to it."},
+		{Name: "max_size", Type: TypeSize, Default: "`16MiB`", Example: `"64MiB"`,
+			Doc: "The most that one file may have."},
+		{Name: "max_total", Type: TypeSize, Default: "`1GiB`", Example: `"5GiB"`,
+			Doc: "The most that is kept, of all machines together. What is beyond that is refused, and nothing is deleted for it."},
 	},
 }
 

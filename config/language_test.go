@@ -338,6 +338,7 @@ func TestFunctionsOfTheTable(t *testing.T) {
 	}
 	k := &disk{open: ReadFile, getenv: os.LookupEnv, files: make(map[string]content), templates: make(map[string]hclsyntax.Expression)}
 	ctx := &hcl.EvalContext{Functions: k.functions(dir)}
+	ctx.Functions["upload"] = uploadFunction(booters.Preview(nil, noMachine).Link)
 	ctx.Functions["phone_home"] = phoneHome(booters.Preview(nil, noMachine).Link)
 	ctx.Functions["url"] = (&scope{dir: dir}).urlFunction(booters.Preview(nil, noMachine).Link)
 	evaluate := func(src string) (cty.Value, error) {

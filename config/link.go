@@ -132,7 +132,7 @@ func (s *scope) of(b *bootBlock) *scope {
 func (s *scope) linking(ctx *hcl.EvalContext, link func(booters.Target) (string, error)) *hcl.EvalContext {
 	ctx = ctx.NewChild()
 	ctx.Variables = map[string]cty.Value{"file": s.boot.fileVar, "assets": s.assetsVar}
-	ctx.Functions = map[string]function.Function{"url": s.urlFunction(link), "phone_home": phoneHome(link)}
+	ctx.Functions = map[string]function.Function{"url": s.urlFunction(link), "phone_home": phoneHome(link), "upload": uploadFunction(link)}
 	return ctx
 }
 
@@ -206,7 +206,7 @@ func (s *scope) target(args []cty.Value) (t booters.Target, arg int, err error) 
 }
 
 // callsURL reports whether an expression asks for an address.
-func callsURL(e hclsyntax.Expression) bool { return calls(e, "url", "phone_home") }
+func callsURL(e hclsyntax.Expression) bool { return calls(e, "url", "phone_home", "upload") }
 
 // links looks at the files and directories that an expression refers to, and at
 // what its url() name, as far as it is known: what is in a loop, or hangs on the

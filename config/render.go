@@ -99,6 +99,9 @@ func (s *scope) phrase(name string, e hclsyntax.Expression, want string, only []
 	if links && calls(e, "phone_home") {
 		s.boot.phones = true
 	}
+	if links {
+		s.sends = append(s.sends, uploadCalls(e)...)
+	}
 	p := &phrase{scope: s, name: name, e: e, file: only != nil}
 	members := membersOf(e)
 	links = links && callsURL(e)

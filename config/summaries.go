@@ -86,6 +86,7 @@ const (
 	sumLink        summary = "nothing that has an address"
 	sumAssets      summary = "directory of everything"
 	sumUnusedFile  summary = "no machine asks for it"
+	sumNoUploads   summary = "nothing keeps what machines send"
 	sumReplaces    summary = "a link would be replaced"
 
 	// Tests.

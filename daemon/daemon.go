@@ -19,6 +19,7 @@ import (
 
 	"github.com/pixiecore/pixiecore/booters"
 	"github.com/pixiecore/pixiecore/booters/boot"
+	"github.com/pixiecore/pixiecore/booters/uploads"
 	"github.com/pixiecore/pixiecore/config"
 	"github.com/pixiecore/pixiecore/daemon/metrics"
 	"github.com/pixiecore/pixiecore/daemon/status"
@@ -90,9 +91,10 @@ type Daemon struct {
 	tokens  boot.TokenKey
 	sources *booters.Sources // what every generation's are made of
 	caches  caches
-	kept    *store.Store   // under reloading; nil: nothing is kept so far
-	dhcp4   *leases.Leases // of DHCP servers, once there is one; likewise
-	dhcp6   dhcp6State     // likewise
+	uploads map[string]*uploads.Dir // by path; see received
+	kept    *store.Store            // under reloading; nil: nothing is kept so far
+	dhcp4   *leases.Leases          // of DHCP servers, once there is one; likewise
+	dhcp6   dhcp6State              // likewise
 	swap    *booters.Swapper
 	events  *events.Log
 	metrics *metrics.Metrics

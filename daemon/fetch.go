@@ -91,6 +91,12 @@ func (d *Daemon) make(cfg *config.Config) (*Compiled, error) {
 			return nil, fmt.Errorf("%w; the directory must belong to the user that pixiecore runs as, and another is named by dir in the cache block", err)
 		}
 	}
+	if u := cfg.Uploads; u != nil {
+		var err error
+		if o.Uploads, err = d.received(u); err != nil {
+			return nil, fmt.Errorf("uploads: %w", err)
+		}
+	}
 	c, err := Compile(cfg, d.seal, d.sources.With(o))
 	if err != nil {
 		return nil, err

@@ -132,6 +132,10 @@ var (
 	ErrMissing = errors.New("cannot be made for this machine")
 	// ErrExpired is wrapped by the error for an address that was good once.
 	ErrExpired = errors.New("the address has expired")
+	// ErrTooLarge is wrapped by the error of a Link's Put for more than one file may have.
+	ErrTooLarge = errors.New("the file is larger than an upload may be")
+	// ErrNoRoom is wrapped by that for what there is no room for now.
+	ErrNoRoom = errors.New("there is no room for it at the moment")
 )
 
 // Action is what is to happen to a machine.
@@ -328,8 +332,12 @@ type Link struct {
 	Secret  bool   // whether nothing of it may be shown or kept elsewhere
 	// Issued is when the address of a Secret was made, to the second: it is not
 	// good for a boot that began later.
-	// It is also set for PhoneHome.
+	// It is also set for PhoneHome and Put.
 	Issued time.Time
+	// Put takes what the machine sends, and says how many bytes those were; nil: nothing
+	// can be sent there. Where it is set, nothing can be fetched. Errors may wrap
+	// ErrTooLarge and ErrNoRoom.
+	Put func(ctx context.Context, m Machine, body io.Reader) (int64, error)
 	// PhoneHome is whether nothing lies there: who asks for it tells that Machine has
 	// done what it booted for.
 	PhoneHome bool

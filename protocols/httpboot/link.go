@@ -41,6 +41,10 @@ func (s *Server) link(w http.ResponseWriter, r *http.Request, rest string) {
 		s.phoneHome(w, r, l)
 		return
 	}
+	if l.Put != nil || err != nil && (r.Method == http.MethodPut || r.Method == http.MethodPost) {
+		s.upload(w, r, l, err)
+		return
+	}
 	if !s.unburden(w, r) {
 		return
 	}
@@ -144,8 +148,12 @@ func (s *Server) findLink(r *http.Request, rest string) (l linked, err error) {
 	if refused != "" {
 		return l, fmt.Errorf("%w: %s", bootfiles.ErrRefused, refused)
 	}
-	if err == nil && l.Secret && l.Issued.Unix() < s.Tree.Boots.Started(l.machine.MAC).Unix() {
-		err = fmt.Errorf("file %s of boot %s: %w: that of a secret is good for one boot, and the machine has begun another", l.Name, l.Boot, boot.ErrExpired)
+	if err == nil && (l.Secret || l.Put != nil) && l.Issued.Unix() < s.Tree.Boots.Started(l.machine.MAC).Unix() {
+		what := "a secret"
+		if l.Put != nil {
+			what = "an upload"
+		}
+		err = fmt.Errorf("file %s of boot %s: %w: that of %s is good for one boot, and the machine has begun another", l.Name, l.Boot, boot.ErrExpired, what)
 	}
 	return l, err
 }

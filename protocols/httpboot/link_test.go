@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -240,5 +241,65 @@ func TestAnInitrdThatIsMade(t *testing.T) {
 	verdict = func(boot.Machine) (*boot.Verdict, error) { return &boot.Verdict{Rule: "printers"}, nil }
 	if code, body, _ := ask(); code != 403 || !strings.Contains(body, `the rule "printers" ignores`) {
 		t.Errorf("a machine that is ignored: %d, %q", code, body)
+	}
+}
+
+// What a machine sends to an address for that goes where the Link says, for as long as
+// its boot lasts.
+func TestAnUpload(t *testing.T) {
+	s := newServer(t, booter{})
+	gen, verdict := uint64(1), lab
+	var got string
+	var refuses error
+	link := boot.Link{Name: "log", Boot: "debian", Issued: time.Now(), Machine: &boot.Machine{MAC: mac, Arch: boot.ArchX64}}
+	link.Put = func(_ context.Context, m boot.Machine, body io.Reader) (int64, error) {
+		b, err := io.ReadAll(body)
+		got = m.MAC.String() + " " + string(b)
+		return int64(len(b)), errors.Join(refuses, err)
+	}
+	source := linker{booter: booter{gen: &gen, verdict: func(m boot.Machine) (*boot.Verdict, error) { return verdict(m) }}, link: link}
+	s.Tree.Boots.Source = source
+	send := func(method string) (int, string, string) {
+		r := httptest.NewRequest(method, boot.LinkPath+"ID/file", strings.NewReader("what happened"))
+		w := httptest.NewRecorder()
+		s.ServeHTTP(w, r)
+		event := ""
+		if all := s.Events.Machines(); len(all) > 0 {
+			list := all[0].Events()
+			last := list[len(list)-1]
+			event = fmt.Sprintf("%s %s", last.Kind, last.What(last.End))
+		}
+		return w.Code, strings.TrimSpace(w.Body.String()), event
+	}
+	for _, method := range []string{"PUT", "POST"} {
+		if code, body, event := send(method); code != 204 || body != "" || got != "52:54:00:12:34:56 what happened" || event != "written log, 13 B" {
+			t.Errorf("%s: %d, %q, got %q, event %q", method, code, body, got, event)
+		}
+	}
+	if code, body, _ := send("GET"); code != 405 || !strings.Contains(body, "PUT") {
+		t.Errorf("GET: %d, %q", code, body)
+	}
+	for _, tc := range []struct {
+		err  error
+		code int
+	}{{boot.ErrTooLarge, 413}, {boot.ErrNoRoom, 507}, {io.ErrShortWrite, 500}} {
+		refuses = tc.err
+		if code, body, event := send("PUT"); code != tc.code || !strings.HasPrefix(event, "failed log not received: "+tc.err.Error()) {
+			t.Errorf("%v: %d, %q, event %q", tc.err, code, body, event)
+		}
+	}
+	refuses, gen = nil, 2
+	verdict = func(boot.Machine) (*boot.Verdict, error) { return &boot.Verdict{Rule: "printers"}, nil }
+	got = ""
+	if code, body, _ := send("PUT"); code != 403 || !strings.Contains(body, "printers") || got != "" {
+		t.Errorf("a machine that is ignored by now: %d, %q, got %q", code, body, got)
+	}
+	verdict = lab
+	source.link.Issued = time.Now().Add(-time.Hour)
+	gen = 3
+	s.Tree.Boots.Source = source
+	s.Tree.Boots.Heard(boots.Request{MAC: boots.MAC(mac), Transaction: [4]byte{1}, Discover: true, Facts: &boot.Facts{}}, time.Now())
+	if code, body, _ := send("PUT"); code != 410 || !strings.Contains(body, "that of an upload is good for one boot") || got != "" {
+		t.Errorf("another boot: %d, %q, got %q", code, body, got)
 	}
 }

@@ -68,3 +68,43 @@ func (s *Server) write(w http.ResponseWriter, r *http.Request) {
 		s.drop(w, drops.Failed, "couldn't write file", http.StatusBadGateway)
 	}
 }
+
+// upload takes what a machine sends to an address for that, or says what is wrong with it.
+func (s *Server) upload(w http.ResponseWriter, r *http.Request, l linked, err error) {
+	log := s.Log.With(zap.String("file", printable(l.Name)), zap.Stringer("mac", l.machine.MAC), zap.Uint64("gen", l.by.Gen()))
+	if err := http.NewResponseController(w).SetReadDeadline(time.Now().Add(writeTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		log.Debug("upload without a time limit", zap.Error(err))
+	}
+	w.Header().Set("Connection", "close") // what is refused is not read to its end
+	if err != nil {
+		s.refuseLink(w, l, log.With(zap.String("peer", r.RemoteAddr), zap.Error(err)), err)
+		return
+	}
+	if r.Method != http.MethodPut && r.Method != http.MethodPost {
+		w.Header().Set("Allow", "PUT, POST")
+		s.drop(w, drops.Malformed, "nothing can be fetched here: send it by PUT or POST", http.StatusMethodNotAllowed)
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), writeTimeout)
+	defer cancel()
+	n, err := l.Put(ctx, l.machine, r.Body)
+	if err == nil {
+		log.Info("file received", zap.String("peer", r.RemoteAddr), zap.Int64("bytes", n))
+		s.linkEvent(l, events.Event{Kind: events.Written, File: l.Name, Bytes: n})
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	if r.Context().Err() != nil {
+		return // the machine has gone
+	}
+	status, text := http.StatusInternalServerError, "it could not be kept"
+	switch {
+	case errors.Is(err, boot.ErrTooLarge):
+		status, text = http.StatusRequestEntityTooLarge, err.Error()
+	case errors.Is(err, boot.ErrNoRoom):
+		status, text = http.StatusInsufficientStorage, err.Error()
+	}
+	log.Warn("file not received", zap.String("peer", r.RemoteAddr), zap.Error(err))
+	s.linkEvent(l, events.Event{Kind: events.Failed, Detail: l.Name + " not received: " + err.Error()})
+	s.drop(w, drops.Failed, text, status)
+}
