@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -18,6 +19,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -131,9 +133,20 @@ func (l *lab) write(path string, content []byte) {
 	}
 }
 
+// window is what a machine takes at a time, in bytes: as iPXE does, and not megabytes as
+// Linux, of which two hundred do not fit into a small host's memory.
+const window = 256 << 10
+
 // dial connects from the machines' host.
 func (l *lab) dial(to string) (c net.Conn, err error) {
-	l.machines.Do(func() { c, err = net.Dial("tcp", to) })
+	d := net.Dialer{Control: func(_, _ string, raw syscall.RawConn) error {
+		var failed error
+		err := raw.Control(func(fd uintptr) {
+			failed = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, window)
+		})
+		return errors.Join(err, failed)
+	}}
+	l.machines.Do(func() { c, err = d.Dial("tcp", to) })
 	return c, err
 }
 
