@@ -42,6 +42,7 @@ type Sources struct {
 	digests *digests // of local files
 	answers *answers // of APIs
 	sums    *knownSums
+	refused *refusals
 	opts    SourceOptions
 }
 
@@ -71,13 +72,13 @@ func (s *Sources) WithTLS(conf *tls.Config) *Sources {
 // environment of that moment (HTTP_PROXY, HTTPS_PROXY, NO_PROXY).
 func NewSources() *Sources {
 	client := newClient(nil)
-	return &Sources{client: client, digests: newDigests(), answers: newAnswers(client), sums: newKnownSums()}
+	return &Sources{client: client, digests: newDigests(), answers: newAnswers(client), sums: newKnownSums(), refused: newRefusals()}
 }
 
 // With makes Sources with other options. What is known of local files and what
 // APIs have answered is shared, and Close of the one is that of the other.
 func (s *Sources) With(o SourceOptions) *Sources {
-	return &Sources{client: newClient(o.TLS), digests: s.digests, answers: s.answers, sums: s.sums, opts: o}
+	return &Sources{client: newClient(o.TLS), digests: s.digests, answers: s.answers, sums: s.sums, refused: s.refused, opts: o}
 }
 
 func newClient(conf *tls.Config) *http.Client {
@@ -188,6 +189,7 @@ func (s *Sources) cached(ctx context.Context, src Source) (io.ReadCloser, int64,
 		f, err = keep.Open(ctx, s.request(src))
 	}
 	if err == nil {
+		s.refused.forget(src)
 		return noted(f.ReadCloser, f.Note), f.Size, nil
 	}
 	var (
@@ -205,7 +207,11 @@ func (s *Sources) cached(ctx context.Context, src Source) (io.ReadCloser, int64,
 	case errors.As(err, &large) && s.opts.Cache == nil:
 		err = fmt.Errorf("it is fetched whole to be verified, for which there are %d bytes: write a cache block with a larger max_size", large.Max)
 	}
-	return nil, 0, notKept(src, err)
+	err = notKept(src, err)
+	if digest := (*boot.DigestError)(nil); errors.As(err, &digest) {
+		s.refused.add(src, digest, time.Now())
+	}
+	return nil, 0, err
 }
 
 func (s *Sources) request(src Source) cache.Request {
@@ -215,7 +221,7 @@ func (s *Sources) request(src Source) cache.Request {
 // notKept names the file in an error of a cache.
 func notKept(src Source, err error) error {
 	if digest := (*boot.DigestError)(nil); errors.As(err, &digest) {
-		return &boot.DigestError{File: redact(src.At), Want: digest.Want, Got: digest.Got} // err belongs to all who asked
+		return &boot.DigestError{File: redact(src.At), Want: digest.Want, Got: digest.Got, Locked: src.Locked} // err belongs to all who asked
 	}
 	return fmt.Errorf("get %q: %w", redact(src.At), err)
 }

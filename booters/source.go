@@ -20,13 +20,16 @@ const maxSource = 2048 // bytes of a path or URL
 type Source struct {
 	At     string      // an absolute path or an http(s) URL, or a file in the image there (InImage)
 	SHA256 boot.Digest // of its content; the zero Digest: whatever is there
+	Locked bool        // SHA256 is that of the lock file
 	Sums   Checksums   // say the digest, where SHA256 does not
 }
 
 // The written form of a Source with a digest is "sha256:DIGEST@PATH-OR-URL". No
-// path or URL begins so, and neither as one with Checksums does.
+// path or URL begins so, and neither as one with Checksums does. Where the digest comes of
+// the lock file, it is "locked:DIGEST@PATH-OR-URL".
 const (
 	digestPrefix = "sha256:"
+	lockedPrefix = "locked:"
 	digestLen    = len(digestPrefix) + 2*len(boot.Digest{}) + len("@")
 )
 
@@ -39,6 +42,8 @@ func (s Source) String() string {
 		return sumsPrefix + s.Sums.String() + "@" + s.At
 	case s.SHA256.IsZero():
 		return s.At
+	case s.Locked:
+		return lockedPrefix + s.SHA256.String() + "@" + s.At
 	}
 	return digestPrefix + s.SHA256.String() + "@" + s.At
 }
@@ -77,7 +82,11 @@ func (s Source) Verified() bool { return !s.SHA256.IsZero() || s.Sums.At != "" }
 // splitSource takes a source apart, of which the path may be relative.
 func splitSource(text string) (s Source, err error) {
 	s.At = text
-	if rest, pinned := strings.CutPrefix(text, digestPrefix); pinned {
+	rest, pinned := strings.CutPrefix(text, digestPrefix)
+	if !pinned {
+		rest, s.Locked = strings.CutPrefix(text, lockedPrefix)
+	}
+	if pinned || s.Locked {
 		digest, at, _ := strings.Cut(rest, "@")
 		if s.SHA256, err = boot.ParseDigest(digest); err != nil {
 			return Source{}, err

@@ -454,7 +454,8 @@ func (t *Table) BootSpecContext(ctx context.Context, m boot.Machine) (*boot.Spec
 }
 
 // CheckSpec implements boot.SpecChecker for local kernels and initrds that have
-// a digest; a remote one would have to be fetched.
+// a digest. A remote one would have to be fetched, and is refused if it was for another
+// machine just now.
 func (t *Table) CheckSpec(ctx context.Context, spec *boot.Spec) error {
 	if err := t.checkFile(ctx, spec.Kernel); err != nil {
 		return err

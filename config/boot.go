@@ -308,6 +308,10 @@ func (s *scope) checked(p *phrase, check checker) *phrase {
 	for _, path := range files {
 		s.named = append(s.named, namedFile{path: path, at: p.e.Range(), without: bootsWithout, dir: p.folder})
 	}
+	if value, refused = p.locked(value); refused != nil {
+		s.tell(p.e.Range(), refused.summary, refused.detail)
+		return nil
+	}
 	if p.file {
 		s.noteSource(value, p.e.Range())
 	}

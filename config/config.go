@@ -31,6 +31,8 @@ type Config struct {
 	StateDir  string             // the state block: the absolute path for what outlives the process; empty: the caller's choice
 	Files     []string           // the absolute paths that were read, the first of them Load's: see ReadFile
 
+	// Lock is the lock file beside it; nil: there is none.
+	Lock *Lock
 	asks []ask // what its rules boot is made of, for Remotes
 
 	// What follows is of a program that has the server in it; no file says it.

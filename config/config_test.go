@@ -221,8 +221,8 @@ func dump(t *testing.T, cfg *Config) string {
 	for _, e := range cfg.Inventory.Entries() {
 		fmt.Fprintf(&b, "machine %s mac %v uuid %q labels %v\n", e.Name, e.MACs, e.UUID, e.Labels)
 	}
-	if len(cfg.Files) > 1 {
-		fmt.Fprintf(&b, "files: %v\n", cfg.Files)
+	if files := slices.DeleteFunc(slices.Clone(cfg.Files), func(f string) bool { return filepath.Base(f) == lockName }); len(files) > 1 {
+		fmt.Fprintf(&b, "files: %v\n", files)
 	}
 	for _, r := range cfg.Rules {
 		fmt.Fprintf(&b, "%s: rule %q", r.Pos, r.Name)
@@ -408,6 +408,8 @@ func TestEverySummary(t *testing.T) {
 	for s, test := range map[summary]string{
 		sumTooLarge:   "TestLimits: a fixture should not be as large",
 		sumJSONLayout: "TestFormat: it is not said of a configuration that is loaded",
+		sumUnlocked:   "TestWhatIsNotInTheLockFileIsRefused: a lock file is of a directory",
+		sumLock:       "TestALockFileThatCannotBeUsed: likewise",
 	} {
 		if seen[string(s)] {
 			t.Errorf("a fixture shows %q, so that it need not be excused by %s", s, test)
@@ -590,10 +592,11 @@ func TestDirectory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{root + "/*.hcl", root + "/*.json", root + "/10-boots.hcl", root + "/15-more.json", root + "/20-rules.hcl"}
+	want := []string{root + "/*.hcl", root + "/*.json", root + "/10-boots.hcl", root + "/15-more.json", root + "/20-rules.hcl", root + "/pixiecore.lock.hcl"}
 	if diff := cmp.Diff(want, cfg.Files); diff != "" {
 		t.Errorf("Files (-want +got):\n%s", diff)
 	}
+	want = want[:len(want)-1] // there is no lock file
 	if diff := cmp.Diff(want, slices.Sorted(maps.Keys(copied))); diff != "" {
 		t.Errorf("read (-want +got):\n%s", diff)
 	}
@@ -633,7 +636,7 @@ func TestExampleLoads(t *testing.T) {
 		t.Fatalf("problems: %v %s", p, p[0].Detail)
 	}
 	usable(t, cfg)
-	if diff := cmp.Diff([]string{file}, cfg.Files); diff != "" {
+	if diff := cmp.Diff([]string{file, LockPath(file, false)}, cfg.Files); diff != "" {
 		t.Errorf("Files (-want +got):\n%s", diff)
 	}
 }

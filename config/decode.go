@@ -60,6 +60,7 @@ type decoder struct {
 	usedFiles map[*hclsyntax.Block]bool // file blocks that some url() names
 	sends     []hcl.Range               // upload() in boots
 	uploadsAt hcl.Range                 // the uploads block, if there is one
+	lock      *Lock                     // nil: there is none
 	secure    secureSettings            // of the global secure_boot block; nil: there is none
 	// unsure are the types of blocks of which there may be more than could be
 	// understood. Nothing of such a type is called missing.
@@ -83,6 +84,9 @@ func (d *decoder) config(names ...string) *Config {
 	d.disk.sealed = true
 	if d.Err() == nil {
 		d.runTests()
+	}
+	if d.Err() == nil {
+		d.checkLock()
 	}
 	if d.Err() == nil {
 		d.warnings()
@@ -124,7 +128,7 @@ func (d *decoder) release() {
 		}
 	}
 	d.disk.release()
-	*d = decoder{assetsVar: d.assetsVar} // which each expression that stays knows
+	*d = decoder{assetsVar: d.assetsVar, lock: d.lock} // which each expression that stays knows
 }
 
 // newDecoder makes a decoder whose first file is src.
@@ -166,6 +170,7 @@ func pos(at hcl.Range) string {
 }
 
 func (d *decoder) decode(names []string) {
+	d.readLock()
 	of := make(map[string][]*hclsyntax.Block)
 	for _, name := range names {
 		blocks, ok := d.blocks(name)

@@ -145,7 +145,11 @@ func (f *fileBlock) decode(bootName string) {
 		members[""] = f.bounded(f.phrase(a.Name, a.Expr, "a text, best as templatefile(\"PATH\", { … })", nil))
 	case booters.FileSource:
 		a := f.attrs["source"]
-		members[""] = f.checked(f.phrase(a.Name, a.Expr, "a path or a URL in quotes", pathMembers), source)
+		p := f.phrase(a.Name, a.Expr, "a path or a URL in quotes", pathMembers)
+		if p != nil {
+			p.secret = f.file.Secret
+		}
+		members[""] = f.checked(p, source)
 	case booters.FileTree:
 		members = f.tree(f.attrs["tree"])
 		f.file.Members = slices.Sorted(maps.Keys(members))
@@ -176,7 +180,10 @@ func renderFile(p *phrase, kind booters.FileKind, r booters.Request) (booters.Co
 	}
 	if p.late {
 		var refused *refusal
-		if s, _, refused = source(p.dir, s); refused != nil {
+		if s, _, refused = source(p.dir, s); refused == nil {
+			s, refused = p.locked(s)
+		}
+		if refused != nil {
 			if p.secret {
 				return booters.Content{}, errors.New("its source is none for this machine: it is a secret, so no more is said")
 			}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -193,7 +194,7 @@ func TestFilesAreWatched(t *testing.T) {
 	if cfg == nil {
 		t.Fatal(report.Err())
 	}
-	if len(cfg.Files) != 2 || cfg.Files[1] != template {
+	if !slices.Equal(cfg.Files, []string{file, LockPath(file, false), template}) {
 		t.Errorf("files %v", cfg.Files)
 	}
 	s := serve(t, file)

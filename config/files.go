@@ -57,7 +57,8 @@ func expand(pattern string) ([]byte, error) {
 	}
 	var list strings.Builder
 	for _, path := range matches {
-		if !strings.HasPrefix(filepath.Base(path), ".") { // what an editor keeps beside the file
+		// What an editor keeps beside the file, and what `pixiecore lock` does.
+		if base := filepath.Base(path); !strings.HasPrefix(base, ".") && base != lockName {
 			fmt.Fprintln(&list, path)
 		}
 	}

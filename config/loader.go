@@ -198,7 +198,10 @@ func (r *recipe) programs(req booters.Request) (p boot.Programs, err error) {
 		s, err := one.text(req)
 		if err == nil && one.late {
 			var refused *refusal
-			if s, _, refused = source(one.dir, s); refused != nil {
+			if s, _, refused = source(one.dir, s); refused == nil {
+				s, refused = one.locked(s)
+			}
+			if refused != nil {
 				err = errors.New(refused.detail)
 			}
 		}

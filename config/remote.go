@@ -44,12 +44,19 @@ type Remote struct {
 // Shown is the URL without what is secret in it.
 func (r Remote) Shown() string { return booters.ShownSource(r.Source.At) }
 
+// Boots reports whether some machine is given it, and it does not just verify others.
+func (r Remote) Boots() bool {
+	return slices.ContainsFunc(r.Places, func(p Place) bool { return p.What != whatChecksums && p.What != whatSignature })
+}
+
 // A Place is where a configuration asks for a file.
 type Place struct {
 	File string // its base name
 	Line int
 	Boot string
 	What string // the setting: "kernel", "initrd", "file preseed", …
+
+	at hcl.Range
 }
 
 // At is the place as people are told of it: "pixiecore.hcl:12".
@@ -63,6 +70,12 @@ type Skipped struct {
 	More int      // how many more they are
 	Why  string   // a sentence without its full stop
 }
+
+// What of a Place that asks for what verifies a file.
+const (
+	whatChecksums = "checksums"
+	whatSignature = "signature"
+)
 
 // An ask is where a boot asks for files that may be remote. A constant is kept as
 // such, since an expression keeps the table that it was made of.
@@ -96,7 +109,7 @@ func (b *bootBlock) ask(p *phrase, what string, links bool) {
 		what = p.name
 	}
 	at := p.e.Range()
-	one := ask{Place: Place{File: filepath.Base(at.Filename), Line: at.Start.Line, Boot: b.name, What: what}, links: links, secret: p.secret}
+	one := ask{Place: Place{File: filepath.Base(at.Filename), Line: at.Start.Line, Boot: b.name, What: what, at: at}, links: links, secret: p.secret}
 	switch {
 	case p.late && links:
 		members, ok := p.linkMembers()
@@ -109,7 +122,7 @@ func (b *bootBlock) ask(p *phrase, what string, links bool) {
 		one.members, one.phrase = p.members, p
 		b.asks = append(b.asks, one)
 	case links && strings.HasPrefix(p.name, "cmdline"):
-		for _, source := range marked(p.s) {
+		for _, source := range marked(p.s) { // where these are not locked yet
 			if isRemote(source) {
 				one.source = source
 				b.asks = append(b.asks, one)
@@ -221,7 +234,11 @@ func (a *ask) sources(r booters.Request) (all []string, err error) {
 		if refused != nil {
 			return nil, refused
 		}
-		all[i] = checked
+		if all[i] = checked; p.scope.lock != nil {
+			if locked, refused := p.lockedSource(checked); refused == nil {
+				all[i] = locked
+			}
+		}
 	}
 	return all, err
 }
@@ -423,7 +440,7 @@ func (f *finder) look(i int, e *booters.Entry, p booters.Platform) error {
 		if err := f.add(src, a.Place); err != nil {
 			return err
 		}
-		for _, one := range [...]struct{ at, what string }{{src.Sums.At, "checksums"}, {src.Sums.Signature, "signature"}} {
+		for _, one := range [...]struct{ at, what string }{{src.Sums.At, whatChecksums}, {src.Sums.Signature, whatSignature}} {
 			place := a.Place
 			place.What = one.what
 			if one.at != "" && isRemote(one.at) {

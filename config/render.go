@@ -322,7 +322,7 @@ func (p *phrase) evaluated(expr hclsyntax.Expression, r booters.Request) (string
 	var missing []string
 	ctx := p.ctx
 	if p.boot != nil {
-		ctx = p.linking(ctx, r.Link)
+		ctx = p.linking(ctx, p.lockedLink(r.Link))
 	}
 	v, diags := expr.Value(withMachine(ctx, membersOf(expr), func(name string) cty.Value {
 		v := memberOf(name, r.Machine, r.Entry)
@@ -437,7 +437,10 @@ func (r *recipe) spec(req booters.Request) (*boot.Spec, error) {
 		s, err := p.text(req)
 		if err == nil && p.late {
 			var refused *refusal
-			if s, _, refused = check(p.dir, s); refused != nil {
+			if s, _, refused = check(p.dir, s); refused == nil {
+				s, refused = p.locked(s)
+			}
+			if refused != nil {
 				err = errors.New(refused.detail)
 			}
 		}

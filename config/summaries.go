@@ -66,6 +66,8 @@ const (
 	sumHTTPS        summary = "machines must trust the certificate"
 
 	// Boots.
+	sumUnlocked      summary = "not in the lock file"
+	sumLock          summary = "unusable lock file"
 	sumTwoDigests    summary = "digest said in two ways"
 	sumKey           summary = "unusable key"
 	sumNothingToBoot summary = "boot without kernel or script"

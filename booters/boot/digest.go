@@ -36,6 +36,9 @@ func (d Digest) IsZero() bool { return d == Digest{} }
 type DigestError struct {
 	File      string // a path, or a URL without what is secret in it
 	Want, Got Digest
+	// Locked is whether Want is that of the lock file, and so what the server had when
+	// that was written.
+	Locked bool
 }
 
 // ErrUnverified is wrapped by the error for a file of which nobody can say what it
@@ -48,11 +51,17 @@ func (e *DigestError) Is(target error) bool { return target == ErrUnverified }
 
 // Error is a sentence for the machine's screen and for whoever mends it.
 func (e *DigestError) Error() string {
+	if e.Locked {
+		return fmt.Sprintf("%s has changed on its server: its SHA-256 is %s, and was %s when `pixiecore lock` was run. If it is meant to be the new one, run `pixiecore lock --update` with that URL", e.File, e.Got, e.Want)
+	}
 	return fmt.Sprintf("%s has the SHA-256 %s and must have %s: replace the file, or the digest in the configuration", e.File, e.Got, e.Want)
 }
 
 // Brief is Error for where there is little room.
 func (e *DigestError) Brief() string {
 	const shown = 12 // digits, which tell two files apart
+	if e.Locked {
+		return fmt.Sprintf("changed on its server since `pixiecore lock` (SHA-256 is %s…, was %s…): %s", e.Got.String()[:shown], e.Want.String()[:shown], strings.ToValidUTF8(e.File, ""))
+	}
 	return fmt.Sprintf("SHA-256 is %s…, must be %s…: %s", e.Got.String()[:shown], e.Want.String()[:shown], strings.ToValidUTF8(e.File, ""))
 }

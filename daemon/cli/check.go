@@ -83,6 +83,7 @@ type checked struct {
 	Missing   []string         `json:"missing_loaders"` // of those that the file needs, a sentence each
 	Listeners int              `json:"listeners"`
 	Rules     int              `json:"rules"`
+	Locked    int              `json:"locked,omitzero"` // files of other servers whose digests the lock file has
 
 	report *config.Report
 }
@@ -104,6 +105,9 @@ func check(cmd *cobra.Command, path string, strict bool) checked {
 		return c
 	}
 	c.Listeners, c.Rules = len(cfg.Listeners), len(cfg.Rules)
+	if cfg.Lock != nil {
+		c.Locked = len(cfg.Lock.Files)
+	}
 	compiled, err := compile(cfg)
 	if err != nil {
 		c.Error = err.Error()
@@ -148,6 +152,9 @@ func (c checked) write(cmd *cobra.Command) error {
 	}
 	if !c.OK {
 		return nil
+	}
+	if c.Locked > 0 {
+		fmt.Fprintf(out, "locked: %d files of other servers, by pixiecore.lock.hcl\n", c.Locked)
 	}
 	_, err := fmt.Fprintf(out, "%s: fine: %d listeners, %d rules\n", c.File, c.Listeners, c.Rules)
 	return err

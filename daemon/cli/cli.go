@@ -111,7 +111,7 @@ func Command() *cobra.Command {
 	}
 	root.AddCommand(
 		serveCommand(), reloadCommand(), statusCommand(), eventsCommand(), seenCommand(), explainCommand(), planCommand(), holdCommand(), resumeCommand(), armCommand(), disarmCommand(), nextCommand(),
-		checkCommand(), testCommand(), fmtCommand(), doctorCommand(), fetchCommand(), simulateCommand(), captureCommand(), replayCommand(), snippetCommand(), schemaCommand(), bootCommand(), apiCommand(), bootIPv6Command(), ipv6APICommand(), quickCommand(), importCommand(), debugCommand(), versionCommand(),
+		checkCommand(), testCommand(), lockCommand(), fmtCommand(), doctorCommand(), fetchCommand(), simulateCommand(), captureCommand(), replayCommand(), snippetCommand(), schemaCommand(), bootCommand(), apiCommand(), bootIPv6Command(), ipv6APICommand(), quickCommand(), importCommand(), debugCommand(), versionCommand(),
 	)
 	return root
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pixiecore/pixiecore/booters/boot"
+	"github.com/pixiecore/pixiecore/daemon"
 	"github.com/pixiecore/pixiecore/daemon/control"
 	"github.com/pixiecore/pixiecore/protocols/events"
 )
@@ -145,16 +146,25 @@ func explain(cmd *cobra.Command, client *control.Client, args []string, q contro
 
 // candidate loads a file that is not served, and says so where it could not be.
 func candidate(cmd *cobra.Command, path string) (control.Configuration, error) {
+	compiled, err := compileFile(cmd, path)
+	if err != nil {
+		return control.Configuration{}, err
+	}
+	return compiled.Explainable(), nil
+}
+
+// compileFile makes all of the file at path that a daemon would make, but for its ports.
+func compileFile(cmd *cobra.Command, path string) (*daemon.Compiled, error) {
 	cfg, report := load(cmd, path)
 	if err := report.Err(); err != nil {
 		writeReport(cmd, report)
-		return control.Configuration{}, exitError{exitFailed, fmt.Errorf("configuration refused: %w", err)}
+		return nil, exitError{exitFailed, fmt.Errorf("configuration refused: %w", err)}
 	}
 	compiled, err := compile(cfg)
 	if err != nil {
-		return control.Configuration{}, exitError{exitFailed, fmt.Errorf("configuration refused: %w", err)}
+		return nil, exitError{exitFailed, fmt.Errorf("configuration refused: %w", err)}
 	}
-	return compiled.Explainable(), nil
+	return compiled, nil
 }
 
 // stageTitles are the titles of an explanation's parts.
@@ -236,7 +246,11 @@ func (p *printer) explanation(x control.Explanation) {
 			}
 		}
 		for _, at := range slices.Sorted(maps.Keys(w.SHA256)) {
-			p.printf("  %-8s %s must be that of %s\n", "sha256", w.SHA256[at], at)
+			by := ""
+			if slices.Contains(w.Locked, at) {
+				by = ", by pixiecore.lock.hcl"
+			}
+			p.printf("  %-8s %s must be that of %s%s\n", "sha256", w.SHA256[at], at, by)
 		}
 		for _, at := range slices.Sorted(maps.Keys(w.Checksums)) {
 			p.printf("  %-8s of %s stands in %s\n", "sha256", at, w.Checksums[at])

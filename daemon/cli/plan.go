@@ -25,6 +25,9 @@ written: a template or a local value may change it. Without FILE it is the
 one that the daemon serves, as it is on disk now, and if the daemon holds an edit
 of it, this says why. Nothing is changed.
 
+The servers of files that pixiecore.lock.hcl has are asked whether they still have
+the same: a file that has changed there is refused, and so shown.
+
 The exit status is 0 when nothing would change, 1 when something would or an edit
 is held, and 3
 when no daemon answers or the file cannot be served.`,
@@ -42,10 +45,11 @@ when no daemon answers or the file cannot be served.`,
 				}
 				args, held = now.Files[:1], now.HeldEdit
 			}
-			c, err := candidate(cmd, args[0])
+			compiled, err := compileFile(cmd, args[0])
 			if err != nil {
 				return err
 			}
+			c := compiled.Explainable()
 			others, all := control.Compared(nil, c.Config)
 			running, err := client.Picture(cmd.Context(), others)
 			if err != nil {
@@ -54,6 +58,15 @@ when no daemon answers or the file cannot be served.`,
 			next := control.Draw(c, running.Asked)
 			next.All = all
 			changes := control.Compare(running, next)
+			tally := control.Tally(running, next, changes)
+			refused, unknown, err := upstreamChanges(cmd.Context(), c.Config, compiled.Sources)
+			if err != nil {
+				return failed(err)
+			}
+			for _, why := range unknown {
+				fmt.Fprintf(cmd.ErrOrStderr(), "note: whether it has changed is not known: %s\n", why)
+			}
+			changes = append(changes, refused...)
 			if asJSON {
 				err = writeJSON(cmd.OutOrStdout(), changes)
 			} else {
@@ -61,7 +74,7 @@ when no daemon answers or the file cannot be served.`,
 				if held != nil {
 					p.printf("%s %s\n", p.paint(red, "edit held:"), held.Why)
 				}
-				p.changes(changes, control.Tally(running, next, changes))
+				p.changes(changes, tally)
 				err = p.err
 			}
 			if err == nil && (len(changes) > 0 || held != nil) {

@@ -64,6 +64,8 @@ type Walk struct {
 	Cmdline string   `json:"cmdline,omitempty"`
 	// SHA256 are the digests that files of these must have, by path or URL.
 	SHA256 map[string]string `json:"sha256,omitempty"`
+	// Locked are those of SHA256 whose digest is that of the lock file.
+	Locked []string `json:"locked,omitempty"`
 	// Checksums are the files in which the others' digests stand, likewise.
 	Checksums map[string]string `json:"checksums,omitempty"`
 	Script    string            `json:"script,omitempty"`
@@ -286,6 +288,9 @@ func (w *Walk) file(source boot.ID) string {
 			w.SHA256 = make(map[string]string)
 		}
 		w.SHA256[src.At] = src.SHA256.String()
+		if src.Locked && !slices.Contains(w.Locked, src.At) {
+			w.Locked = append(w.Locked, src.At)
+		}
 	}
 	return src.At
 }
