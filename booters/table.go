@@ -473,7 +473,12 @@ func (t *Table) checkFile(ctx context.Context, id boot.ID) error {
 		return nil // a Spec with a script has no kernel
 	}
 	text, err := t.kept.Open(id)
-	if src, ok := CutDigest(text); err == nil && ok && src.Local() {
+	src, ok := CutDigest(text)
+	switch {
+	case err != nil || !ok:
+	case !src.Local():
+		return t.src.refused.of(src, time.Now())
+	default:
 		return t.src.ahead(ctx, src)
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"time"
 
 	"github.com/pixiecore/pixiecore/booters/boot"
 )
@@ -16,7 +17,7 @@ type Upstream struct {
 	SHA256   boot.Digest
 	Size     int64  // bytes
 	ETag     string // as the server sent it; empty: it has none
-	Modified string // Last-Modified, likewise
+	Modified string // Last-Modified, likewise; empty also where the file was as new as to change within that second
 }
 
 // Upstream fetches what the source's server has, past every cache, and calls progress,
@@ -52,7 +53,12 @@ func (s *Sources) Upstream(ctx context.Context, src Source, progress func(done, 
 		}
 	}
 	up.SHA256 = boot.Digest(h.Sum(nil))
-	up.ETag, up.Modified = resp.Header.Get("ETag"), resp.Header.Get("Last-Modified")
+	up.ETag = resp.Header.Get("ETag")
+	// RFC 9110 §8.8.2.2: a file may change twice within the second that it tells.
+	modified, none := http.ParseTime(resp.Header.Get("Last-Modified"))
+	if date, bad := http.ParseTime(resp.Header.Get("Date")); none == nil && bad == nil && date.Sub(modified) >= time.Minute {
+		up.Modified = resp.Header.Get("Last-Modified")
+	}
 	if !src.SHA256.IsZero() && src.SHA256 != up.SHA256 {
 		return up, &boot.DigestError{File: redact(src.At), Want: src.SHA256, Got: up.SHA256, Locked: src.Locked}
 	}

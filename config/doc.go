@@ -89,6 +89,12 @@
 // known when the file is loaded, and what is in them when the machine asks, so that it is
 // one more file of the boot, with phrases for members like a tree's (archive).
 //
+// A lock file is read with the configuration, and is none: what it says is put into the
+// sources where these are checked, so that the rest of the program knows of digests only.
+// What is not in it is looked for when the file is loaded, since a machine at night is a
+// bad place to learn of it, and again for each machine, since a stranger's name may stand
+// in a path.
+//
 // Several files are one configuration, read by one function of a path. A pattern
 // is read as the list of what it matches, so that whoever watches, compares or
 // keeps the files needs to know nothing of patterns.

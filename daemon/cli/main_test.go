@@ -5,9 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
+	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -24,6 +28,8 @@ import (
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"pixiecore":  func() { os.Exit(cli.Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) },
+		"mirror":     func() { os.Exit(runMirror(os.Args[1], os.Args[2])) },
+		"bootkernel": func() { os.Exit(bootKernel(os.Args[1])) },
 		"storeboots": func() { os.Exit(storeBoots(os.Args[1], os.Args[2])) },
 		"pxeclient":  func() { os.Exit(runClient(os.Args[1], os.Args[2], os.Args[3])) },
 	})
@@ -74,6 +80,45 @@ func storeBoots(file, dir string) int {
 	}
 	if err := errors.Join(s.Bucket("boots").Update(values), s.Close()); err != nil {
 		return fail(err)
+	}
+	return 0
+}
+
+// runMirror serves a directory, and writes where to a file.
+func runMirror(dir, to string) int {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err == nil {
+		err = os.WriteFile(to+".tmp", []byte("http://"+l.Addr().String()), 0o600)
+	}
+	if err == nil {
+		err = os.Rename(to+".tmp", to)
+	}
+	if err == nil {
+		err = http.Serve(l, http.FileServer(http.Dir(dir)))
+	}
+	fmt.Fprintln(os.Stderr, err)
+	return 1
+}
+
+// bootKernel asks the HTTP server at an address for the script of a machine, and for
+// the kernel in it, and prints both.
+func bootKernel(address string) int {
+	get := func(url string) (string, string) {
+		resp, err := http.Get(url)
+		if err != nil {
+			return err.Error(), ""
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		if err != nil {
+			return err.Error(), ""
+		}
+		return resp.Status, string(body)
+	}
+	_, script := get("http://" + address + "/_/ipxe?facts=1&platform=efi&buildarch=x86_64&mac=52:54:00:aa:00:01")
+	fmt.Println(script)
+	if at := regexp.MustCompile(`http://\S*/_/file\S*type=kernel\S*`).FindString(script); at != "" {
+		fmt.Println(get(strings.ReplaceAll(at, "${netX/mac:hexhyp}", "52-54-00-aa-00-01")))
 	}
 	return 0
 }
