@@ -221,8 +221,8 @@ func dump(t *testing.T, cfg *Config) string {
 	for _, e := range cfg.Inventory.Entries() {
 		fmt.Fprintf(&b, "machine %s mac %v uuid %q labels %v\n", e.Name, e.MACs, e.UUID, e.Labels)
 	}
-	if files := slices.DeleteFunc(slices.Clone(cfg.Files), func(f string) bool { return filepath.Base(f) == lockName }); len(files) > 1 {
-		fmt.Fprintf(&b, "files: %v\n", files)
+	if len(cfg.Files) > 1 {
+		fmt.Fprintf(&b, "files: %v\n", cfg.Files)
 	}
 	for _, r := range cfg.Rules {
 		fmt.Fprintf(&b, "%s: rule %q", r.Pos, r.Name)
@@ -592,11 +592,10 @@ func TestDirectory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{root + "/*.hcl", root + "/*.json", root + "/10-boots.hcl", root + "/15-more.json", root + "/20-rules.hcl", root + "/pixiecore.lock.hcl"}
+	want := []string{root + "/*.hcl", root + "/*.json", root + "/10-boots.hcl", root + "/15-more.json", root + "/20-rules.hcl"}
 	if diff := cmp.Diff(want, cfg.Files); diff != "" {
 		t.Errorf("Files (-want +got):\n%s", diff)
 	}
-	want = want[:len(want)-1] // there is no lock file
 	if diff := cmp.Diff(want, slices.Sorted(maps.Keys(copied))); diff != "" {
 		t.Errorf("read (-want +got):\n%s", diff)
 	}
@@ -636,7 +635,7 @@ func TestExampleLoads(t *testing.T) {
 		t.Fatalf("problems: %v %s", p, p[0].Detail)
 	}
 	usable(t, cfg)
-	if diff := cmp.Diff([]string{file, LockPath(file, false)}, cfg.Files); diff != "" {
+	if diff := cmp.Diff([]string{file}, cfg.Files); diff != "" {
 		t.Errorf("Files (-want +got):\n%s", diff)
 	}
 }

@@ -2,7 +2,9 @@ package config
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -93,7 +95,9 @@ func (d *decoder) config(names ...string) *Config {
 	}
 	d.files = append(d.files, d.abs)
 	for _, path := range slices.Sorted(maps.Keys(d.disk.files)) {
-		if path != d.abs {
+		// Few have a lock file, so one that is not there is left to whoever watches what
+		// was asked for.
+		if noLock := filepath.Base(path) == lockName && errors.Is(d.disk.files[path].err, fs.ErrNotExist); path != d.abs && !noLock {
 			d.files = append(d.files, path)
 		}
 	}
