@@ -32,8 +32,10 @@
 // operator would believe in a file that is not served.
 //
 // The binary carries loaders only when it was built with the tag embed_ipxe,
-// after `make firmware` had staged them. Distribution packages are built
-// without it and recommend the distribution's ipxe package.
+// after `make firmware` had staged them. They are served as they lie in it: pages
+// of the binary's file, which the system drops and reads again as it likes, and no
+// copies of the daemon's own. Distribution packages are built without them and
+// recommend the distribution's ipxe package.
 //
 // EFI byte code (efibc) is how some x64 firmware announces itself. It is given
 // what x64 is given, a configured efi64 path included.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,8 +15,8 @@ import (
 )
 
 // maxSize bounds a loader in bytes. The largest iPXE of a distribution has
-// about 1 MB; every loader of a set is held in memory for as long as its
-// generation lives.
+// about 1 MB; every loader of a set that came from a file is held in memory for as
+// long as its generation lives.
 const maxSize = 16 << 20
 
 // embeddedPrefix begins the Path of a loader that came out of the binary.
@@ -120,7 +119,8 @@ func Load(configured map[boot.Firmware]string, dirs []string) (*Set, []Missing, 
 	return load(configured, embedded(), dirs)
 }
 
-func load(configured map[boot.Firmware]string, binary fs.FS, dirs []string) (*Set, []Missing, error) {
+// load takes the files of the binary by their names.
+func load(configured map[boot.Firmware]string, binary map[string][]byte, dirs []string) (*Set, []Missing, error) {
 	l := lookup{configured: configured, binary: binary, dirs: dirs, seen: make(map[string]file)}
 	set := &Set{loaders: make(map[boot.Firmware]Loader), builds: make(map[boot.Loader]map[boot.Firmware]Loader)}
 	var missing []Missing
@@ -192,7 +192,7 @@ func Given(data map[boot.Firmware][]byte) (*Set, []Missing) {
 // firmwares may share it.
 type lookup struct {
 	configured map[boot.Firmware]string
-	binary     fs.FS
+	binary     map[string][]byte
 	dirs       []string
 	seen       map[string]file
 }
@@ -259,9 +259,13 @@ func (l *lookup) read(p string) file {
 		return f
 	}
 	if name, embedded := strings.CutPrefix(p, embeddedPrefix); embedded {
-		f.data, f.err = readBounded(l.binary, path.Join("firmware", name))
+		if f.data, ok = l.binary[name]; !ok {
+			f.err = fs.ErrNotExist
+		} else if len(f.data) == 0 {
+			f.err = errEmpty
+		}
 	} else {
-		f.data, f.err = readBounded(os.DirFS(filepath.Dir(p)), filepath.Base(p))
+		f.data, f.err = readBounded(p)
 	}
 	if f.err != nil {
 		f.err = fmt.Errorf("%s: %w", p, f.err)
@@ -273,22 +277,24 @@ func (l *lookup) read(p string) file {
 	return f
 }
 
+var errEmpty = errors.New("empty")
+
 // readBounded reads a regular file of 1 to maxSize bytes. One that is not
 // regular could block for ever (a FIFO) or never end (a device). Its errors
 // leave the naming of the file to the caller.
-func readBounded(fsys fs.FS, name string) ([]byte, error) {
-	info, err := fs.Stat(fsys, name)
+func readBounded(name string) ([]byte, error) {
+	info, err := os.Stat(name)
 	switch {
 	case err != nil:
 		return nil, withoutPath(err)
 	case !info.Mode().IsRegular():
 		return nil, errors.New("not a regular file")
 	case info.Size() == 0:
-		return nil, errors.New("empty")
+		return nil, errEmpty
 	case info.Size() > maxSize:
 		return nil, fmt.Errorf("larger than %d bytes", maxSize)
 	}
-	data, err := fs.ReadFile(fsys, name)
+	data, err := os.ReadFile(name)
 	return data, withoutPath(err)
 }
 

@@ -5,9 +5,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
-	"testing/fstest"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -113,7 +114,7 @@ func TestLoadFindsTheFirstNameThatFits(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			d := dir(t, tt.files)
-			set, missing, err := load(nil, fstest.MapFS{}, []string{d})
+			set, missing, err := load(nil, nil, []string{d})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -137,7 +138,7 @@ func TestLoadPrefersConfiguredThenEmbeddedThenTheFirstDirectory(t *testing.T) {
 	first := dir(t, map[string][]byte{"undionly.kpxe": bios(), "ipxe.efi": x64})
 	second := dir(t, map[string][]byte{"undionly.kpxe": bios(), "snponly.efi": x64, "ipxe-arm64.efi": efi(peARM64)})
 	own := filepath.Join(dir(t, map[string][]byte{"my.efi": x64}), "my.efi")
-	binary := fstest.MapFS{"firmware/undionly.kpxe": {Data: bios()}, "firmware/README": {Data: []byte("x")}}
+	binary := map[string][]byte{"undionly.kpxe": bios(), "copyright": []byte("x")}
 
 	set, _, err := load(map[boot.Firmware]string{boot.FirmwareEFI64: own}, binary, []string{first, second})
 	if err != nil {
@@ -153,7 +154,7 @@ func TestLoadPrefersConfiguredThenEmbeddedThenTheFirstDirectory(t *testing.T) {
 		t.Errorf("loaders (-want +got):\n%s", diff)
 	}
 
-	set, _, err = load(nil, fstest.MapFS{}, []string{first, second})
+	set, _, err = load(nil, nil, []string{first, second})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,9 +163,49 @@ func TestLoadPrefersConfiguredThenEmbeddedThenTheFirstDirectory(t *testing.T) {
 	}
 }
 
+// What the binary holds is served as it lies there: a copy of it would be memory of the
+// daemon's own that the system could not drop.
+func TestEmbeddedLoadersAreNotCopied(t *testing.T) {
+	binary := map[string][]byte{"undionly.kpxe": bios(), "snponly.efi": nil}
+	set, missing, err := load(nil, binary, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l, ok := set.Get(boot.FirmwareX86PC); !ok || &l.Data[0] != &binary["undionly.kpxe"][0] {
+		t.Errorf("bios: got %t, and a copy", ok)
+	}
+	for _, m := range missing {
+		if m.Firmware == boot.FirmwareEFI64 && cmp.Equal(m.Looked, []string{"embedded:snponly.efi: empty"}) {
+			return
+		}
+	}
+	t.Errorf("an empty one: got %v missing", missing)
+}
+
+// A build with loaders names each file that is staged.
+func TestWhatIsStagedIsEmbedded(t *testing.T) {
+	manifest, err := os.ReadFile("../../packaging/firmware/manifest")
+	if err != nil {
+		t.Fatal(err)
+	}
+	embed, err := os.ReadFile("embed.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	staged := regexp.MustCompile(`(?m)^[0-9a-f]{64}  (.+)$`).FindAllStringSubmatch(string(manifest), -1)
+	if len(staged) == 0 {
+		t.Fatal("the manifest names no file")
+	}
+	for _, m := range staged {
+		if !strings.Contains(string(embed), "//go:embed firmware/"+m[1]+"\n") || !strings.Contains(string(embed), strconv.Quote(m[1])+":") {
+			t.Errorf("embed.go does not have %s", m[1])
+		}
+	}
+}
+
 func TestLoadOfAConfiguredFirmwareWithoutNames(t *testing.T) {
 	own := filepath.Join(dir(t, map[string][]byte{"boot.scr": bios()}), "boot.scr")
-	set, _, err := load(map[boot.Firmware]string{boot.FirmwareUBoot: own}, fstest.MapFS{}, nil)
+	set, _, err := load(map[boot.Firmware]string{boot.FirmwareUBoot: own}, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,7 +216,7 @@ func TestLoadOfAConfiguredFirmwareWithoutNames(t *testing.T) {
 
 func TestALoaderForABIOSThatIsAnIPXE(t *testing.T) {
 	own := filepath.Join(dir(t, map[string][]byte{"ipxe.pxe": bios()}), "ipxe.pxe")
-	set, missing, err := load(map[boot.Firmware]string{boot.FirmwareX86Ipxe: own}, fstest.MapFS{}, nil)
+	set, missing, err := load(map[boot.Firmware]string{boot.FirmwareX86Ipxe: own}, nil, nil)
 	if l, ok := set.Get(boot.FirmwareX86Ipxe); err != nil || !ok || l.Path != own {
 		t.Errorf("configured: %+v, %v", l, err)
 	}
@@ -200,7 +241,7 @@ func TestLoadReportsEveryUnreadableConfiguredPath(t *testing.T) {
 		boot.FirmwareEFI32:    filepath.Join(d, "empty"),
 		boot.FirmwareEFI64:    d,
 		boot.FirmwareEFIARM64: filepath.Join(d, "large"),
-	}, fstest.MapFS{}, []string{d})
+	}, nil, []string{d})
 	if set != nil || err == nil {
 		t.Fatalf("got set %v, error %v; want an error alone", set, err)
 	}
@@ -217,7 +258,7 @@ func TestLoadReportsEveryUnreadableConfiguredPath(t *testing.T) {
 
 func TestMissingNamesThePlacesAndTheWayOut(t *testing.T) {
 	d := dir(t, map[string][]byte{"ipxe-arm64.efi": efi(peX64)})
-	_, missing, err := load(nil, fstest.MapFS{}, []string{d})
+	_, missing, err := load(nil, nil, []string{d})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -281,7 +322,7 @@ func TestDoubt(t *testing.T) {
 
 func TestADoubtOfAConfiguredLoaderIsAWarning(t *testing.T) {
 	own := filepath.Join(dir(t, map[string][]byte{"x.efi": efi(peARM64)}), "x.efi")
-	set, _, err := load(map[boot.Firmware]string{boot.FirmwareEFI64: own}, fstest.MapFS{}, nil)
+	set, _, err := load(map[boot.Firmware]string{boot.FirmwareEFI64: own}, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -370,7 +411,7 @@ func FuzzCheck(f *testing.F) {
 // Of iPXE's two builds the other one is kept too, for boots that ask for it.
 func TestBothBuildsOfIPXEAreKept(t *testing.T) {
 	lib := dir(t, map[string][]byte{"snponly.efi": efi(peX64), "ipxe.efi": append(efi(peX64), 1), "undionly.kpxe": bios(), "snponly-arm64.efi": efi(peARM64)})
-	set, _, err := load(nil, fstest.MapFS{}, []string{lib})
+	set, _, err := load(nil, nil, []string{lib})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -396,7 +437,7 @@ func TestBothBuildsOfIPXEAreKept(t *testing.T) {
 	}
 
 	own := filepath.Join(dir(t, map[string][]byte{"own.efi": efi(peX64)}), "own.efi")
-	set, _, err = load(map[boot.Firmware]string{boot.FirmwareEFI64: own}, fstest.MapFS{}, []string{lib})
+	set, _, err = load(map[boot.Firmware]string{boot.FirmwareEFI64: own}, nil, []string{lib})
 	if l, _ := set.Build(boot.FirmwareEFI64, boot.LoaderIPXE); err != nil || l.Path != own {
 		t.Errorf("a configured path is for both: got %s, %v", l.Path, err)
 	}
