@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"os"
 	"path"
@@ -44,6 +45,7 @@ const (
 	assetLink = "\x01" // the directory, NUL, and the path in it
 	fileLink  = "\x02" // a file of a boot: see fileRef
 	homeLink  = "\x03" // likewise, without a file: see Target.PhoneHome
+	boundLink = "\x06" // likewise, behind the address that it is for: its length in a byte, and its bytes
 	putLink   = "\x05" // likewise, with the name of what the machine sends: see Target.Upload
 	imageLink = "\x04" // the path or URL of an image, NUL, and the path in it
 )
@@ -55,6 +57,9 @@ type File struct {
 	Kind    FileKind
 	Members []string // the names in a tree or an archive, in order; nil for others
 	Secret  bool     // whether it is shown to nobody but the machine
+	// AnyAddress is whether a Secret is served to another address, too, than that
+	// which the machine asked for the script from.
+	AnyAddress bool
 	// Expires is how long an address of it is good; 0: that of a Secret for as long as a
 	// boot may take, any other for as long as the key.
 	Expires time.Duration
@@ -243,6 +248,16 @@ func (t *Table) refer(m boot.Machine, bootName string, to Target) (string, error
 	switch {
 	case to.File != nil:
 		kind, ref.file = fileLink, to.File.Name
+		if f := to.File; f.Secret {
+			if !m.Peer.IsValid() {
+				return "", fmt.Errorf("file %s of boot %s is secret, and given only to a machine that boots by what this server's DHCP told it in this boot; this one asks by a name that anybody can write. "+
+					"Let it have its boot file's name from here, or leave secret out", f.Name, bootName)
+			}
+			if !f.AnyAddress {
+				to := m.Peer.AsSlice()
+				kind = boundLink + string(append([]byte{byte(len(to))}, to...))
+			}
+		}
 	case to.Upload != "":
 		kind, ref.file = putLink, to.Upload
 	}
@@ -310,6 +325,12 @@ func (t *Table) OpenLink(id boot.ID, name string) (boot.Link, error) {
 		image, within, _ := strings.Cut(rest, "\x00")
 		return t.openInImage(image, within, name)
 	}
+	var to netip.Addr
+	if rest, ok := strings.CutPrefix(sealed, boundLink); ok && rest != "" && len(rest) > int(rest[0]) {
+		size := 1 + int(rest[0])
+		to, _ = netip.AddrFromSlice([]byte(rest[1:size]))
+		sealed = fileLink + rest[size:]
+	}
 	if kind := sealed[:min(1, len(sealed))]; kind == fileLink || kind == homeLink || kind == putLink {
 		ref, ok := openFileRef(sealed[1:])
 		if !ok { // sealed by another version
@@ -321,7 +342,7 @@ func (t *Table) OpenLink(id boot.ID, name string) (boot.Link, error) {
 		if kind == putLink {
 			return t.upload(ref, name)
 		}
-		return t.openFile(ref, name)
+		return t.openFile(ref, to, name)
 	}
 	if want, err := sourceName(sealed); err != nil || want != name {
 		return boot.Link{}, fmt.Errorf("address of another name: %w", boot.ErrNotFound)
@@ -460,7 +481,7 @@ func (t *Table) upload(ref fileRef, name string) (boot.Link, error) {
 }
 
 // openFile is the link to a file of a boot. With an error, it tells whose it is.
-func (t *Table) openFile(ref fileRef, name string) (boot.Link, error) {
+func (t *Table) openFile(ref fileRef, to netip.Addr, name string) (boot.Link, error) {
 	link := boot.Link{
 		Name: ref.file, Boot: ref.boot, Made: true,
 		Machine: &boot.Machine{MAC: net.HardwareAddr(ref.mac[:]), Arch: ref.arch, Firmware: ref.firmware},
@@ -471,7 +492,10 @@ func (t *Table) openFile(ref fileRef, name string) (boot.Link, error) {
 	}
 	f := t.files[ref.boot][i]
 	if link.Secret = f.Secret; f.Secret {
-		link.Issued = ref.made
+		link.Issued, link.To = ref.made, to
+		if !to.IsValid() && !f.AnyAddress { // sealed by another version, or under other settings
+			return link, fmt.Errorf("file %s of boot %s: %w: it is for no address, as a secret has to be by now; start the machine again", f.Name, ref.boot, boot.ErrExpired)
+		}
 	}
 	member := ""
 	switch {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -30,7 +31,9 @@ func linked(t testing.TB, to func() Target, files ...*File) *Table {
 	}}})
 }
 
-var linkMachine = boot.Machine{MAC: mac("52:54:00:aa:00:01"), Arch: boot.ArchX64, Firmware: boot.FirmwareX86PC, Probed: true, Facts: &boot.Facts{}}
+var linkMachine = boot.Machine{MAC: mac("52:54:00:aa:00:01"), Arch: boot.ArchX64, Firmware: boot.FirmwareX86PC, Probed: true, Facts: &boot.Facts{}, Peer: linkPeer}
+
+var linkPeer = netip.MustParseAddr("192.0.2.50")
 
 // address is the one that the table's boot has, taken apart.
 func address(t testing.TB, tab *Table) (id boot.ID, name string) {
@@ -191,7 +194,7 @@ func TestASecretHasItsTime(t *testing.T) {
 	}
 	at = start
 	l, err := boot.OpenLink(tab, id, name)
-	if err != nil || !l.Secret || !l.Made || l.Boot != `debian["a b"]` {
+	if err != nil || !l.Secret || !l.Made || l.Boot != `debian["a b"]` || l.To != linkPeer {
 		t.Errorf("%+v, %v", l, err)
 	}
 	// One that was made before the file became a secret is not good any more.
@@ -201,6 +204,48 @@ func TestASecretHasItsTime(t *testing.T) {
 	if _, err := content(tab, id, name); !errors.Is(err, boot.ErrExpired) {
 		t.Errorf("got %v", err)
 	}
+}
+
+// A secret is for the address that asked for the script by a token of the boot, and
+// there is none for whoever asked by a name that anybody can write.
+func TestASecretHasItsAddress(t *testing.T) {
+	for _, peer := range []string{"192.0.2.50", "2001:db8::50"} {
+		secret := rendered("key", FileContent, func(Request, string) (Content, error) { return Content{Text: "hunter2"}, nil })
+		secret.Secret = true
+		tab := linked(t, func() Target { return Target{File: secret} }, secret)
+		m := linkMachine
+		m.Peer = netip.MustParseAddr(peer)
+		spec, err := mustDecide(t, tab, m).SpecFor(m, linkBase)
+		if err != nil {
+			t.Fatal(err)
+		}
+		id, name, _ := strings.Cut(strings.TrimPrefix(spec.Message, linkBase+boot.LinkPath), "/")
+		if l, err := boot.OpenLink(tab, boot.ID(id), name); err != nil || l.To != m.Peer {
+			t.Errorf("for %s: got %s, %v", peer, l.To, err)
+		}
+		secret.AnyAddress = true
+		bound := id
+		if spec, err = mustDecide(t, tab, m).SpecFor(m, linkBase); err != nil {
+			t.Fatal(err)
+		}
+		id, name, _ = strings.Cut(strings.TrimPrefix(spec.Message, linkBase+boot.LinkPath), "/")
+		if l, err := boot.OpenLink(tab, boot.ID(id), name); err != nil || l.To.IsValid() || id == bound {
+			t.Errorf("for any: got %s, %v", l.To, err)
+		}
+		m.Peer = netip.Addr{}
+		if spec, err := mustDecide(t, tab, m).SpecFor(m, linkBase); err == nil || !strings.Contains(err.Error(), "a name that anybody can write") {
+			t.Errorf("without a token: got %v, %v", spec, err)
+		}
+	}
+}
+
+func mustDecide(t *testing.T, tab *Table, m boot.Machine) *boot.Verdict {
+	t.Helper()
+	v, err := tab.Decide(t.Context(), m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
 }
 
 // A life that is written down holds for a secret in place of the usual one, and for any

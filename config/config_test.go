@@ -261,7 +261,7 @@ func dump(t *testing.T, cfg *Config) string {
 			}
 		}
 		for _, f := range r.Action.Files {
-			fmt.Fprintf(&b, "\tfile %s: %s %q, secret %v\n", f.Name, f.Kind, f.Members, f.Secret)
+			fmt.Fprintf(&b, "\tfile %s: %s %q, secret %v%s\n", f.Name, f.Kind, f.Members, f.Secret, map[bool]string{true: " to any address"}[f.AnyAddress])
 		}
 	}
 	root, err := filepath.Abs("testdata")

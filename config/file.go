@@ -122,6 +122,11 @@ func (b *bootBlock) declareFiles() {
 			f.file.Secret, _ = f.flag(a)
 			f.scope.hides = f.file.Secret
 		}
+		if a := f.attrs["any_address"]; a != nil {
+			if f.file.AnyAddress, _ = f.flag(a); f.attrs["secret"] == nil {
+				f.warn(a.NameRange, sumNotHere, "any_address is for a secret file: others are served to any address. Leave the line out, or write secret = true.")
+			}
+		}
 		if a := f.attrs["expires"]; a != nil {
 			if v, ok := f.duration(a, "24h"); ok {
 				if f.file.Expires = v; v < minExpires || v > maxExpires {

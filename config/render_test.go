@@ -78,7 +78,7 @@ func machine(t *testing.T, mac string, facts boot.Facts) boot.Machine {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return boot.Machine{MAC: hw, Arch: boot.ArchX64, Firmware: boot.FirmwareEFI64, Probed: true, Facts: &facts}
+	return boot.Machine{MAC: hw, Arch: boot.ArchX64, Firmware: boot.FirmwareEFI64, Probed: true, Facts: &facts, Peer: netip.MustParseAddr("192.0.2.50")}
 }
 
 // TestRender holds what is made for a machine when it asks.

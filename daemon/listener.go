@@ -357,7 +357,7 @@ func (f tftpFiles) Open(ctx context.Context, r tftp.Request) (tftp.File, error) 
 			path = bootfiles.BoardDirectory(mac) + "/" + path
 		}
 	}
-	file, err := f.tree.Open(ctx, path, set.web.Base(r.Local))
+	file, err := f.tree.Open(ctx, path, r.Remote.Addr(), set.web.Base(r.Local))
 	if err != nil {
 		f.listener.drops.Add(bootfiles.Dropped(err))
 	}

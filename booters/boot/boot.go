@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"time"
 )
@@ -26,6 +27,10 @@ type Machine struct {
 	// Issued is when the token was made by which the machine asks, to the second;
 	// zero: it asks without one.
 	Issued time.Time
+	// Peer is the address that the machine asks from, if it asks by a token of the
+	// boot that it is in; the zero Addr: it does not. Nothing else tells it from
+	// whoever claims its MAC address by a name that anybody can write.
+	Peer netip.Addr
 }
 
 // ArchCertain reports whether Arch is known. A BIOS announces type 0, which
@@ -132,6 +137,9 @@ var (
 	ErrMissing = errors.New("cannot be made for this machine")
 	// ErrExpired is wrapped by the error for an address that was good once.
 	ErrExpired = errors.New("the address has expired")
+	// ErrElsewhere is wrapped by the error for what is for another network address than
+	// asks.
+	ErrElsewhere = errors.New("it is secret, and for another address")
 	// ErrTooLarge is wrapped by the error of a Link's Put for more than one file may have.
 	ErrTooLarge = errors.New("the file is larger than an upload may be")
 	// ErrNoRoom is wrapped by that for what there is no room for now.
@@ -334,6 +342,8 @@ type Link struct {
 	// good for a boot that began later.
 	// It is also set for PhoneHome and Put.
 	Issued time.Time
+	// To is the only address that a Secret is served to; the zero Addr: any.
+	To netip.Addr
 	// Put takes what the machine sends, and says how many bytes those were; nil: nothing
 	// can be sent there. Where it is set, nothing can be fetched. Errors may wrap
 	// ErrTooLarge and ErrNoRoom.

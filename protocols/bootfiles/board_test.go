@@ -72,7 +72,7 @@ func pantryTree(t testing.TB, p pantry) Tree {
 // content is a file, or its error.
 func content(t testing.TB, tr Tree, name string) (string, error) {
 	t.Helper()
-	f, err := tr.Open(t.Context(), name, base)
+	f, err := tr.Open(t.Context(), name, asker, base)
 	if err != nil || f.Body == nil {
 		return string(f.Data), err
 	}

@@ -29,6 +29,9 @@ const (
 	token = "abcdefghijklmnopqrstuvwxyz234567"
 )
 
+// asker is where a machine asks from.
+var asker = netip.MustParseAddr("192.0.2.50")
+
 // What the original served for the same spec, of which machines and programs
 // may depend on every byte.
 func TestBootScriptIsTheOriginals(t *testing.T) {
@@ -231,7 +234,7 @@ func TestTree(t *testing.T) {
 		{"a booter that fails", tok(7) + "/ipxe.efi", tree(t, verdicts{err: io.ErrUnexpectedEOF}), "", io.ErrUnexpectedEOF},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			f, err := tc.tree.Open(t.Context(), tc.path, base)
+			f, err := tc.tree.Open(t.Context(), tc.path, asker, base)
 			if !errors.Is(err, tc.err) || !strings.HasPrefix(string(f.Data), tc.want) {
 				t.Errorf("got %q, %v; want %q, %v", f.Data, err, tc.want, tc.err)
 			}
@@ -245,7 +248,7 @@ func TestTree(t *testing.T) {
 func TestEveryFixedNameIsAFileOfTheTree(t *testing.T) {
 	full := tree(t, verdicts{})
 	for name, fw := range FixedNames() {
-		f, err := full.Open(t.Context(), name, base)
+		f, err := full.Open(t.Context(), name, asker, base)
 		if f.Machine.Firmware != fw && err == nil || err != nil && !errors.Is(err, boot.ErrNotFound) {
 			t.Errorf("%s: got %v, %v", name, f.Machine.Firmware, err)
 		}
@@ -281,7 +284,7 @@ func FuzzOpen(f *testing.F) {
 		f.Add(p)
 	}
 	f.Fuzz(func(t *testing.T, path string) {
-		file, err := tr.Open(t.Context(), path, base)
+		file, err := tr.Open(t.Context(), path, asker, base)
 		if err == nil && len(file.Data) == 0 && file.Body == nil {
 			t.Errorf("%q: neither a file nor an error", path)
 		}

@@ -269,7 +269,7 @@ func TestTheDirectoryOfAMachineThatBootsByAnotherLoader(t *testing.T) {
 		{local, tok(7) + "/shimx64.efi", "", 0, ""},
 		{local, tok(7) + "/kernel", "", 0, ""},
 	} {
-		f, err := tc.tree.Open(t.Context(), tc.path, base)
+		f, err := tc.tree.Open(t.Context(), tc.path, asker, base)
 		if tc.want == "" {
 			if !errors.Is(err, boot.ErrNotFound) {
 				t.Errorf("%s: got %+v, %v; want that it is not found", tc.path, f, err)
@@ -287,14 +287,14 @@ func TestTheDirectoryOfAMachineThatBootsByAnotherLoader(t *testing.T) {
 	for verdict, want := range map[*boot.Verdict]string{
 		{Action: boot.Ignore, Reason: "rain"}: "exit 1\n",
 	} {
-		f, err := by(verdict).Open(t.Context(), tok(7)+"/grub.cfg", base)
+		f, err := by(verdict).Open(t.Context(), tok(7)+"/grub.cfg", asker, base)
 		if err != nil || f.Problem == "" || !strings.HasSuffix(string(f.Data), want) {
 			t.Errorf("%v: got %q, %v", verdict.Action, f.Data, err)
 		}
 	}
 	held := by(&boot.Verdict{Action: boot.Boot, Spec: spec})
 	held.Boots.Held = func(string) string { return "rain" }
-	if f, err := held.Open(t.Context(), tok(7)+"/grub.cfg", base); err != nil || !strings.Contains(string(f.Data), "rain") || !strings.HasSuffix(string(f.Data), "reboot\n") {
+	if f, err := held.Open(t.Context(), tok(7)+"/grub.cfg", asker, base); err != nil || !strings.Contains(string(f.Data), "rain") || !strings.HasSuffix(string(f.Data), "reboot\n") {
 		t.Errorf("on hold: got %q, %v", f.Data, err)
 	}
 }
@@ -317,16 +317,16 @@ func read(t *testing.T, f File) string {
 func TestTheFixedNamesOfGRUB(t *testing.T) {
 	spec := &boot.Spec{Kernel: "linux"}
 	tr := tree(t, verdicts{Verdict: &boot.Verdict{Action: boot.Boot, Spec: spec, Loader: boot.LoaderShim}})
-	f, err := tr.Open(t.Context(), "/grub/grub.cfg", base)
+	f, err := tr.Open(t.Context(), "/grub/grub.cfg", asker, base)
 	if err != nil || !strings.HasPrefix(string(f.Data), "configfile /grub/$net_default_mac/$grub_cpu-$grub_platform.cfg\n") {
 		t.Fatalf("got %q, %v", f.Data, err)
 	}
-	again, err := tr.Open(t.Context(), "/debian-installer/amd64/grub/grub.cfg", base)
+	again, err := tr.Open(t.Context(), "/debian-installer/amd64/grub/grub.cfg", asker, base)
 	if err != nil || string(again.Data) != string(f.Data) {
 		t.Errorf("for GRUB of Debian's installer: got %q, %v", again.Data, err)
 	}
 	for _, name := range []string{"debian-installer/amd64/grub", "debian-installer/grub/grub.cfg", "debian-installer/amd64/linux", "grub/x86_64-efi/grub.cfg", "grub/x86_64-efi/command.lst", "grub/fonts/unicode.pf2", "grub/", "grub/52:54:00:12:34:56/mips-arc.cfg", "grub/52-54-00/x86_64-efi.cfg", "grub//x86_64-efi.cfg"} {
-		if f, err := tr.Open(t.Context(), name, base); !errors.Is(err, boot.ErrNotFound) {
+		if f, err := tr.Open(t.Context(), name, asker, base); !errors.Is(err, boot.ErrNotFound) {
 			t.Errorf("%s: got %+v, %v", name, f, err)
 		}
 	}
@@ -335,12 +335,12 @@ func TestTheFixedNamesOfGRUB(t *testing.T) {
 	if got, _, ok := tr.Whose(name); !ok || got.String() != mac.String() {
 		t.Errorf("whose: %s, %t", got, ok)
 	}
-	f, err = tr.Open(t.Context(), name, base)
+	f, err = tr.Open(t.Context(), name, asker, base)
 	if err != nil || !strings.Contains(f.Problem, "no DHCP request of 52:54:00:12:34:56") {
 		t.Errorf("a machine that nobody has heard of: got %q, %v", f.Data, err)
 	}
 	tr.Boots.Heard(boots.Request{MAC: [6]byte(mac), Discover: true, Facts: &boot.Facts{}}, time.Now())
-	f, err = tr.Open(t.Context(), name, base)
+	f, err = tr.Open(t.Context(), name, asker, base)
 	if err != nil || f.Problem != "" {
 		t.Fatalf("got %q, %v", f.Problem, err)
 	}

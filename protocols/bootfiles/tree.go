@@ -203,6 +203,14 @@ func (t Tree) Machine(token boot.Token) boot.Machine {
 	return m
 }
 
+// PeerOf is the Peer of a machine that asks from an address.
+func (t Tree) PeerOf(m boot.Machine, from netip.Addr) netip.Addr {
+	if m.Issued.IsZero() || m.Issued.Unix() < t.Boots.Started(m.MAC).Unix() {
+		return netip.Addr{} // without a token, or by that of a boot that is over
+	}
+	return from.Unmap()
+}
+
 // Recall is the machine that an address was made for, with all that is known of
 // it in the boot that it is in. Where what iPXE has reported is forgotten, the
 // machine counts as one that iPXE has not asked yet: what it would report is
@@ -218,22 +226,25 @@ func (t Tree) Recall(m boot.Machine) boot.Machine {
 	return m
 }
 
-// Open looks name up, with or without a leading slash, or with several. base is
-// "http://host:port" as the machine reaches it, for the scripts.
+// Open looks name up, with or without a leading slash, or with several. from is the
+// address that asks, and base is "http://host:port" as that reaches this server, for the
+// scripts.
 //
 // Errors wrap boot.ErrNotFound, or ErrRefused where the configuration now
 // ignores the machine; each is one line, fit for the machine's screen. GRUB can show
 // more than that, and is given a configuration that does: see File.Problem.
-func (t Tree) Open(ctx context.Context, name, base string) (File, error) {
+func (t Tree) Open(ctx context.Context, name string, from netip.Addr, base string) (File, error) {
 	dir, file, inDir := strings.Cut(installerGRUB(strings.TrimLeft(name, "/")), "/")
 	if !inDir {
 		return t.openFixed(t.Boots.Source.Current(), dir, base)
 	}
 	file = strings.TrimLeft(file, "/")
 	if dir == grubDir {
-		return t.openGRUB(ctx, name, file, base)
+		return t.openGRUB(ctx, name, file, from, base)
 	}
 	m, f, ok := t.find(dir, file)
+	m.Peer = t.PeerOf(m, from)
+	f.Machine.Peer = m.Peer
 	if !ok {
 		// Programs look for files that need not be there: a shim for its revocations
 		// and certificates, GRUB for lists of modules.
@@ -395,7 +406,7 @@ func (t Tree) grub(ctx context.Context, d boots.Decision, m boot.Machine, dir, b
 }
 
 // openGRUB opens what lies below grubDir: rest is what stands behind that in name.
-func (t Tree) openGRUB(ctx context.Context, name, rest, base string) (File, error) {
+func (t Tree) openGRUB(ctx context.Context, name, rest string, from netip.Addr, base string) (File, error) {
 	f := File{Kind: KindConfig, Name: grubConfig, Gen: t.Boots.Source.Current().Gen}
 	if rest == grubConfig {
 		f.Data = []byte(grubFixed())
@@ -412,7 +423,7 @@ func (t Tree) openGRUB(ctx context.Context, name, rest, base string) (File, erro
 		return f.screen(fmt.Errorf("this server has heard no DHCP request of %s since it was started", mac)), nil
 	}
 	token := t.Tokens.Seal(boot.Token{MAC: boots.MAC(mac), Type: typ, Time: time.Now()})
-	return t.Open(ctx, token+"/"+grubConfig, base)
+	return t.Open(ctx, token+"/"+grubConfig, from, base)
 }
 
 // find says whom a directory of the tree is for, and what a name in it is. ok is

@@ -73,7 +73,7 @@ func (s *site) offer(req *dhcpv4.DHCPv4) string {
 
 // fetch gets the loader of an offer by TFTP's way and returns it.
 func (s *site) fetch(file string) string {
-	f, err := s.tree.Open(s.t.Context(), file, "http://127.0.0.1:80")
+	f, err := s.tree.Open(s.t.Context(), file, netip.AddrFrom4([4]byte{127, 0, 0, 1}), "http://127.0.0.1:80")
 	if err != nil {
 		return err.Error()
 	}

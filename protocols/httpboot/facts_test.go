@@ -1,6 +1,7 @@
 package httpboot
 
 import (
+	"net/netip"
 	"net/url"
 	"testing"
 	"time"
@@ -49,7 +50,7 @@ func TestReportedFacts(t *testing.T) {
 			if tc.token {
 				q.token = s.token(7)
 			}
-			m, _, err := s.machine(&q)
+			m, _, err := s.machine(&q, netip.Addr{})
 			if err != nil {
 				t.Fatal(err)
 			}

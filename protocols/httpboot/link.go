@@ -16,6 +16,7 @@ import (
 	"github.com/pixiecore/pixiecore/protocols/boots"
 	"github.com/pixiecore/pixiecore/protocols/drops"
 	"github.com/pixiecore/pixiecore/protocols/events"
+	"github.com/pixiecore/pixiecore/protocols/netio"
 )
 
 // maxLink bounds what stands behind boot.LinkPath in an address, in bytes: an ID
@@ -155,6 +156,14 @@ func (s *Server) findLink(r *http.Request, rest string) (l linked, err error) {
 		}
 		err = fmt.Errorf("file %s of boot %s: %w: that of %s is good for one boot, and the machine has begun another", l.Name, l.Boot, boot.ErrExpired, what)
 	}
+	from := netio.Asker(r)
+	if l.Secret { // which only one with a token is given the address of
+		l.machine.Peer = from
+	}
+	if err == nil && l.To.IsValid() && l.To != from {
+		err = fmt.Errorf("file %s of boot %s: %w: %s asked for the script, and this is %s. "+
+			"Where installers get another address than the firmware, let the DHCP server go by the MAC address, or write any_address = true into the file block", l.Name, l.Boot, boot.ErrElsewhere, l.To, from)
+	}
 	return l, err
 }
 
@@ -173,6 +182,8 @@ func (s *Server) refuseLink(w http.ResponseWriter, l linked, log *zap.Logger, er
 		kind, reason, status, text = events.Ignored, refusedBy(l.by), http.StatusForbidden, err.Error()
 	case errors.Is(err, boot.ErrExpired):
 		status, text = http.StatusGone, err.Error()
+	case errors.Is(err, boot.ErrElsewhere):
+		reason, status, text = drops.Ignored, http.StatusForbidden, err.Error()
 	case errors.Is(err, boot.ErrMissing):
 		fault = events.FaultScript
 		status, text = http.StatusInternalServerError, err.Error()

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -62,6 +63,9 @@ func TestAddressesOfTheConfiguration(t *testing.T) {
 	made := boot.Link{Name: "seed/user-data", Boot: "debian", Machine: whose, Made: true, Open: opens(nil)}
 	secret := made
 	secret.Secret, secret.Issued = true, time.Now()
+	secret.To = netip.MustParseAddr("192.0.2.1") // that of httptest's requests
+	elsewhere := secret
+	elsewhere.To = netip.MustParseAddr("192.0.2.50")
 	stale := secret
 	stale.Issued = time.Now().Add(-2 * time.Second)
 	with := func(err error) boot.Link {
@@ -86,6 +90,9 @@ func TestAddressesOfTheConfiguration(t *testing.T) {
 		{name: "a secret of the boot before", link: stale, status: 410,
 			body:  "file seed/user-data of boot debian: the address has expired: that of a secret is good for one boot, and the machine has begun another\n",
 			event: "failed seed/user-data: file seed/user-data of boot debian: the address has expired: that of a secret is good for one boot, and the machine has begun another"},
+		{name: "a secret of another address", link: elsewhere, status: 403,
+			body:  "file seed/user-data of boot debian: it is secret, and for another address: 192.0.2.50 asked for the script, and this is 192.0.2.1. Where installers get another address than the firmware, let the DHCP server go by the MAC address, or write any_address = true into the file block\n",
+			event: "failed seed/user-data: file seed/user-data of boot debian: it is secret, and for another address: 192.0.2.50 asked for the script, and this is 192.0.2.1. Where installers get another address than the firmware, let the DHCP server go by the MAC address, or write any_address = true into the file block"},
 		{name: "a file for whoever has the address", link: boot.Link{Name: "linux", Open: opens(nil)}, status: 200, body: " ia32  from http://192.0.2.1:80", event: "script ", cached: true},
 		{name: "no name", path: "ID", status: 404, body: "no such file\n", event: "script "},
 		{name: "a name that is not there", path: "ID/vendor-data", link: made, status: 404, body: "no such file\n", event: "script "},

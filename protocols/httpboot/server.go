@@ -229,13 +229,14 @@ func (e errRequest) Error() string { return e.text }
 // machine reads who is asking from the query: a token, or what the caller
 // says, with the facts that iPXE reports. Machine.Probed is false for the first
 // request of a boot, which brings no facts yet.
-func (s *Server) machine(q *query) (m boot.Machine, id bootfiles.Machine, err error) {
+func (s *Server) machine(q *query, from netip.Addr) (m boot.Machine, id bootfiles.Machine, err error) {
 	if t := q.token; t != "" {
 		token, err := s.Tree.Tokens.Open(t)
 		if err != nil {
 			return m, id, errRequest{http.StatusBadRequest, "unknown token"}
 		}
 		id.Token, m = t, s.Tree.Machine(token)
+		m.Peer = s.Tree.PeerOf(m, from)
 	} else {
 		if id.MAC, err = net.ParseMAC(q.mac); err != nil || len(id.MAC) != 6 {
 			return m, id, errRequest{http.StatusBadRequest, "missing or invalid mac"}
@@ -343,7 +344,7 @@ func archType(number, platform, buildarch string) (boot.ArchType, bool) {
 // for, no fields of a line that is not logged.
 func (s *Server) script(w http.ResponseWriter, r *http.Request) {
 	q := parseQuery(r.URL.RawQuery)
-	m, id, err := s.machine(&q)
+	m, id, err := s.machine(&q, netio.Asker(r))
 	var bad errRequest
 	if errors.As(err, &bad) {
 		s.Log.Debug("script not served", zap.String("peer", r.RemoteAddr), zap.Error(err))
@@ -696,7 +697,7 @@ func (s *Server) done(mac net.HardwareAddr, by boot.DoneBy, issued time.Time) er
 
 // tree serves the virtual directory.
 func (s *Server) tree(w http.ResponseWriter, r *http.Request) {
-	f, err := s.Tree.Open(r.Context(), r.URL.Path, s.base(r))
+	f, err := s.Tree.Open(r.Context(), r.URL.Path, netio.Asker(r), s.base(r))
 	switch {
 	case errors.Is(err, boot.ErrNotFound):
 		s.Log.Debug("file not served", zap.String("peer", r.RemoteAddr), zap.Error(err))

@@ -104,15 +104,20 @@ func (c *conversations) answered(ctx context.Context) bool {
 	}
 }
 
+// Asker is the address that a request comes from; the zero Addr: it cannot be told.
+func Asker(r *http.Request) netip.Addr {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return peer.Addr().Unmap()
+}
+
 // FromThisHost reports whether a request comes from the host that it goes to: from an
 // address of loopback, or from the very one that it was sent to, which is how a server
 // that listens on one address is reached from its own host.
 func FromThisHost(r *http.Request) bool {
-	peer, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return false
-	}
-	from := peer.Addr().Unmap().WithZone("")
+	from := Asker(r).WithZone("")
 	local, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
 	return from.IsLoopback() || ok && local.AddrPort().Addr().Unmap().WithZone("") == from
 }

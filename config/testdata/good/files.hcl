@@ -23,6 +23,8 @@ boot "debian" {
     content = "hunter2 ${each.key} on ${machine.labels.role}, ${machine.serial}"
     secret  = true
     expires = "24h"
+
+    any_address = true
   }
 }
 boot "live" {
