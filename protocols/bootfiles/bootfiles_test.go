@@ -290,3 +290,25 @@ func FuzzOpen(f *testing.F) {
 		}
 	})
 }
+
+// A machine has an address that it asks from if it asks by a token of the boot that it
+// is in: an older one may be anybody's by now, and a MAC address always is.
+func TestThePeerOfAMachine(t *testing.T) {
+	tr := tree(t, verdicts{})
+	began := time.Now()
+	tr.Boots.Heard(boots.Request{MAC: boots.MAC(mac), Discover: true, Facts: &boot.Facts{}}, began)
+	for _, tc := range []struct {
+		name   string
+		issued time.Time
+		want   netip.Addr
+	}{
+		{"by a token of this boot", began, asker},
+		{"by one to the second", time.Unix(began.Unix(), 0), asker},
+		{"by one of the boot before", began.Add(-time.Minute), netip.Addr{}},
+		{"without one", time.Time{}, netip.Addr{}},
+	} {
+		if got := tr.PeerOf(boot.Machine{MAC: mac, Issued: tc.issued}, netip.AddrFrom16(asker.As16())); got != tc.want {
+			t.Errorf("%s: got %s, want %s", tc.name, got, tc.want)
+		}
+	}
+}
