@@ -330,15 +330,23 @@ func (l *Log) Machine(mac MAC) (Machine, bool) {
 
 // Unfinished are the boots of which a next step may be due: those of Result Running,
 // and those of BootFailed of which it is not said yet what that means. Each machine
-// has those alone.
-func (l *Log) Unfinished() []Machine {
+// has those alone, and the one that nothing was heard of for longest is the first. There
+// are at most limit machines; next is where a later call goes on, the zero MAC at the
+// beginning.
+func (l *Log) Unfinished(from MAC, limit int) (some []Machine, next MAC) {
 	if l == nil {
-		return nil
+		return nil, next
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	var all []Machine
-	for m := l.newest; m != nil; m = m.older {
+	m := l.machines[from]
+	if m == nil { // forgotten meanwhile
+		m = l.oldest
+	}
+	for ; m != nil; m = m.newer {
+		if len(some) == limit {
+			return some, m.mac
+		}
 		one := Machine{MAC: m.mac, Facts: m.facts.all()}
 		for i := range m.boots {
 			if b := &m.boots[i]; b.unfinished() {
@@ -346,10 +354,10 @@ func (l *Log) Unfinished() []Machine {
 			}
 		}
 		if one.Boots != nil {
-			all = append(all, one)
+			some = append(some, one)
 		}
 	}
-	return all
+	return some, next
 }
 
 // Changed lists the machines of which something has changed since the count that an

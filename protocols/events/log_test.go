@@ -261,3 +261,36 @@ func BenchmarkAddRepeated(b *testing.B) {
 		l.Add(one, Event{Time: noon, Kind: Offered, Rule: "nodes", Via: "dhcp", Detail: "loader"})
 	}
 }
+
+// Unfinished goes through all machines by and by, also while they are heard of and
+// forgotten.
+func TestUnfinishedComesInParts(t *testing.T) {
+	l := New()
+	at := time.Now()
+	hear := func(n byte) { l.Add(MAC{n}, Event{Time: at, Kind: Asked}) }
+	for n := byte(1); n <= 5; n++ {
+		hear(n)
+	}
+	part := func(from MAC) (got string, next MAC) {
+		some, next := l.Unfinished(from, 2)
+		for _, m := range some {
+			got += fmt.Sprint(m.MAC[0])
+		}
+		return got, next
+	}
+	first, next := part(MAC{})
+	second, next := part(next)
+	hear(5) // stays the last
+	third, next := part(next)
+	again, next := part(next)
+	if got := first + " " + second + " " + third + " " + again; got != "12 34 5 12" {
+		t.Errorf("got %s", got)
+	}
+	hear(next[0]) // is the last now
+	if got, next := part(next); got != "3" || next != (MAC{}) {
+		t.Errorf("of one that was heard of: got %s, then %v", got, next)
+	}
+	if got, _ := part(MAC{9}); got != "12" {
+		t.Errorf("of one that is not known: got %s", got)
+	}
+}

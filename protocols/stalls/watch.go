@@ -10,8 +10,14 @@ import (
 	"github.com/pixiecore/pixiecore/protocols/events"
 )
 
-// every is how often a Watch looks.
-const every = time.Second
+const (
+	// every is how often a Watch looks.
+	every = time.Second
+	// atOnce bounds the machines that it looks at each time, so that a rack, or a flood
+	// of addresses, does not keep those waiting that are to be answered. Where more
+	// boot at a time, a diagnosis comes some seconds later.
+	atOnce = 1024
+)
 
 // A Watch tells an events.Log of the boots that do not go on, and how far its
 // transfers are.
@@ -20,6 +26,8 @@ type Watch struct {
 	Network func() Network
 	Started time.Time // what happened before is of another process
 	Log     *zap.Logger
+
+	next events.MAC // whom it looks at first, the next time
 }
 
 // Run looks every second until ctx is done.
@@ -39,7 +47,8 @@ func (w *Watch) Run(ctx context.Context) {
 // Check looks once, at the time of now.
 func (w *Watch) Check(now time.Time) {
 	w.Events.Tick(now)
-	unfinished := w.Events.Unfinished()
+	var unfinished []events.Machine
+	unfinished, w.next = w.Events.Unfinished(w.next, atOnce)
 	if len(unfinished) == 0 {
 		return
 	}
