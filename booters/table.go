@@ -72,11 +72,12 @@ type Table struct {
 	own      []bool                         // by rule: each machine has a verdict of its own
 	probes   []atomic.Pointer[boot.Verdict] // by rule; nil: see probe
 	index    *index
-	needs    boot.Fact          // of all rules
-	probing  []int              // rules with Probe
-	files    map[string][]*File // by boot
-	choices  map[string]choice  // by boot
-	now      func() time.Time   // time.Now, but in tests
+	needs    boot.Fact                 // of all rules
+	probing  []int                     // rules with Probe
+	specs    map[*boot.Spec]*boot.Spec // by that of an Action, which rules for one boot share
+	files    map[string][]*File        // by boot
+	choices  map[string]choice         // by boot
+	now      func() time.Time          // time.Now, but in tests
 }
 
 // NewTable prepares rules: every source in them is sealed, and every command
@@ -95,6 +96,7 @@ func NewTable(seal *Sealer, src *Sources, inv *Inventory, rules []Rule, choices 
 		own:      make([]bool, len(rules)),
 		probes:   make([]atomic.Pointer[boot.Verdict], len(rules)),
 		index:    newIndex(inv, rules),
+		specs:    make(map[*boot.Spec]*boot.Spec),
 		files:    make(map[string][]*File),
 		now:      time.Now,
 	}
@@ -150,11 +152,18 @@ func (t *Table) prepare(r *Rule) (*boot.Spec, error) {
 		if a.Render != nil || a.API != nil {
 			return nil, nil
 		}
-		spec, err := prepareSpec(a.Spec, []string{"ID", "URL"}, t.issue)
+		spec, ok := t.specs[a.Spec]
+		if !ok {
+			var err error
+			if spec, err = prepareSpec(a.Spec, []string{"ID", "URL"}, t.issue); err != nil {
+				return nil, err
+			}
+			t.specs[a.Spec] = spec
+		}
 		if a.Sums {
 			spec = nil // it is made for each machine, and was looked at only
 		}
-		return spec, err
+		return spec, nil
 	default:
 		return nil, fmt.Errorf("the outcome cannot be %q", a.Do)
 	}

@@ -25,7 +25,9 @@ func (d *decoder) rule(b *hclsyntax.Block) {
 	said := d.said(b.DefRange(), body.Attributes, complete)
 	match, once := d.matchBlock(body), d.onceBlock(body)
 
-	for _, in := range d.instances(b, name) {
+	instances := d.instances(b, name)
+	d.cfg.Rules = slices.Grow(d.cfg.Rules, len(instances))
+	for _, in := range instances {
 		r := booters.Rule{Name: in.name, Pos: pos(b.DefRange())}
 		var boots *bootBlock
 		r.Action, boots = in.action(said)
