@@ -59,10 +59,10 @@ func request(kind byte, to netip.AddrPort) question {
 
 const uuidAt = 240 + 3 + 4 + 5 + 2 + 32 + 3
 
-// number writes which question it is into a packet.
-func number(b []byte, n uint32) {
+// number writes which question it is into a packet, and which of so many machines asks it.
+func number(b []byte, n, machines uint32) {
 	binary.BigEndian.PutUint32(b[4:], n)
-	mac := n % macs
+	mac := n % machines
 	copy(b[28:], []byte{0x02, 0xaa, 0, byte(mac >> 16), byte(mac >> 8), byte(mac)})
 	binary.BigEndian.PutUint32(b[uuidAt:], mac+1)
 }
@@ -79,17 +79,18 @@ func (t tally) rate() float64 { return float64(t.answered) / t.took.Seconds() }
 
 // A caller asks from the client of one segment.
 type caller struct {
-	conn netio.Conn
-	in   []netio.Datagram
-	out  []netio.Datagram
-	sent map[uint32]time.Time
-	next uint32
-	eth0 int // the index of the client's interface, by which a broadcast goes
+	conn     netio.Conn
+	in       []netio.Datagram
+	out      []netio.Datagram
+	sent     map[uint32]time.Time
+	next     uint32
+	machines uint32 // that ask in turn
+	eth0     int    // the index of the client's interface, by which a broadcast goes
 }
 
 func newCaller(t *testing.T, s *subject, from netip.AddrPort) *caller {
 	t.Helper()
-	c := &caller{in: netio.NewBatch(inFlight, 1500), sent: make(map[uint32]time.Time)}
+	c := &caller{machines: macs, in: netio.NewBatch(inFlight, 1500), sent: make(map[uint32]time.Time)}
 	s.client.Do(func() {
 		eth0, err := net.InterfaceByName("eth0")
 		if err != nil {
@@ -126,7 +127,7 @@ func (c *caller) put(q question) {
 	d := &c.out[i]
 	d.Peer, d.Interface, d.Data = q.to, c.eth0, append(d.Data[:0], q.template...)
 	c.next++
-	number(d.Data, c.next)
+	number(d.Data, c.next, c.machines)
 	c.sent[c.next] = time.Now()
 }
 

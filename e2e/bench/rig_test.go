@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strconv"
@@ -127,20 +128,33 @@ func (s *subject) cpu(t *testing.T) time.Duration {
 // bytes (proc(5), RssAnon).
 func (s *subject) memory(t *testing.T) int64 {
 	t.Helper()
+	return s.kilobytes(t, "RssAnon:") << 10
+}
+
+// resident is that and what it has of files, its binary above all, in bytes: pages that
+// the system drops and reads again as it likes.
+func (s *subject) resident(t *testing.T) int64 {
+	t.Helper()
+	return s.kilobytes(t, "VmRSS:") << 10
+}
+
+// kilobytes is a figure of /proc/PID/status.
+func (s *subject) kilobytes(t *testing.T, of string) int64 {
+	t.Helper()
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.pid))
 	if err != nil {
 		t.Fatalf("%s: %v", s.name, err)
 	}
 	for line := range strings.Lines(string(b)) {
-		if rest, ok := strings.CutPrefix(line, "RssAnon:"); ok {
+		if rest, ok := strings.CutPrefix(line, of); ok {
 			kb, err := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
 			if err != nil {
 				t.Fatal(err)
 			}
-			return kb << 10
+			return kb
 		}
 	}
-	t.Fatalf("%s: no RssAnon", s.name)
+	t.Fatalf("%s: no %s", s.name, of)
 	return 0
 }
 
@@ -276,6 +290,38 @@ boot "live" {
 		t.Fatal(err)
 	}
 	return dir, file
+}
+
+// withoutLoaders takes the loaders of the load out of a configuration, of which one is
+// as large as the daemon allows: left are those that are embedded, or the host's.
+func withoutLoaders(t *testing.T, file string) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, ipxeBlock.ReplaceAll(text, nil), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+var ipxeBlock = regexp.MustCompile(`(?s)ipxe \{.*?\n\}\n`)
+
+// machineBlocks adds machines to a configuration, which no rule names.
+func machineBlocks(t *testing.T, file string, n int) string {
+	t.Helper()
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range n {
+		b = fmt.Appendf(b, "machine \"m%d\" {\n  mac = [\"02:01:%02x:%02x:%02x:%02x\"]\n}\n", i, i>>24, i>>16&255, i>>8&255, i&255)
+	}
+	if err := os.WriteFile(file, b, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return file
 }
 
 // started is the daemon with a configuration, on a segment, and answers.

@@ -121,7 +121,7 @@ func (b *bench) asks(t *testing.T) bool {
 	}
 	defer conn.Close()
 	q := request(1, netip.AddrPortFrom(serverAddr, 67))
-	number(q.template, 0xfffffff0)
+	number(q.template, 0xfffffff0, macs)
 	copy(q.template[24:], from.AsSlice())
 	if _, err := conn.WriteBatch([]netio.Datagram{{Data: q.template, Peer: q.to}}); err != nil {
 		return false
