@@ -67,6 +67,15 @@
 // part of iPXE's two seconds and for maxAsking requests at most. Who is answered
 // too late asks again: a client repeats its request by itself.
 //
+// One loop reads each socket. Two of them on that of port 4011, which is unicast only,
+// were tried and refused: on a host of two processors with the load beside it (`make
+// load ROW=pxe UNPINNED=1`, three runs of each in turns), they answered 85,000 a second
+// in place of 107,000, for 8.1 µs of processor time each in place of 6.2. What they
+// share (the socket, events, boots) is locked against each other, and batches are the
+// smaller. A host with more processors was not measured.
+// SO_REUSEPORT was refused for more: what waits at a socket that a reload closes is
+// lost, and package netio says what it does beside another server.
+//
 // Judge answers without a socket, at the time of Clock: what a configuration would
 // have said to a packet of yesterday is decided by the code that will say it.
 //

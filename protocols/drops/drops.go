@@ -40,6 +40,7 @@ const (
 	Ignored                    // by a rule, or since none matches
 	Held                       // the daemon, or the rule, is on hold
 	Busy                       // too much at a time
+	Unheard                    // the client of a TFTP transfer acknowledged nothing of it
 	Unverified                 // for a file that is not, or cannot be shown to be, what it must be
 	Failed                     // there is no answer: the log has a warning that says why
 	reasons
@@ -47,7 +48,7 @@ const (
 
 var words = [reasons]string{
 	"malformed", "other-message", "no-netboot", "unknown-arch", "interface", "relay", "not-relayed",
-	"not-found", "ignored", "on-hold", "busy", "unverified", "failed",
+	"not-found", "ignored", "on-hold", "busy", "no-answer", "unverified", "failed",
 }
 
 // String is the fixed word that status and JSON use.

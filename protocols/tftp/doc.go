@@ -27,7 +27,9 @@
 // Nothing but one datagram goes out before the client's first ACK, since the source
 // of a request can be forged. An OACK, which is about as long as its request, is
 // repeated at most three times. The 516 bytes that a request without options asks
-// for are repeated only when the request is.
+// for are repeated only when the request is. Who never answers is counted (package drops),
+// and written down once a second: the log is not to grow as fast as somebody can
+// forge requests. A client that has answered once has a line of its own.
 //
 // Blocks are sent again when time is up, never because an ACK came twice: two
 // machines that answer each duplicate with a duplicate go on so to the end of the

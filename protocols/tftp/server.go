@@ -26,8 +26,9 @@ const (
 	openTimeout         = 10 * time.Second // for Files.Open
 	drainTimeout        = 10 * time.Second // for transfers that run when Run is told to stop
 
-	requestBatch    = 32               // requests read at a time
-	dropLogInterval = 10 * time.Second // between log lines about dropped requests
+	requestBatch       = 32               // requests read at a time
+	dropLogInterval    = 10 * time.Second // between log lines about dropped requests
+	unheardLogInterval = time.Second      // between those about clients that never answered
 )
 
 // What Files returns, wrapped or not, for a file that is not there (TFTP error 1)
@@ -207,9 +208,8 @@ type service struct {
 	held   map[netip.Addr]int           // transfers of each address
 	count  int                          // of them all
 
-	// Of the reading goroutine:
-	dropped     int
-	dropsLogged time.Time
+	dropped seldom // requests that are one too many
+	unheard seldom // transfers whose client never answered
 }
 
 // A transfer is a request that was let in.
@@ -325,11 +325,9 @@ func (r *service) admit(t *transfer) bool {
 // drop counts a request that is one too many, and logs now and then. It is not
 // answered: the client asks again, and by then there may be room.
 func (r *service) drop(t *transfer) {
-	r.dropped++
 	r.Drops.Add(drops.Busy)
-	if now := time.Now(); now.Sub(r.dropsLogged) >= dropLogInterval {
-		r.dropsLogged = now
-		r.Log.Warn("requests dropped: too many transfers", zap.Int("dropped", r.dropped), zap.Int("transfers", r.count),
+	if before, ok := r.dropped.now(time.Now(), dropLogInterval); ok {
+		r.Log.Warn("requests dropped: too many transfers", zap.Int("dropped", before+1), zap.Int("transfers", r.count),
 			zap.Int("of_this_client", r.held[t.Remote.Addr()]), zap.Stringer("client", t.Remote))
 	}
 }
@@ -575,7 +573,35 @@ func (r *service) log(t Transfer) {
 		r.Log.Info("file refused", append(fields[:3], zap.Error(t.Err))...)
 	case errors.Is(t.Err, errStopping), errors.Is(t.Err, errSuperseded):
 		r.Log.Info("file not sent", append(fields, zap.Error(t.Err))...)
+	case !t.Answered && (errors.Is(t.Err, errSilent) || errors.Is(t.Err, errGone)):
+		// Whoever forges addresses makes hundreds of these each second. A client
+		// that has answered once is there, and has a line of its own, below.
+		r.Drops.Add(drops.Unheard)
+		if before, ok := r.unheard.now(time.Now(), unheardLogInterval); ok {
+			r.Log.Warn("file not sent", append(fields, zap.Error(t.Err), zap.Int("left_out", before))...)
+		}
 	default:
 		r.Log.Warn("file not sent", append(fields, zap.Error(t.Err))...)
 	}
+}
+
+// A seldom holds log lines of one kind back. The zero value is ready.
+type seldom struct {
+	mu   sync.Mutex
+	last time.Time
+	held int
+}
+
+// now reports whether a line may be written at t, which is so once in each interval, and
+// how many were held back since the last one.
+func (s *seldom) now(t time.Time, interval time.Duration) (held int, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if t.Sub(s.last) < interval {
+		s.held++
+		return 0, false
+	}
+	held = s.held
+	s.last, s.held = t, 0
+	return held, true
 }
