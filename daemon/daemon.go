@@ -288,6 +288,12 @@ func (d *Daemon) Run(ctx context.Context) error {
 	}
 
 	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		if err := d.interfaces.Watch(ctx); err != nil {
+			d.log.Debug("interfaces are looked at each second", zap.Error(err))
+		}
+		return nil
+	})
 	for _, s := range d.services {
 		g.Go(func() error {
 			if err := s.Run(ctx); err != nil {

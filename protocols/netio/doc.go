@@ -38,8 +38,10 @@
 // methods. They have no snooper and, for IPv4 over a socket of both families, leave the
 // interface and the source address of a reply to their routes.
 //
-// Interfaces is a table that is read again once it is older than a second, and not
-// a subscription to netlink: a lookup is a pointer load, there is no goroutine to
-// own, the portable code is the same, and a machine that asks within the first
-// second of a new address asks again anyway.
+// Interfaces is a table that is read as a whole: a lookup is a pointer load. It is read
+// again after the host has told of a change (Watch, by rtnetlink), whatever that was,
+// and where nobody watches or the host does not tell, once it is older than a second:
+// for commands, other systems and sandboxes. To keep the table by what the messages say
+// was refused: some get lost in a storm, and then it is read as a whole anyway. Routes
+// are remembered for a second: on a router, who watches them reads all day.
 package netio

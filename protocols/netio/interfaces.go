@@ -1,6 +1,8 @@
 package netio
 
 import (
+	"context"
+	"fmt"
 	"net"
 	"net/netip"
 	"slices"
@@ -10,11 +12,13 @@ import (
 )
 
 const (
-	// maxTableAge is how long a change of an address or an interface can go unseen.
+	// maxTableAge is how long a change of an address or an interface can go unseen
+	// without Watch, and a change of a route with it, too.
 	maxTableAge = time.Second
 	// minTableAge is how soon a table without the interface that was asked for is
 	// read again: datagrams of an interface made this moment must find it, and
-	// must not make us read the table for each of them.
+	// must not make us read the table for each of them. Nor must a host that tells
+	// of changes without an end.
 	minTableAge = 100 * time.Millisecond
 	// maxRoutes bounds the routes that are remembered with a table. A client
 	// chooses what we ask for (giaddr); more are asked of the kernel each time.
@@ -75,7 +79,8 @@ func rank(p netip.Prefix, peer netip.Addr) int {
 }
 
 // Interfaces is a table of the host's network interfaces. A lookup costs no system
-// call unless the table is older than a second. It is safe for concurrent use.
+// call unless the table is older than a second or, while Watch runs, the host has
+// told of a change. It is safe for concurrent use.
 //
 // If the interfaces cannot be read (no descriptor, no memory), the last table
 // stays for another second.
@@ -86,14 +91,19 @@ type Interfaces struct {
 
 	current atomic.Pointer[table]
 	reading sync.Mutex // one reader at a time; the others wait for its table
+
+	watched atomic.Bool   // Watch counts changes
+	changed atomic.Uint64 // how often the host has told of a change
 }
 
 // table is one reading. Only routes changes.
 type table struct {
-	at   time.Time
-	list []Interface // by index
+	at      time.Time
+	changed uint64      // Interfaces.changed as it was read
+	list    []Interface // by index
 
 	mu     sync.Mutex
+	routed time.Time                 // the routes are no older than that
 	routes map[netip.Addr]netip.Addr // our address to the key's; the zero Addr where no route is
 }
 
@@ -107,23 +117,72 @@ func NewInterfaces() *Interfaces {
 
 // newerThan returns a table not older than age.
 func (t *Interfaces) newerThan(age time.Duration) *table {
-	if tab := t.current.Load(); tab != nil && t.now().Sub(tab.at) <= age {
+	if tab := t.current.Load(); tab != nil && t.holds(tab, age) {
 		return tab
 	}
 	t.reading.Lock()
 	defer t.reading.Unlock()
 	old := t.current.Load()
-	now := t.now()
-	if old != nil && now.Sub(old.at) <= age {
+	if old != nil && t.holds(old, age) {
 		return old // another was faster
 	}
+	now, changed := t.now(), t.changed.Load() // before it is read: what comes meanwhile may be missing in it
 	list, err := t.read()
-	if err != nil && old != nil {
-		list = old.list
+	if err != nil {
+		changed-- // read it again soon
+		if old != nil {
+			list = old.list
+		}
 	}
-	tab := &table{at: now, list: list, routes: make(map[netip.Addr]netip.Addr)}
+	tab := &table{at: now, changed: changed, list: list, routed: now, routes: make(map[netip.Addr]netip.Addr)}
 	t.current.Store(tab)
 	return tab
+}
+
+// holds reports whether tab can stand for one that is not older than age. One of which the
+// host would have told that it does not is as good as new, but to who misses something in
+// it: the word of a change may be on its way.
+func (t *Interfaces) holds(tab *table, age time.Duration) bool {
+	if age == maxTableAge && t.watched.Load() {
+		if tab.changed == t.changed.Load() {
+			return true
+		}
+		age = minTableAge
+	}
+	return t.now().Sub(tab.at) <= age
+}
+
+// Watch has the host tell of changes in the network namespace that the caller is in,
+// until ctx is done, and then returns nil: a change is seen by the next lookup (or, of
+// many, a tenth of a second later), and nothing is read while there is none. An error
+// says that the host does not tell: by a sandbox, or a system other than Linux, for which
+// it is errors.ErrUnsupported. Then, and after Watch, the table is read by its age.
+func (t *Interfaces) Watch(ctx context.Context) error {
+	c, err := subscribe()
+	if err != nil {
+		return fmt.Errorf("changes of interfaces: %w", err)
+	}
+	return t.follow(ctx, c)
+}
+
+// follow is Watch by c, which it closes.
+func (t *Interfaces) follow(ctx context.Context, c changes) error {
+	defer c.Close()
+	defer t.watched.Store(false)
+	stop := context.AfterFunc(ctx, func() { _ = c.SetReadDeadline(time.Unix(1, 0)) })
+	defer stop()
+	t.changed.Add(1) // since the table was read, for all that is known
+	t.watched.Store(true)
+	for {
+		err := c.wait()
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			return fmt.Errorf("changes of interfaces: %w", err)
+		}
+		t.changed.Add(1)
+	}
 }
 
 // ByIndex returns the interface of that index.
@@ -166,6 +225,10 @@ func (t *Interfaces) Route(dst netip.Addr) (netip.Addr, bool) {
 	}
 	tab := t.newerThan(maxTableAge)
 	tab.mu.Lock()
+	if now := t.now(); now.Sub(tab.routed) > maxTableAge {
+		clear(tab.routes)
+		tab.routed = now
+	}
 	src, known := tab.routes[dst]
 	tab.mu.Unlock()
 	if !known {

@@ -1,9 +1,12 @@
 package netio
 
 import (
+	"context"
 	"net/netip"
 	"os"
+	"runtime"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -51,6 +54,67 @@ func TestTableFollowsTheHost(t *testing.T) {
 			t.Errorf("eth0 = %+v, want it down, of MTU 1280", eth0)
 		}
 	})
+}
+
+// A change is seen without any time going by, and nothing is read while there is none.
+func TestWatchedTableFollowsAtOnce(t *testing.T) {
+	lan := netlab.New(t)
+	server := lan.Host("server", "192.0.2.1/24")
+	var clock, reads atomic.Int64 // the clock in seconds
+	table := &Interfaces{
+		now:  func() time.Time { return time.Unix(clock.Load(), 0) },
+		read: func() ([]Interface, error) { reads.Add(1); return readInterfaces() },
+	}
+	var c changes
+	server.Do(func() {
+		table.All()
+		var err error
+		if c, err = subscribe(); err != nil {
+			t.Fatal(err)
+		}
+	})
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	before := table.changed.Load()
+	go func() { done <- table.follow(ctx, c) }()
+	told := func() { // returns when the kernel's word has come
+		t.Helper()
+		for deadline := time.Now().Add(10 * time.Second); table.changed.Load() == before || !table.watched.Load(); runtime.Gosched() {
+			if time.Now().After(deadline) {
+				t.Fatal("the kernel told of no change")
+			}
+		}
+		clock.Add(1)
+	}
+	has := func(a string) (ok bool) {
+		server.Do(func() {
+			i, _ := table.ByName("eth0")
+			ok = i.Has(netip.MustParseAddr(a))
+		})
+		return ok
+	}
+	told() // of nothing yet, but that it is watched
+	before = table.changed.Load()
+	server.IP("address", "add", "198.51.100.1/24", "dev", "eth0")
+	told()
+	if !has("198.51.100.1") {
+		t.Error("a new address is not there")
+	}
+	before = table.changed.Load()
+	server.IP("address", "del", "198.51.100.1/24", "dev", "eth0")
+	told()
+	if has("198.51.100.1") || !has("192.0.2.1") {
+		t.Error("an address that was taken away is there, or another is not")
+	}
+	stop()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	clock.Add(3600)
+	got := reads.Load()
+	if has("192.0.2.1"); reads.Load() != got+1 {
+		t.Error("a table that nobody watches any more is not read again")
+	}
 }
 
 func TestPrefixesAreOurs(t *testing.T) {

@@ -104,6 +104,45 @@ func TestTableIsReadOnceASecond(t *testing.T) {
 	}
 }
 
+func TestWatchedTableIsReadAfterChanges(t *testing.T) {
+	h := &host{list: []Interface{{Index: 2, Name: "eth0"}}}
+	table := h.table()
+	table.watched.Store(true)
+	for _, step := range []struct {
+		name    string
+		after   time.Duration
+		changes uint64
+		err     error
+		reads   int // so far
+	}{
+		{"first", 0, 0, nil, 1},
+		{"nothing in a day", 24 * time.Hour, 0, nil, 1},
+		{"a change", time.Hour, 1, nil, 2},
+		{"changes that follow at once", minTableAge, 100, nil, 2},
+		{"once for all of them", 1, 0, nil, 3},
+		{"what cannot be read", time.Hour, 1, errors.New("no memory"), 4},
+		{"is read again soon", minTableAge + 1, 0, nil, 5},
+		{"and once", time.Hour, 0, nil, 5},
+	} {
+		h.time, h.err = h.time.Add(step.after), step.err
+		table.changed.Add(step.changes)
+		for range 10 {
+			if _, ok := table.ByIndex(2); !ok {
+				t.Errorf("%s: not found", step.name)
+			}
+		}
+		if h.reads != step.reads {
+			t.Errorf("%s: %d reads, want %d", step.name, h.reads, step.reads)
+		}
+	}
+	near := netip.MustParseAddr("198.51.100.1")
+	table.Route(near)
+	h.time = h.time.Add(maxTableAge + 1)
+	if table.Route(near); h.routes != 2 {
+		t.Error("a route was believed for longer than a second")
+	}
+}
+
 func TestUnknownInterfaceIsLookedForEarlier(t *testing.T) {
 	h := &host{}
 	table := h.table()
