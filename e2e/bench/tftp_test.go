@@ -296,7 +296,8 @@ func (b *bench) lockstep(t *testing.T) {
 	b.atMost(fmt.Sprintf("%d clients of 1 MiB in lock-step, failed", lockStep), float64(failed), 0, "all rounds")
 	if b.dnsmasq != nil {
 		b.atMost(fmt.Sprintf("%d clients of 1 MiB in lock-step, p99 to dnsmasq's", lockStep), float64(median(ours))/float64(median(peer)), 1.1,
-			fmt.Sprintf("%s to %s; CPU s/GB %.1f to %.1f", median(ours).Round(time.Millisecond), median(peer).Round(time.Millisecond), median(cpu), median(peerCPU)))
+			fmt.Sprintf("%s to %s; CPU s/GB %.1f to %.1f", median(ours).Round(time.Millisecond), median(peer).Round(time.Millisecond), median(cpu), median(peerCPU))).
+			because("Of the daemon's time 59 % is the kernel's sending of one block, and 18 % its reading of acknowledgements: a goroutine waits for its client by a read that finds nothing, and reads again when it is woken, where dnsmasq polls all of its clients in one loop and reads once.")
 	}
 }
 
