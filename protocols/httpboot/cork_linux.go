@@ -20,8 +20,12 @@ func cork(c *net.TCPConn, on int) {
 
 const canTellAcknowledged = true
 
-// ackPause is how often acknowledged looks. Nothing tells when a queue is empty.
-const ackPause = time.Millisecond
+// acknowledged looks again after ackPause, and after twice as long each time, so that
+// those who take their time cost next to nothing. Nothing tells when a queue is empty.
+const (
+	ackPause    = time.Millisecond
+	maxAckPause = 64 * time.Millisecond
+)
 
 // acknowledged waits until the peer has all that was written to c (tcp(7), SIOCOUTQ),
 // and for at most patience without any progress.
@@ -30,7 +34,8 @@ func acknowledged(c *net.TCPConn, patience time.Duration) error {
 	if err != nil {
 		return err
 	}
-	for last, since := -1, time.Now(); ; time.Sleep(ackPause) {
+	pause := ackPause
+	for last, since := -1, time.Now(); ; pause = min(2*pause, maxAckPause) {
 		var queued int
 		var failed error
 		if err := raw.Control(func(fd uintptr) { queued, failed = unix.IoctlGetInt(int(fd), unix.SIOCOUTQ) }); err != nil {
@@ -46,5 +51,6 @@ func acknowledged(c *net.TCPConn, patience time.Duration) error {
 		case time.Since(since) > patience:
 			return os.ErrDeadlineExceeded
 		}
+		time.Sleep(pause)
 	}
 }
