@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -47,15 +48,24 @@ func TestMain(m *testing.M) {
 
 var roles = map[string]func(context.Context) error{
 	"boot":  boot,
+	"seed":  seed,
 	"knock": knock,
 	"load":  load,
 }
 
 // boot is a machine with UEFI. It prints the command line of its kernel.
 func boot(ctx context.Context) error {
+	cmdline, err := bootOf(ctx)
+	if err == nil {
+		fmt.Println(cmdline)
+	}
+	return err
+}
+
+func bootOf(ctx context.Context) (cmdline string, err error) {
 	profile, err := pxeclient.ProfileByName("efi-x64")
 	if err != nil {
-		return err
+		return "", err
 	}
 	c := pxeclient.Client{
 		Profile:  profile,
@@ -67,10 +77,30 @@ func boot(ctx context.Context) error {
 	}
 	transcript, err := c.Boot(ctx)
 	if err != nil {
+		return "", err
+	}
+	return transcript.Outcome.Cmdline, nil
+}
+
+// seed is a machine that fetches what url= on its command line leads to, and prints it.
+func seed(ctx context.Context) error {
+	cmdline, err := bootOf(ctx)
+	if err != nil {
 		return err
 	}
-	fmt.Println(transcript.Outcome.Cmdline)
-	return nil
+	_, url, _ := strings.Cut(cmdline, "url=")
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	fmt.Println(resp.Status, string(body))
+	return err
 }
 
 // knock sends a packet to each port, and wants no answer. A refusal is what a

@@ -105,6 +105,35 @@ func TestReload(t *testing.T) {
 	})
 }
 
+// What only root may read is handed over by systemd, goes into a machine's file and
+// nowhere else.
+func TestACredential(t *testing.T) {
+	onEach(t, func(t *testing.T, h *host) {
+		h.install()
+		h.write("/root/root.pw", "hunter2\n")
+		h.run("chmod 600 /root/root.pw")
+		h.write("/etc/systemd/system/pixiecore.service.d/secret.conf", "[Service]\nLoadCredential=root.pw:/root/root.pw\n")
+		h.write("/etc/pixiecore.hcl", strings.Replace(configuration("one"), `"name=one"`, `"url=${url(file.preseed)}"
+
+  file "preseed" {
+    content = "rootpw ${local.pw}"
+    secret  = true
+  }`, 1)+`
+locals {
+  pw = sensitive(trimspace(file("/run/credentials/pixiecore.service/root.pw")))
+}
+`)
+		h.run("systemctl daemon-reload && systemctl start pixiecore")
+		out, err := h.as("seed")
+		if err != nil || !strings.Contains(out, "200 OK rootpw hunter2") {
+			t.Errorf("the machine's file: got %q, %v\n%s", out, err, h.run("cat /etc/pixiecore.hcl; journalctl --no-pager --unit=pixiecore"))
+		}
+		if out := h.run("journalctl --no-pager; pixiecore status; pixiecore explain --mac 52:54:00:00:00:01 --firmware efi64"); strings.Contains(out, "hunter2") {
+			t.Errorf("the secret is shown:\n%s", out)
+		}
+	})
+}
+
 // Where a DHCP server has the port, the start is refused with its unit's name and the
 // way out, and succeeds when it has gone. A .socket opens beside one that allows it:
 // that is said.
