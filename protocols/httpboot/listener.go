@@ -3,9 +3,11 @@ package httpboot
 import (
 	"container/list"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -15,9 +17,11 @@ import (
 )
 
 const (
-	// stallTimeout cuts a connection on which not even pieceSize bytes could
-	// be sent in that time.
+	// stallTimeout cuts a connection on which not even leastSent bytes could be sent
+	// in that time: a network on which a thousand machines load is slow for each, and
+	// those that are cut begin anew.
 	stallTimeout = 60 * time.Second
+	leastSent    = 16 << 10
 	pieceSize    = 1 << 20
 	// stallStep is how much earlier that may be: so often is the deadline moved on,
 	// since it costs as much as a small script.
@@ -30,7 +34,7 @@ const (
 )
 
 // Listener wraps a TCP listener such that a client that stops reading is cut
-// off after a minute without a byte of progress, and that at most a bounded
+// off after a minute without progress, and that at most a bounded
 // number of connections is open: where there are as many, the one that has
 // asked nothing for longest makes room for the next.
 func Listener(l net.Listener) net.Listener {
@@ -159,6 +163,12 @@ func (c *conn) moveOn() error {
 	return nil
 }
 
+// slow reports whether a piece that was not sent in its time has come on all the same,
+// by n bytes: then the rest of it is one more piece.
+func (c *conn) slow(n int64, err error) bool {
+	return n >= leastSent && errors.Is(err, os.ErrDeadlineExceeded) && c.moved.Swap(0) != 0
+}
+
 func (c *conn) Close() error {
 	c.of.mu.Lock()
 	if c.place != nil {
@@ -179,6 +189,9 @@ func (c *conn) Write(b []byte) (int, error) {
 		}
 		n, err := c.TCPConn.Write(piece)
 		sent += n
+		if c.slow(int64(n), err) {
+			continue
+		}
 		if err != nil || sent == len(b) {
 			return sent, err
 		}
@@ -213,7 +226,7 @@ func (c *conn) sendFile(limited *io.LimitedReader, sentPiece func(n int64) error
 		n, err := c.TCPConn.ReadFrom(&piece)
 		sent += n
 		limited.N -= n
-		if err == nil {
+		if err == nil || c.slow(n, err) {
 			err = sentPiece(n)
 		}
 		if err != nil || n == 0 {

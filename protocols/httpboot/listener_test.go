@@ -3,9 +3,12 @@ package httpboot
 import (
 	"bufio"
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 )
@@ -71,5 +74,88 @@ func TestASilentConnectionMakesRoom(t *testing.T) {
 	silent[0].SetDeadline(time.Now().Add(time.Minute))
 	if _, err := silent[0].Read(make([]byte, 1)); err == nil {
 		t.Error("the first silent connection was answered")
+	}
+}
+
+// A client that takes little in the time of a piece is not cut, and one that takes
+// nothing is.
+func TestASlowClientIsNotCut(t *testing.T) {
+	const size = 64 << 20 // more than the sockets hold
+	file, err := os.Create(filepath.Join(t.TempDir(), "file"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if err := file.Truncate(size); err != nil {
+		t.Fatal(err)
+	}
+	for way, send := range map[string]func(c *conn) (int64, error){
+		"sendfile": func(c *conn) (int64, error) { return c.ReadFrom(&io.LimitedReader{R: file, N: size}) },
+		"write": func(c *conn) (int64, error) {
+			n, err := c.Write(make([]byte, size))
+			return int64(n), err
+		},
+	} {
+		t.Run(way, func(t *testing.T) {
+			if _, err := file.Seek(0, io.SeekStart); err != nil {
+				t.Fatal(err)
+			}
+			tcp, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			l := Listener(tcp)
+			defer l.Close()
+			client, err := net.Dial("tcp", l.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer client.Close()
+			accepted, err := l.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer accepted.Close()
+			c := accepted.(*conn)
+			// What the sockets hold is less than a piece.
+			c.SetWriteBuffer(64 << 10)
+			client.(*net.TCPConn).SetReadBuffer(64 << 10)
+			far := time.Now().Add(time.Hour).UnixNano() // so that the deadline is ours
+			c.moved.Store(far)
+			type result struct {
+				n   int64
+				err error
+			}
+			done := make(chan result, 1)
+			go func() {
+				n, err := send(c)
+				done <- result{n, err}
+			}()
+			begun, err := io.CopyN(io.Discard, client, leastSent)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.TCPConn.SetWriteDeadline(time.Now())
+			for c.moved.Load() == far { // nobody reads until it has been told
+				select {
+				case r := <-done:
+					t.Fatalf("cut after %d bytes: %v", r.n, r.err)
+				default:
+					time.Sleep(time.Millisecond)
+				}
+			}
+			if got, err := io.CopyN(io.Discard, client, size-begun); err != nil {
+				t.Fatalf("%d bytes came: %v", got, err)
+			}
+			if r := <-done; r.n != size || r.err != nil {
+				t.Errorf("sent %d of %d: %v", r.n, size, r.err)
+			}
+
+			c.moved.Store(far)
+			c.TCPConn.SetWriteDeadline(time.Now())
+			if n, err := c.Write(make([]byte, pieceSize)); !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("to a client that takes nothing: %d bytes, %v", n, err)
+			}
+		})
 	}
 }
