@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/pixiecore/pixiecore/booters/cache"
 	"github.com/pixiecore/pixiecore/booters/iso9660"
 )
 
@@ -219,7 +220,7 @@ func (r *remoteImage) open(header http.Header) (*http.Response, error) {
 		return resp, nil
 	}
 	defer resp.Body.Close()
-	from, size, ok := contentRange(resp.Header.Get("Content-Range"))
+	from, size, ok := cache.ContentRange(resp.Header.Get("Content-Range"))
 	if !ok || from != chunk/2 || size < 0 {
 		return nil, errWhole
 	}
@@ -251,7 +252,7 @@ func (r *remoteImage) part(from, n int64) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	at, size, ok := contentRange(resp.Header.Get("Content-Range"))
+	at, size, ok := cache.ContentRange(resp.Header.Get("Content-Range"))
 	switch {
 	case resp.StatusCode == http.StatusOK:
 		err = errWhole
@@ -312,19 +313,4 @@ func (r *remoteImage) load(at, size int64) error {
 		r.chunks[at], b = b[:n:n], b[n:]
 	}
 	return nil
-}
-
-// contentRange reads "bytes FROM-TO/SIZE" (RFC 9110 §14.4). The size is -1 for "*".
-func contentRange(s string) (from, size int64, ok bool) {
-	s, ok = strings.CutPrefix(s, "bytes ")
-	span, total, found := strings.Cut(s, "/")
-	first, _, dash := strings.Cut(span, "-")
-	from, err := strconv.ParseInt(first, 10, 64)
-	size = -1
-	if total != "*" {
-		var bad error
-		size, bad = strconv.ParseInt(total, 10, 64)
-		err = errors.Join(err, bad)
-	}
-	return from, size, ok && found && dash && err == nil && size >= -1
 }

@@ -88,16 +88,9 @@ func (k keptNext) Load() (map[string]once.Next, error) {
 
 // Save implements once.NextStore.
 func (k keptNext) Save(changed map[string]*once.Next) error {
-	values := make(map[string][]byte, len(changed))
-	for key, n := range changed {
-		if values[key] = nil; n == nil {
-			continue
-		}
-		value, err := json.Marshal(n)
-		if err != nil {
-			return err
-		}
-		values[key] = value
+	values, err := encoded(changed)
+	if err != nil {
+		return err
 	}
 	return k.Update(values)
 }

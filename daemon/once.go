@@ -105,6 +105,15 @@ func (k keptOnce) Load() (all map[string]once.Record, begun bool, err error) {
 
 // Save implements once.Store.
 func (k keptOnce) Save(changed map[string]*once.Record) error {
+	values, err := encoded(changed)
+	if err != nil {
+		return err
+	}
+	return k.Update(values)
+}
+
+// encoded are records as a store keeps them; nil for those that are to go.
+func encoded[R any](changed map[string]*R) (map[string][]byte, error) {
 	values := make(map[string][]byte, len(changed))
 	for key, r := range changed {
 		if values[key] = nil; r == nil {
@@ -112,11 +121,11 @@ func (k keptOnce) Save(changed map[string]*once.Record) error {
 		}
 		value, err := json.Marshal(r)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		values[key] = value
 	}
-	return k.Update(values)
+	return values, nil
 }
 
 // Begin implements once.Store.

@@ -840,8 +840,8 @@ func FuzzContentRange(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		from, size, ok := contentRange(s)
-		if ok && (from < 0 && !strings.Contains(s, "-") || size < -1 && !strings.Contains(s, "/-")) {
+		from, size, ok := ContentRange(s)
+		if ok && (from < 0 || size < -1) {
 			t.Errorf("%q: %d of %d", s, from, size)
 		}
 	})

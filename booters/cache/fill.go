@@ -397,7 +397,7 @@ func (t *transfer) resume(ctx context.Context, n int, cause error) (io.ReadClose
 func (t *transfer) continues(resp *http.Response) error {
 	switch resp.StatusCode {
 	case http.StatusPartialContent:
-		from, size, ok := contentRange(resp.Header.Get("Content-Range"))
+		from, size, ok := ContentRange(resp.Header.Get("Content-Range"))
 		tag := resp.Header.Get("ETag")
 		if !ok || from != t.written || size >= 0 && t.size >= 0 && size != t.size || tag != "" && tag != t.header.Get("ETag") {
 			return errChanged
@@ -437,9 +437,9 @@ func (t *transfer) compare(body io.Reader) error {
 	return nil
 }
 
-// contentRange reads "bytes FROM-TO/SIZE" (RFC 9110 §14.4). The size is -1 for
+// ContentRange reads "bytes FROM-TO/SIZE" (RFC 9110 §14.4). The size is -1 for
 // "*".
-func contentRange(s string) (from, size int64, ok bool) {
+func ContentRange(s string) (from, size int64, ok bool) {
 	s, ok = strings.CutPrefix(s, "bytes ")
 	span, total, found := strings.Cut(s, "/")
 	first, _, dash := strings.Cut(span, "-")
@@ -450,7 +450,7 @@ func contentRange(s string) (from, size int64, ok bool) {
 		size, bad = strconv.ParseInt(total, 10, 64)
 		err = errors.Join(err, bad)
 	}
-	return from, size, ok && found && dash && err == nil
+	return from, size, ok && found && dash && err == nil && size >= -1
 }
 
 func sizeText(size int64) string {
