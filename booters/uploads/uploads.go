@@ -15,7 +15,9 @@
 // with the next upload of that machine.
 //
 // Room is taken as bytes come, for all machines together: a length that a machine
-// announces proves nothing. Files are for the owner only, and never executable: they are
+// announces proves nothing. Directories are counted, too, for an empty file takes no bytes,
+// and anybody can claim to be one more machine. Where there is no room, what lies there is
+// counted anew from time to time: somebody may have made some. Files are for the owner only, and never executable: they are
 // data that anybody on the network may have written.
 package uploads
 
@@ -30,6 +32,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/pixiecore/pixiecore/booters/boot"
 )
@@ -39,6 +42,8 @@ const (
 	maxAtOnce = 32
 	// maxMachines is how many directories there are at most.
 	maxMachines = 100_000
+	// recount is how long it is believed that there is no room.
+	recount = 10 * time.Second
 
 	partPrefix = ".part-"
 	fileMode   = 0o600
@@ -75,11 +80,13 @@ type Limits struct {
 type Dir struct {
 	path string
 
-	mu      sync.Mutex
-	limits  Limits
-	counted bool  // whether used is known
-	used    int64 // bytes, those that come at the moment included
-	busy    map[string]bool
+	mu       sync.Mutex
+	limits   Limits
+	counted  time.Time // when used and machines were; the zero Time: never
+	full     bool      // whether something was refused since
+	used     int64     // bytes, those that come at the moment included
+	machines int       // directories
+	busy     map[string]bool
 }
 
 // Open makes the directory where it does not exist.
@@ -115,7 +122,7 @@ func (d *Dir) Put(machine, file string, body io.Reader) (n int64, err error) {
 	if err := d.count(root); err != nil {
 		return 0, err
 	}
-	if err := root.Mkdir(machine, dirMode); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := d.mkdir(root, machine); err != nil {
 		return 0, err
 	}
 	own, err := root.OpenRoot(machine)
@@ -171,11 +178,30 @@ func (d *Dir) leave(machine string) {
 	delete(d.busy, machine)
 }
 
-// count finds out what is kept already, once.
+// mkdir makes the machine's directory, if there is none and may be one more.
+func (d *Dir) mkdir(root *os.Root, machine string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if _, err := root.Lstat(machine); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if d.machines >= maxMachines {
+		d.full = true
+		return fmt.Errorf("%w: there are %d directories in %s", ErrFull, d.machines, d.path)
+	}
+	if err := root.Mkdir(machine, dirMode); err != nil {
+		return err
+	}
+	d.machines++
+	return nil
+}
+
+// count finds out what is kept already: at first, and when there was no room for
+// something.
 func (d *Dir) count(root *os.Root) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.counted {
+	if !d.counted.IsZero() && (!d.full || time.Since(d.counted) < recount) {
 		return nil
 	}
 	machines, total := 0, int64(0)
@@ -184,8 +210,8 @@ func (d *Dir) count(root *os.Root) error {
 			return err
 		}
 		if e.IsDir() {
-			if machines++; machines > maxMachines {
-				return fmt.Errorf("%w: there are more than %d directories in %s", ErrFull, maxMachines, d.path)
+			if path != "." {
+				machines++
 			}
 			return nil
 		}
@@ -195,7 +221,7 @@ func (d *Dir) count(root *os.Root) error {
 		return nil
 	})
 	if err == nil {
-		d.used, d.counted = total, true
+		d.used, d.machines, d.counted, d.full = total, machines, time.Now(), false
 	}
 	return err
 }
@@ -205,6 +231,7 @@ func (d *Dir) take(n int64) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if n > 0 && d.used+n > d.limits.Total {
+		d.full = true
 		return false
 	}
 	d.used = max(d.used+n, 0)
