@@ -109,7 +109,7 @@ func (w *twins) hear(t testing.TB, d netio.Datagram) made {
 	}
 	got := finish(w.fast, &b, err)
 
-	same := cmp.Options{cmpopts.IgnoreUnexported(netio.Datagram{}), cmp.Comparer(func(a, b netip.Addr) bool { return a == b }), cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b }), cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })}
+	same := cmp.Options{cmpopts.IgnoreUnexported(netio.Datagram{}), cmp.Comparer(bytes.Equal), cmp.Comparer(func(a, b netip.Addr) bool { return a == b }), cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b }), cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })}
 	if diff := cmp.Diff(want, got, same); diff != "" {
 		t.Errorf("the answer: -slow +fast\n%s", diff)
 	}
@@ -308,24 +308,41 @@ func TestFormsAreBounded(t *testing.T) {
 	}
 }
 
-// Whatever a client sends, the fast path answers as the slow one does: this machine, and
-// another of the same model.
+// altered is the packet with bits of it turned: three bytes of change are where, and which.
+func altered(packet, change []byte) []byte {
+	b := bytes.Clone(packet)
+	for ; len(change) >= 3 && len(b) > 0; change = change[3:] {
+		b[int(binary.BigEndian.Uint16(change))%len(b)] ^= change[2]
+	}
+	return b
+}
+
+// Whatever clients send, the fast path answers as the slow one does, byte by byte: a
+// machine, another that sends almost the same, so that a form which leaves out what
+// matters is found, and another of the same model as either, whatever the rules say and
+// wherever it asks from.
 func FuzzFast(f *testing.F) {
+	all := verdicts()
+	names := slices.Sorted(maps.Keys(all))
 	for _, packet := range requests(f) {
-		f.Add(packet, false, byte(1))
-		f.Add(packet, true, byte(0))
+		f.Add(packet, []byte{}, false, byte(slices.Index(names, "boot")), byte(1))
+		f.Add(packet, []byte{}, true, byte(slices.Index(names, "boot")), byte(0))
+	}
+	for i, at := range []uint16{0, 3, atFlags, atCiaddr + 3, 16, 20, atGiaddr, atChaddr, 44, atFile, bootpFixed + 1, bootpFixed + 4} { // a byte of each field
+		f.Add(discover(f, "efi-x64").ToBytes(), append(binary.BigEndian.AppendUint16(nil, at), 0x80), i%2 == 0, byte(i), byte(i))
 	}
 	lo, interfaces := loopback(f), netio.NewInterfaces()
-	source := everyLoader{booter{"*": verdicts()["boot"]}}
-	f.Fuzz(func(t *testing.T, packet []byte, bootServer bool, n byte) {
+	peers := []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:68"), netip.MustParseAddrPort("0.0.0.0:68"), netip.MustParseAddrPort("192.0.2.9:4011")}
+	f.Fuzz(func(t *testing.T, packet, change []byte, bootServer bool, rules, n byte) {
 		role := ProxyDHCP
 		if bootServer {
 			role = BootServer
 		}
-		w := newTwins(t, role, source, Settings{}, interfaces)
-		for _, n := range []byte{0, n, 0} {
+		other := altered(packet, change[:min(len(change), 3*16)])
+		w := newTwins(t, role, everyLoader{booter{"*": all[names[int(rules)%len(names)]]}}, Settings{}, interfaces)
+		for i, b := range [][]byte{packet, as(packet, n), other, as(other, n), other, packet} {
 			w.now = w.now.Add(time.Second)
-			w.hear(t, netio.Datagram{Data: as(packet, n), Interface: lo, Peer: netip.MustParseAddrPort("127.0.0.1:68"), Local: netip.MustParseAddr("127.0.0.1")})
+			w.hear(t, netio.Datagram{Data: b, Interface: lo, Peer: peers[(int(n)+i/2)%len(peers)], Local: netip.MustParseAddr("127.0.0.1")})
 		}
 		w.compareEvents(t)
 	})
