@@ -57,6 +57,7 @@ const (
 	signed content = "signed" // the same, with a shim and the GRUB that it trusts
 	grub   content = "grub"   // the same, by a GRUB made for this server's address
 	native content = "native" // all in one EFI program
+	imaged content = "image"  // kernel and initrd in the ISO image of a CD, and command line
 )
 
 // What the firmware is told to leave out, so that what is left comes first.
@@ -85,13 +86,13 @@ type bootCase struct {
 var cases = []bootCase{
 	{machine: "BIOS with iPXE of 2019 in its ROM", on: beside, given: "script", platform: seabios, end: kernel},
 	{machine: "BIOS with iPXE of 2019 in its ROM, another NIC", on: beside, given: "script", platform: seabios, nic: "e1000", end: kernel},
-	{machine: "BIOS with iPXE of 2019 in its ROM", on: alone, given: "script", platform: seabios, end: kernel},
+	{machine: "BIOS with iPXE of 2019 in its ROM", on: alone, boots: imaged, given: "script, files of an ISO image", platform: seabios, end: kernel},
 	{machine: "BIOS", on: beside, given: "undionly.kpxe of 2025", platform: seabios, plain: true, loader: "TFTP undionly.kpxe", end: kernel},
 	{machine: "BIOS", on: older, given: "undionly.kpxe of 2019", platform: seabios, plain: true, loader: "TFTP undionly.kpxe", end: kernel},
 	{machine: "BIOS, to its own disk", on: beside, given: "script", platform: seabios, end: disk},
 	{machine: "BIOS", on: ignored, given: "nothing", platform: seabios, end: disk},
 	{machine: "UEFI x64, PXE", on: beside, given: "iPXE of 2025", platform: ovmf, off: noPXEv6, loader: "TFTP ipxe.efi", end: kernel},
-	{machine: "UEFI x64, PXE", on: alone, given: "iPXE of 2025", platform: ovmf, off: noPXEv6, loader: "TFTP ipxe.efi", end: kernel},
+	{machine: "UEFI x64, PXE", on: alone, boots: imaged, given: "iPXE of 2025, files of an ISO image", platform: ovmf, off: noPXEv6, loader: "TFTP ipxe.efi", end: kernel},
 	{machine: "UEFI x64, PXE", on: older, given: "iPXE of 2019", platform: ovmf, off: noPXEv6, loader: "TFTP ipxe.efi", end: kernel},
 	{machine: "UEFI x64, PXE, to its own disk", on: beside, given: "boot menu", platform: ovmf, off: noPXEv6, loader: "GET ipxe.efi", end: disk},
 	{machine: "UEFI x64, PXE", on: ignored, given: "nothing", platform: ovmf, end: nothing},

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -44,6 +45,32 @@ func madeGRUB(t *testing.T) string {
 	if out, err := exec.CommandContext(t.Context(), "grub-mkimage", "-O", "i386-efi", "-d", modules, "-p", "(tftp,192.0.2.1)/grub", "-o", image,
 		"efinet", "tftp", "normal", "configfile", "linux", "echo", "test", "sleep", "reboot").CombinedOutput(); err != nil {
 		t.Fatalf("grub-mkimage: %v\n%s", err, out)
+	}
+	return image
+}
+
+// onCD is where cdImage has the files of an architecture: names that ISO 9660 alone
+// does not have, so that they are found by Rock Ridge.
+const onCD = "Install.Disc/machines-of-${machine.arch}/a.directory.with-a-long-name"
+
+// cdImage makes the image of a CD as distributions publish theirs, with Rock Ridge and
+// Joliet, and the kernel and initrd for each architecture in it.
+func cdImage(t *testing.T, files string) string {
+	t.Helper()
+	image := filepath.Join(t.TempDir(), "cd.iso")
+	args := []string{"-as", "mkisofs", "-quiet", "-r", "-J", "-joliet-long", "-graft-points", "-o", image}
+	for arch := range goarchs {
+		dir := strings.ReplaceAll(onCD, "${machine.arch}", arch)
+		for _, name := range []string{"linux", "initrd"} {
+			file, err := filepath.EvalSymlinks(filepath.Join(files, arch, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			args = append(args, dir+"/"+name+"="+file)
+		}
+	}
+	if out, err := exec.CommandContext(t.Context(), "xorriso", args...).CombinedOutput(); err != nil {
+		t.Fatalf("xorriso: %v\n%s", err, out)
 	}
 	return image
 }

@@ -159,21 +159,25 @@ rule "own disk" {
   local = true
 }
 `, disk)
-	for _, c := range []content{signed, grub, native, linux} {
+	for _, c := range []content{signed, grub, native, imaged, linux} {
 		if !used[c] {
 			continue
 		}
 		if c == native {
 			b.WriteString("\nboot \"native\" { efi = machine.labels.image }\n")
 		} else {
+			at := `"` + l.files + `/${machine.arch}/%s"`
+			if c == imaged {
+				at = fmt.Sprintf("iso(%q, %q)", cdImage(t, l.files), "/"+onCD+"/%s")
+			}
 			fmt.Fprintf(&b, `
 boot %q {
-  kernel  = "%s/${machine.arch}/linux"
-  initrd  = ["%[2]s/${machine.arch}/initrd"]
-  cmdline = %[3]s
-  message = "Hello ; %[4]s"
-%[5]s}
-`, c, l.files, `"`+cmdline(`${machine.arch == "arm64" ? "ttyAMA0" : "ttyS0"}`, "${machine.labels.nonce}")+`"`, oddWords, c.loader(t))
+  kernel  = %s
+  initrd  = [%s]
+  cmdline = %s
+  message = "Hello ; %s"
+%s}
+`, c, fmt.Sprintf(at, "linux"), fmt.Sprintf(at, "initrd"), `"`+cmdline(`${machine.arch == "arm64" ? "ttyAMA0" : "ttyS0"}`, "${machine.labels.nonce}")+`"`, oddWords, c.loader(t))
 		}
 		fmt.Fprintf(&b, "\nrule %q {\n", c)
 		if c != linux {
