@@ -64,8 +64,7 @@ install: ## install what `make build` has built: DESTDIR, PREFIX (/usr/local); b
 	$(DATA) dist/completions/bash $(DESTDIR)$(BASHCOMPDIR)/pixiecore
 	$(DATA) dist/completions/zsh $(DESTDIR)$(ZSHCOMPDIR)/_pixiecore
 	$(DATA) dist/completions/fish $(DESTDIR)$(FISHCOMPDIR)/pixiecore.fish
-	for f in README.md CHANGELOG.md docs/*.md; do $(DATA) $$f $(DESTDIR)$(DOCDIR)/$${f##*/} || exit 1; done
-	for f in docs/images/*; do $(DATA) $$f $(DESTDIR)$(DOCDIR)/images/$${f##*/} || exit 1; done
+	for f in README.md CHANGELOG.md docs/*.md docs/images/*; do $(DATA) $$f $(DESTDIR)$(DOCDIR)/$$f || exit 1; done
 	$(DATA) packaging/prometheus/pixiecore.rules.yml $(DESTDIR)$(DOCDIR)/prometheus/pixiecore.rules.yml
 	$(DATA) packaging/grafana/pixiecore.json $(DESTDIR)$(DOCDIR)/grafana/pixiecore.json
 	for f in examples/*.*; do $(DATA) $$f $(DESTDIR)$(DOCDIR)/examples/$${f##*/} || exit 1; done

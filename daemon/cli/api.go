@@ -25,6 +25,7 @@ kernel, initrd, cmdline and message, or 404 for a machine to leave alone.
 
 In a configuration file, boot { api = "URL" } does the same for the machines of a
 rule; docs/configuration.md says what an API may answer.`,
+		Example: "  pixiecore api http://inventory.lan/netboot\n  pixiecore api http://inventory.lan/netboot --send-facts --port 8080",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return errors.New("you must specify an API URL")

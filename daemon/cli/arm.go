@@ -35,6 +35,7 @@ cannot be armed.
 none: start = "armed" in a rule has an effect from then on, until it is lost.
 
 ` + "`pixiecore status`" + ` lists machines that are armed or have been.`,
+		Example: "  pixiecore arm db1\n  pixiecore arm --all-of role=db --limit 5",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var err error
 			if a.AllOf, err = parseLabels(labels); err != nil {
@@ -116,6 +117,7 @@ block of their rule, and nothing of what they were armed for, files included. Wh
 machine has already fetched it keeps; a transfer that has begun ends.
 
 That is also how a machine is let go that waits for the operator, to boot its disk.`,
+		Example: "  pixiecore disarm db1\n  pixiecore disarm --all-of role=db",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			all, err := parseLabels(labels)
 			if err != nil {

@@ -34,6 +34,7 @@ name it in a configuration file, and goes on to its local disk after ten seconds
 
 The ports of DHCP and TFTP need root or CAP_NET_BIND_SERVICE. It ends with an
 interrupt, and keeps nothing.`,
+		Example: "  pixiecore boot\n  pixiecore boot /srv/live/vmlinuz /srv/live/initrd --cmdline 'root=live:http://mirror.lan/live.squashfs ip=dhcp'",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			spec, what, err := bootSpec(args, cmdline, message)
 			if err != nil {

@@ -30,7 +30,8 @@ The packets are those of the daemon's sockets, under headers that are made up.
 
 The exit status is 1 when the daemon has no packet of the machine, and 3 when no
 daemon answers.`,
-		Args: cobra.ExactArgs(1),
+		Example: "  pixiecore capture 52:54:00:aa:00:01 -o db1.pcapng\n  pixiecore capture 52:54:00:aa:00:01 --follow -o - | tcpdump -nr -",
+		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			mac, err := parseMAC(args[0])
 			if err != nil {

@@ -24,7 +24,8 @@ be - for standard input; paths in it then count from the working directory.
 
 The exit status is 0 when the file can be served and 1 when it cannot. With
 --strict a file with a warning cannot, be it only a kernel that is not there.`,
-		Args: cobra.MaximumNArgs(1),
+		Example: "  pixiecore check\n  pixiecore check --strict new.hcl && cp new.hcl /etc/pixiecore.hcl\n  generate | pixiecore check -",
+		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			path := defaultConfig
 			if len(args) == 1 {

@@ -40,9 +40,9 @@ func doctorCommand() *cobra.Command {
 		Short: "Look at this host for what would keep machines from booting",
 		Long: `Look at this host for what would keep machines from booting as the file says: the
 file itself, ports and who holds them, privileges, loaders, network interfaces,
-the directory of the cache, and files: local ones are opened, and read where they must have a digest, servers
-of URLs are asked with HEAD. It speaks of the user who runs it, so run it as the
-user that the daemon runs as, or with sudo.
+the directory of the cache, and files: local ones are opened, and read where they
+must have a digest, servers of URLs are asked with HEAD. It speaks of the user who
+runs it, so run it as the user that the daemon runs as, or with sudo.
 
 With --interface it also looks for the other DHCP and boot servers of that
 network: it broadcasts a PXE DISCOVER there, under the interface's own address,
@@ -50,7 +50,8 @@ and listens for five seconds to who answers. That takes up no address and needs
 root. Without it, nothing is sent.
 
 The exit status is 1 when something is wrong; what mends it stands beside it.`,
-		Args: cobra.MaximumNArgs(1),
+		Example: "  pixiecore doctor\n  pixiecore doctor --interface eth0",
+		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			path := defaultConfig
 			if len(args) == 1 {

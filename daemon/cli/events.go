@@ -34,7 +34,8 @@ its way is a line that fills. With --json a step is one line, as in the stream o
 
 The exit status is 1 for a machine that the daemon has not heard of, and 3 when
 no daemon answers.`,
-		Args: cobra.MaximumNArgs(1),
+		Example: "  pixiecore events --follow\n  pixiecore events 52:54:00:aa:00:01 --json",
+		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var only net.HardwareAddr
 			if len(args) == 1 {

@@ -40,7 +40,8 @@ then. With --early it stays unknown.
 
 Where a boot asks an API, the address is shown, and with --ask the API is asked
 as at each of the stages.`,
-		Args: cobra.MaximumNArgs(1),
+		Example: "  pixiecore explain --live 52:54:00:aa:00:01\n  pixiecore explain --mac 52:54:00:aa:00:01 --firmware efi64\n  pixiecore explain new.hcl --mac 52:54:00:aa:00:01 --firmware bios --arch x64 --serial 4711",
+		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			client := control.NewClient(socket)
 			switch {

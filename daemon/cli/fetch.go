@@ -40,7 +40,8 @@ The exit status is 1 when a file could not be fetched, and what is wrong stands
 beside it. --dry-run lists the files, who asks for each, and whether there is a
 copy, and asks no server. A configuration with ` + "`prefetch = true`" + ` in its cache block
 does all this when it is loaded.`,
-		Args: cobra.NoArgs,
+		Example: "  pixiecore fetch --dry-run\n  pixiecore fetch",
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, report := load(cmd, path)
 			if err := report.Err(); err != nil {

@@ -27,6 +27,7 @@ for -, it reads standard input, so an editor can use it as a filter.
 
 The exit status is 1 for a file with a syntax error, which stays as it is, and,
 with -d and without -w, when any file would change: that is the check for CI.`,
+		Example: "  pixiecore fmt -w /etc/pixiecore.hcl\n  pixiecore fmt -d *.hcl",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 || len(args) == 1 && args[0] == "-" {
 				if write {

@@ -20,7 +20,8 @@ func holdCommand() *cobra.Command {
 request; a transfer that has begun ends.
 
 A hold outlives reloads, and restarts unless the daemon has no state directory.`,
-		Args: cobra.MaximumNArgs(1),
+		Example: "  pixiecore hold\n  pixiecore hold databases --reason 'the new kernel panics; ask Ada'",
+		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			holds, err := control.NewClient(socket).Hold(cmd.Context(), first(args), reason)
 			return told(cmd, holds, err, asJSON)
@@ -44,7 +45,8 @@ func resumeCommand() *cobra.Command {
 		Long: `Make the running daemon answer again: the machines of one rule, or, without RULE,
 everybody, whatever was on hold. Machines that gave up in the meantime ask again
 at their next start. What is still on hold is printed.`,
-		Args: cobra.MaximumNArgs(1),
+		Example: "  pixiecore resume\n  pixiecore resume databases",
+		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			holds, err := control.NewClient(socket).Resume(cmd.Context(), first(args))
 			return told(cmd, holds, err, asJSON)

@@ -51,7 +51,8 @@ what a lock would change.
 
 The exit status is 0, and 1 when a file could not be locked or, with --check, when
 the lock file is not what it would be now.`,
-		Args: cobra.ArbitraryArgs,
+		Example: "  pixiecore lock\n  pixiecore lock --check\n  pixiecore lock https://example.org/live/vmlinuz",
+		Args:    cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			path, urls := defaultConfig, []string{}
 			named := false

@@ -42,7 +42,8 @@ for those. Where a reload has removed the boot, the rule decides, and the machin
 events say so.
 
 ` + "`pixiecore status`" + ` lists what is chosen.`,
-		Args: cobra.RangeArgs(1, 2),
+		Example: "  pixiecore next db1 rescue\n  pixiecore next 52:54:00:aa:00:01 memtest --for 2h\n  pixiecore next db1 --cancel",
+		Args:    cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch {
 			case n.Cancel && len(args) == 2:

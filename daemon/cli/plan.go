@@ -29,9 +29,9 @@ The servers of files that pixiecore.lock.hcl has are asked whether they still ha
 the same: a file that has changed there is refused, and so shown.
 
 The exit status is 0 when nothing would change, 1 when something would or an edit
-is held, and 3
-when no daemon answers or the file cannot be served.`,
-		Args: cobra.MaximumNArgs(1),
+is held, and 3 when no daemon answers or the file cannot be served.`,
+		Example: "  pixiecore plan\n  pixiecore plan new.hcl",
+		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			client := control.NewClient(socket)
 			var held *status.HeldEdit

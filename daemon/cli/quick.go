@@ -255,7 +255,8 @@ is what could not be asked, with the reason: it may be there or not. That is als
 so for what a mirror does not give out but has in its own list of files.
 
 The exit status is 1 when a file is gone, and 3 when no server could be asked.`,
-		Args: cobra.MaximumNArgs(2),
+		Example: "  pixiecore quick check\n  pixiecore quick check fedora 43",
+		Args:    cobra.MaximumNArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, cancel := context.WithTimeout(cmd.Context(), quickCheckTimeout)
 			defer cancel()

@@ -32,7 +32,8 @@ as in DHCP: what only iPXE tells is not known. An API that has the last word is
 asked with --ask only.
 
 The exit status is 1 when an answer would be another than in the capture.`,
-		Args: cobra.ExactArgs(1),
+		Example: "  pixiecore replay db1.pcapng --config new.hcl\n  pixiecore capture 52:54:00:aa:00:01 -o - | pixiecore replay -",
+		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var in io.Reader = cmd.InOrStdin()
 			if args[0] != "-" {

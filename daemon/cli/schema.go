@@ -22,7 +22,8 @@ and "firmwares" the words for these. "stage" is "ipxe" for what only iPXE knows.
 
 "version" is that of the form of the document. It is raised when a name in it
 goes or means something else; names may be added without it.`,
-		Args: cobra.NoArgs,
+		Example: "  pixiecore schema | jq '.blocks[].name'",
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return failed(writeJSON(cmd.OutOrStdout(), config.Language()))
 		},

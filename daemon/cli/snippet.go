@@ -25,6 +25,7 @@ func snippetCommand() *cobra.Command {
 server and file name, or options 66 and 67). It is for networks where pixiecore
 cannot answer beside the DHCP server; its configuration then needs no listener
 "dhcp" and no listener "pxe".`,
+		Example:   "  pixiecore snippet kea --server 192.0.2.1",
 		Args:      cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
 		ValidArgs: names,
 		RunE: func(cmd *cobra.Command, args []string) error {

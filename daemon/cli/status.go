@@ -33,7 +33,8 @@ every second, until it is interrupted.
 
 The exit status is 1 for a machine that the daemon has not heard of, and 3 when
 no daemon answers. With --json the document is that of /api/v1/status.`,
-		Args: cobra.MaximumNArgs(1),
+		Example: "  pixiecore status\n  pixiecore status 52:54:00:aa:00:01 --watch\n  pixiecore status --json | jq .configuration",
+		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var mac net.HardwareAddr
 			if len(args) == 1 {

@@ -23,7 +23,8 @@ check and serve run them too: a file with a test that fails is not served.
 
 The exit status is 0 when all pass, 1 when one fails, and 3 when they cannot be
 run because the file has other errors.`,
-		Args: cobra.MaximumNArgs(1),
+		Example: "  pixiecore test\n  pixiecore test new.hcl",
+		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			path := defaultConfig
 			if len(args) == 1 {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -31,7 +32,20 @@ var environment = []term{
 	{"NOTIFY_SOCKET", "", "Where `serve` says that it is ready, what it serves and why a reload was refused (sd_notify(3))."},
 	{"LISTEN_FDS, LISTEN_FDNAMES", "", "Sockets that systemd passes to `serve` (sd_listen_fds(3)). They win over the `address` of their listener."},
 	{"NO_COLOR", "", "If it is set, reports have no colour."},
+	{"PIXIECORE_…", "", "The value of a flag that is not given: `PIXIECORE_LISTEN_ADDR` that of `--listen-addr`. An empty one is none."},
 }
+
+// tonight is the way from a package to a machine that boots.
+const tonight = `pixiecore quick debian stable                 # everybody boots this, without a file
+editor /etc/pixiecore.hcl                     # or: what each machine boots
+pixiecore check                               # every error, with the way out
+pixiecore simulate --firmware efi64           # a machine that is none boots by it
+systemctl enable --now pixiecore
+pixiecore status --watch                      # what machines do
+pixiecore status 52:54:00:aa:00:01            # how far one came, and why not further
+pixiecore explain --live 52:54:00:aa:00:01    # what it should get, and by which rule
+pixiecore doctor                              # what on this host would keep it from booting
+`
 
 // commands are the manual pages of the command line, by file name.
 func commands(root *cobra.Command) map[string][]byte {
@@ -67,12 +81,15 @@ func commands(root *cobra.Command) map[string][]byte {
 	}
 	m.terms([3]string{}, commands)
 	m.para("`pixiecore COMMAND --help` says what a command takes.")
+	m.section("Examples")
+	m.code("", tonight)
 	m.section("Exit status")
 	m.terms([3]string{}, exitStatuses)
 	m.section("Environment")
 	m.terms([3]string{}, environment)
 	m.section("Files")
-	m.terms([3]string{}, files)
+	m.terms([3]string{}, append(slices.Clone(files), term{"/usr/share/doc/pixiecore", "",
+		"The documentation, which begins at docs/index.md; docs/troubleshooting.md goes by what is seen when a machine does not boot. Examples of configurations."}))
 	m.seeAlso(related...)
 	all["pixiecore.8"] = m.bytes()
 	return all
