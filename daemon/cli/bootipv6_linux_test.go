@@ -41,7 +41,7 @@ func (l *lab) teller(args ...string) *syncBuffer {
 			l.t.Logf("%s:\n%s", args[0], log)
 		}
 	})
-	notify.SetReadDeadline(time.Now().Add(20 * time.Second))
+	notify.SetReadDeadline(time.Now().Add(patience))
 	for b := make([]byte, 4096); ; {
 		n, err := notify.Read(b)
 		if err != nil {
@@ -99,11 +99,11 @@ func (l *lab) load(address string) (body string) {
 			return
 		}
 		var c net.Conn
-		if c, err = net.DialTimeout("tcp", netip.AddrPortFrom(host, 80).String(), 5*time.Second); err != nil {
+		if c, err = net.DialTimeout("tcp", netip.AddrPortFrom(host, 80).String(), patience); err != nil {
 			return
 		}
 		defer c.Close()
-		c.SetDeadline(time.Now().Add(10 * time.Second))
+		c.SetDeadline(time.Now().Add(patience))
 		fmt.Fprintf(c, "GET %s HTTP/1.0\r\n\r\n", u.Path)
 		var b []byte
 		b, err = io.ReadAll(c)
@@ -123,6 +123,7 @@ const (
 // TestBootIPv6 has ISC's client be told by the original's command what to boot, and
 // loads it.
 func TestBootIPv6(t *testing.T) {
+	t.Parallel()
 	netlab.Require(t, "dhclient")
 	l := newLab6(t, "")
 	log := l.teller("bootipv6", "--ipxe-url", byTFTP, "--httpboot-url", byHTTP, "--preference", "7", "--dns-servers", "2001:db8::53",
@@ -148,6 +149,7 @@ func TestBootIPv6(t *testing.T) {
 
 // TestIPv6API has an API of the test decide what ISC's client boots.
 func TestIPv6API(t *testing.T) {
+	t.Parallel()
 	netlab.Require(t, "dhclient")
 	l := newLab6(t, "")
 	api := &inventory{}

@@ -13,6 +13,7 @@ import (
 // What a daemon saw of a machine that has booted is a file that tcpdump reads, and
 // what it sees next is written as it comes.
 func TestCapture(t *testing.T) {
+	t.Parallel()
 	netlab.Require(t, "tcpdump")
 	l := newLab(t, rules)
 	dir := t.TempDir()

@@ -71,6 +71,7 @@ func (c *client4) lease() (leased string) {
 // TestDHClientGetsKeepsAndReleasesAnIPv4Address has ISC's client lease an address,
 // over a restart of the server, too.
 func TestDHClientGetsKeepsAndReleasesAnIPv4Address(t *testing.T) {
+	t.Parallel()
 	netlab.Require(t, "dhclient")
 	l := newServerLab(t, labPool)
 	c := newClient4(t, l, "52:54:00:00:09:01")
@@ -115,6 +116,7 @@ func TestPerfdhcpOverIPv4(t *testing.T) {
 // TestReservationsBesideAnotherServer: the named machine has its address from us, and
 // what it boots; all others have theirs from the network's server, and hear no NAK.
 func TestReservationsBesideAnotherServer(t *testing.T) {
+	t.Parallel()
 	netlab.Require(t, "dhclient", "dnsmasq")
 	l := newServerLab(t, "")
 	dnsmasq := exec.Command("dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--user=root", "--port=0", "--interface=eth0",

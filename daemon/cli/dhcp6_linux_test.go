@@ -40,6 +40,7 @@ listener "dhcp6" {
 // TestDHClientGetsKeepsAndReleasesAnAddress has ISC's client, which other people
 // wrote, lease an address, over a restart of the server, too.
 func TestDHClientGetsKeepsAndReleasesAnAddress(t *testing.T) {
+	t.Parallel()
 	netlab.Require(t, "dhclient")
 	l := newLab6(t, lab6Pool)
 	dir := t.TempDir()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -23,22 +24,34 @@ import (
 	"github.com/pixiecore/pixiecore/protocols/pxeclient"
 )
 
+// withoutSleep lets a program with the race detector end when it ends: it would wait for
+// a second, for races of the goroutines that it leaves behind, and the tests run it some
+// hundred times.
+const withoutSleep = "atexit_sleep_ms=0"
+
 // The test binary is also what the tests run: as `pixiecore` in scripts and in
 // network namespaces, and as a PXE client there.
 func TestMain(m *testing.M) {
+	os.Setenv("GORACE", withoutSleep)
+	flag.Set("test.parallel", "8") // unless the command line says another: they wait more than they compute
 	testscript.Main(m, map[string]func(){
 		"pixiecore":  func() { os.Exit(cli.Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) },
 		"mirror":     func() { os.Exit(runMirror(os.Args[1], os.Args[2])) },
 		"bootkernel": func() { os.Exit(bootKernel(os.Args[1])) },
 		"storeboots": func() { os.Exit(storeBoots(os.Args[1], os.Args[2])) },
-		"pxeclient":  func() { os.Exit(runClient(os.Args[1], os.Args[2], os.Args[3])) },
+		"pxeclient":  func() { os.Exit(runClient(os.Args[1], os.Args[2], os.Args[3], os.Args[4])) },
 	})
 }
 
 // The commands' contract, one file each.
 func TestScripts(t *testing.T) {
+	t.Parallel()
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script", RequireExplicitExec: true,
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("GORACE", withoutSleep)
+			return nil
+		},
 		Condition: func(cond string) (bool, error) {
 			if cond != "root" {
 				return false, fmt.Errorf("condition %q: there is only root", cond)
@@ -129,8 +142,9 @@ type booted struct {
 	Err string
 }
 
-// runClient boots a machine that has the address, and prints how it went.
-func runClient(profile, mac, address string) int {
+// runClient boots a machine that has the address and waits so long for an offer, and
+// prints how it went.
+func runClient(profile, mac, address, patience string) int {
 	p, err := pxeclient.ProfileByName(profile)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -141,11 +155,16 @@ func runClient(profile, mac, address string) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	wait, err := time.ParseDuration(patience)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	c := pxeclient.Client{
 		Profile: p, MAC: hw, UUID: [16]byte{1, 2, 3}, LongMode: true, Facts: map[string]string{"serial": "S/N 1"},
-		Address: netip.MustParseAddr(address), Ports: pxeclient.StandardPorts(), Wait: 3 * time.Second,
+		Address: netip.MustParseAddr(address), Ports: pxeclient.StandardPorts(), Wait: wait,
 	}
 	var b booted
 	if b.Transcript, err = c.Boot(ctx); err != nil {

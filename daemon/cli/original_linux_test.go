@@ -46,12 +46,12 @@ func original(t *testing.T, env []string, port string, args ...string) *lab {
 // ask gets a path from the server, at its address in the network.
 func (l *lab) ask(from *netlab.Host, port, path string) (body string, err error) {
 	var c net.Conn
-	from.Do(func() { c, err = net.DialTimeout("tcp", "192.0.2.1:"+port, time.Second) })
+	from.Do(func() { c, err = net.DialTimeout("tcp", "192.0.2.1:"+port, patience) })
 	if err != nil {
 		return "", err
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(5 * time.Second))
+	c.SetDeadline(time.Now().Add(patience))
 	fmt.Fprintf(c, "GET %s HTTP/1.0\r\n\r\n", path)
 	b, err := io.ReadAll(c)
 	return string(b), err
@@ -74,6 +74,7 @@ func (l *lab) bootsWith(lines ...string) {
 
 // The unit of NixOS names one port twice.
 func TestTheUnitOfNixOSAndItsLines(t *testing.T) {
+	t.Parallel()
 	l := original(t, []string{"PIXIECORE_IPXE_EFI64=DIR/efi64", "PIXIECORE_LOG_FORMAT=classic"}, "80",
 		"boot", "DIR/kernel", "DIR/initrd", "--cmdline", "quiet", "--listen-addr", "192.0.2.1", "--port", "80", "--status-port", "80")
 	l.bootsWith("[DHCP] Offering to boot 52:54:00:00:00:01\n", "[HTTP] Sending ipxe boot script to 192.0.2.50:", `[HTTP] Sent file "kernel" to 192.0.2.50:`, "[TFTP] Sent \"")
@@ -89,6 +90,7 @@ func TestTheUnitOfNixOSAndItsLines(t *testing.T) {
 }
 
 func TestVersion1Boots(t *testing.T) {
+	t.Parallel()
 	l := original(t, []string{"PIXIECORE_IPXE_EFI64=DIR/efi64"}, "70", "-kernel", "DIR/kernel", "-initrd", "DIR/initrd", "-cmdline", "quiet")
 	l.bootsWith(" Starting Pixiecore in static mode\n", " [DHCP] Offering to boot 52:54:00:00:00:01\n")
 }
@@ -96,6 +98,7 @@ func TestVersion1Boots(t *testing.T) {
 // An iPXE in a network card that cannot load by HTTP boots one that can, for which
 // the original's --ipxe-ipxe names a file.
 func TestAnIPXEWithoutHTTPHasALoaderOfItsOwn(t *testing.T) {
+	t.Parallel()
 	size := func(name string) int64 { return int64(len(name) * 9000) }
 	loaded := func(l *lab, profile, mac string) (sizes []int64) {
 		b := l.boot(profile, mac)

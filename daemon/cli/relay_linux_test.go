@@ -17,6 +17,7 @@ import (
 //
 //	machine ── floor ── relay 1 ── house ── relay 2 ── server room ── server ── (192.0.2.0/24)
 func TestMachinesBehindTwoRelays(t *testing.T) {
+	t.Parallel()
 	netlab.Require(t, "dhcrelay", "sysctl")
 	l := newLab(t, `
 boot "linux" {
@@ -69,7 +70,7 @@ rule "floor" {
 					t.Fatalf("%v: %s", err, out)
 				}
 			}
-			b := bootOn(t, machine, tc.profile, tc.mac, "10.1.0.50")
+			b := bootOn(t, machine, tc.profile, tc.mac, "10.1.0.50", patience)
 			want := "BOOTIF=01-" + strings.ReplaceAll(tc.mac, ":", "-") + " relay=10.1.0.1"
 			if b.Err != "" || b.Outcome.Action != pxeclient.ActionBoot || b.Outcome.Cmdline != want {
 				t.Fatalf("got %+v, %s; want the command line %q\nsteps %+v", b.Outcome, b.Err, want, b.Steps)
@@ -85,6 +86,7 @@ rule "floor" {
 
 // A server with a leg in a VLAN answers there by that interface's own address.
 func TestAVLAN(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, `
 boot "linux" {
   kernel  = "DIR/kernel"
@@ -102,13 +104,11 @@ rule "storage" {
 		host.IP("address", "add", address, "brd", "+", "dev", "eth0.10")
 		host.IP("link", "set", "eth0.10", "up")
 	}
-	b := bootOn(t, l.machines, "bios", "52:54:00:00:06:01", "10.10.0.50")
+	b := bootOn(t, l.machines, "bios", "52:54:00:00:06:01", "10.10.0.50", patience)
 	if b.Err != "" || b.Outcome.Cmdline != "by=eth0.10" {
 		t.Errorf("got %+v, %s", b.Outcome, b.Err)
 	}
-	if b := l.boot("bios", "52:54:00:00:06:02"); !strings.Contains(b.Err, "no offer") {
-		t.Errorf("a machine beside the VLAN: got %+v, %s", b.Outcome, b.Err)
-	}
+	l.ignores("bios", "52:54:00:00:06:02") // beside the VLAN
 }
 
 // tryIP runs the ip command, which may fail.

@@ -72,12 +72,12 @@ func fetchFrom(t *testing.T, h *netlab.Host, at, path string) (status int, body 
 	t.Helper()
 	var c net.Conn
 	var err error
-	h.Do(func() { c, err = net.DialTimeout("tcp", at, 5*time.Second) })
+	h.Do(func() { c, err = net.DialTimeout("tcp", at, patience) })
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(10 * time.Second))
+	c.SetDeadline(time.Now().Add(patience))
 	fmt.Fprintf(c, "GET %s HTTP/1.0\r\nHost: %s\r\n\r\n", path, at)
 	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
 	if err != nil {
@@ -103,13 +103,13 @@ func addressesIn(cmdline string) map[string]string {
 // A machine boots with secrets, and they are in nothing but its files: not in what any
 // command prints, in the status page, the log, or what is written for a bug report.
 func TestPlantedSecretsAreShownNowhere(t *testing.T) {
+	t.Parallel()
 	netlab.Require(t)
-	t.Setenv("PIXIECORE_PLANTED", "env-"+planted)
 	dir := t.TempDir()
 	if err := os.WriteFile(dir+"/credential", []byte("credential-"+planted+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	l := newLab(t, strings.ReplaceAll(hidden+hiddenTest, "DIR/credential", dir+"/credential"))
+	l := newLab(t, strings.ReplaceAll(hidden+hiddenTest, "DIR/credential", dir+"/credential"), "PIXIECORE_PLANTED=env-"+planted)
 	control, next, wrong, failing := filepath.Dir(l.config)+"/control.sock", dir+"/next.hcl", dir+"/wrong.hcl", dir+"/failing.hcl"
 	for path, edit := range map[string][2]string{
 		next:    {"written-" + planted, "written-" + replaced},
@@ -124,7 +124,7 @@ func TestPlantedSecretsAreShownNowhere(t *testing.T) {
 	pixiecore := func(args ...string) {
 		t.Helper()
 		cmd := command("pixiecore", args...)
-		cmd.Dir = dir
+		cmd.Dir, cmd.Env = dir, l.env
 		out, _ := cmd.CombinedOutput() // some have to fail, and what they say then counts
 		outputs[strings.Join(args, " ")] = string(out)
 	}
@@ -233,12 +233,12 @@ func TestPlantedSecretsAreShownNowhere(t *testing.T) {
 // What cloud-init fetches: its address is that of one boot, and not good when the rule
 // is held, when the machine is ignored by now, or when it has begun another boot.
 func TestFilesOfAMachine(t *testing.T) {
-	t.Setenv("PIXIECORE_PLANTED", "none")
+	t.Parallel()
 	dir := t.TempDir()
 	if err := os.WriteFile(dir+"/credential", []byte("none\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	l := newLab(t, strings.ReplaceAll(hidden, "DIR/credential", dir+"/credential"))
+	l := newLab(t, strings.ReplaceAll(hidden, "DIR/credential", dir+"/credential"), "PIXIECORE_PLANTED=none")
 	pixiecore := func(args ...string) {
 		t.Helper()
 		if out, err := command("pixiecore", append(args, "--control", filepath.Dir(l.config)+"/control.sock")...).CombinedOutput(); err != nil {

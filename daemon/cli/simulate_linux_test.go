@@ -11,8 +11,9 @@ import (
 // A machine that is none is booted by the daemon of a network, from another host of
 // it and from the daemon's own, beside programs that have the client's port.
 func TestSimulateOnANetwork(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, rules)
-	taken := command("pxeclient", "ordinary", "02:00:00:00:00:09", "192.0.2.50") // asks for seconds, on port 68
+	taken := command("pxeclient", "ordinary", "02:00:00:00:00:09", "192.0.2.50", patience.String()) // asks on port 68
 	l.machines.StartCmd(taken)
 	simulate := func(h *netlab.Host, args ...string) (string, error) {
 		t.Helper()
@@ -44,6 +45,7 @@ func TestSimulateOnANetwork(t *testing.T) {
 
 // Over IPv6 it is the same, with an address of the client's own port.
 func TestSimulateOnANetworkOfIPv6(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, "listener \"dhcp6\" {}\n"+rules)
 	l.server.IP("addr", "add", "2001:db8::1/64", "dev", "eth0", "nodad")
 	l.machines.IP("addr", "add", "2001:db8::9/64", "dev", "eth0", "nodad")

@@ -191,7 +191,7 @@ func (m *manager) launch() {
 	// The shell knows its number, which stays with exec.
 	cmd := exec.Command("sh", "-c", `LISTEN_PID=$$ exec "$0" "$@"`, path, "serve", "--config", filepath.Join(m.dir, "pixiecore.hcl"),
 		"--state-dir", filepath.Join(m.dir, "state"), "--control", filepath.Join(m.dir, "control.sock"))
-	cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0", "NOTIFY_SOCKET="+filepath.Join(m.dir, "notify"),
+	cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+filepath.Join(m.dir, "notify"),
 		fmt.Sprintf("LISTEN_FDS=%d", len(files)), "LISTEN_FDNAMES="+strings.Join(names, ":"))
 	if m.bites > 0 {
 		cmd.Env = append(cmd.Env, fmt.Sprintf("WATCHDOG_USEC=%d", m.bites.Microseconds()))
