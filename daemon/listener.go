@@ -20,6 +20,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/pixiecore/pixiecore/booters/boot"
 	"github.com/pixiecore/pixiecore/config"
 	"github.com/pixiecore/pixiecore/daemon/page"
 	"github.com/pixiecore/pixiecore/daemon/ports"
@@ -441,9 +442,13 @@ func (d *Daemon) transferred(t tftp.Transfer) {
 	if errors.Is(t.Err, bootfiles.ErrRefused) {
 		what = events.Ignored
 	}
+	detail := t.Err.Error()
+	if digest := (*boot.DigestError)(nil); errors.As(t.Err, &digest) {
+		detail = digest.Brief()
+	}
 	d.events.Add([6]byte(mac), events.Event{
 		Kind: what, Rule: fixed.Rule, Gen: fixed.Gen(), Via: "tftp", File: t.File, Bytes: t.Bytes, BlockSize: t.BlockSize,
-		Fault: faultOf(t), Detail: "TFTP " + path.Base(t.Path) + ": " + t.Err.Error(),
+		Fault: faultOf(t), Detail: "TFTP " + path.Base(t.Path) + ": " + detail,
 	})
 }
 
@@ -454,6 +459,8 @@ func faultOf(t tftp.Transfer) events.Fault {
 		return events.FaultMissing
 	case errors.Is(t.Err, tftp.ErrDenied):
 		return events.FaultDenied
+	case errors.Is(t.Err, boot.ErrUnverified):
+		return events.FaultDigest
 	case t.File == "":
 		return events.FaultOther
 	case !t.Answered:

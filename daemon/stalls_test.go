@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -17,6 +18,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/pixiecore/pixiecore/booters/boot"
 	"github.com/pixiecore/pixiecore/protocols/dhcp4"
 	"github.com/pixiecore/pixiecore/protocols/events"
 	"github.com/pixiecore/pixiecore/protocols/pxeclient"
@@ -328,6 +330,8 @@ func TestTheFaultOfATransfer(t *testing.T) {
 		{tftp.Transfer{Err: tftp.ErrNotFound}, events.FaultMissing},
 		{tftp.Transfer{Err: tftp.ErrDenied}, events.FaultDenied},
 		{tftp.Transfer{Err: silent}, events.FaultOther},
+		{tftp.Transfer{Err: fmt.Errorf("vmlinuz: %w", &boot.DigestError{File: "vmlinuz"})}, events.FaultDigest},
+		{tftp.Transfer{Err: fmt.Errorf("vmlinuz %w by SHA256SUMS", boot.ErrUnverified)}, events.FaultDigest},
 		{tftp.Transfer{File: "ipxe.efi", BlockSize: 1468, Err: silent}, events.FaultNoAnswer},
 		{tftp.Transfer{File: "ipxe.efi", BlockSize: 1468, Answered: true, Err: silent}, events.FaultFirstBlock},
 		{tftp.Transfer{File: "ipxe.efi", BlockSize: 1468, Answered: true, Bytes: 1468, Err: silent}, events.FaultCut},
