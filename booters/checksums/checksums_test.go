@@ -243,12 +243,46 @@ func TestVerify(t *testing.T) {
 	}
 }
 
+// emptySubpacket is a signature of version 4 with a subpacket without a value, in which
+// go-crypto 1.4.1 looked for one: whether the certification can be exported (RFC 9580
+// §5.2.3.19).
+var emptySubpacket = []byte{4, 0, 1, 8, 0, 2, 1, 4, 0, 0, 0, 0}
+
+// packetOf is an OpenPGP packet (RFC 9580 §4.2).
+func packetOf(tag byte, body []byte) []byte {
+	return append([]byte{0xc0 | tag, byte(len(body))}, body...)
+}
+
+// A mirror can put into a signature what it likes: that is an error, whatever becomes of
+// the library that reads it.
+func TestDamagedOpenPGPIsAnError(t *testing.T) {
+	text := []byte(digest("a").String() + "  linux\n")
+	keys, err := ParseKeys(public(t, true, signer(t, 0)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if sums, err := Verify(text, packetOf(2, emptySubpacket), keys, made); err == nil {
+		t.Errorf("verified: %v", sums)
+	}
+	if _, err := ParseKeys(packetOf(2, emptySubpacket)); err == nil {
+		t.Error("keys without a key")
+	}
+	panicking := func() (err error) {
+		defer survive(&err)
+		panic("index out of range")
+	}
+	if err := panicking(); err == nil || !strings.Contains(err.Error(), "index out of range") {
+		t.Errorf("of a panic: %v", err)
+	}
+}
+
 func FuzzVerify(f *testing.F) {
 	text := []byte(digest("a").String() + "  linux\n")
 	e := signer(f, 0)
 	f.Add(text, sign(f, text, true, crypto.SHA256, e), public(f, true, e))
 	f.Add(clearsigned(f, text, e), []byte(nil), public(f, false, e))
 	f.Add([]byte(`\SHA256 (a\\b) = x`), []byte("x"), []byte("-----BEGIN PGP "))
+	f.Add(text, packetOf(2, emptySubpacket), packetOf(2, emptySubpacket))
 	f.Fuzz(func(t *testing.T, text, signature, key []byte) {
 		keys, err := ParseKeys(key)
 		if err != nil {

@@ -29,8 +29,18 @@ const (
 // Keys are the public keys that may vouch for a file.
 type Keys struct{ list openpgp.EntityList }
 
+// survive makes an error of a panic. What is verified comes from a server, and a library
+// that reads OpenPGP has panicked before at packets that nobody makes (go-crypto 1.4.1 at
+// an empty subpacket): of a damaged file, nobody but its own machines may notice anything.
+func survive(err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("it is damaged, or made to do harm: it cannot be read as OpenPGP (%v)", p)
+	}
+}
+
 // ParseKeys reads public keys, binary or armored, one or more.
-func ParseKeys(text []byte) (*Keys, error) {
+func ParseKeys(text []byte) (_ *Keys, err error) {
+	defer survive(&err)
 	if len(text) > MaxKeys {
 		return nil, fmt.Errorf("it has more than %d bytes: is it a file of public keys?", MaxKeys)
 	}
@@ -111,7 +121,8 @@ func name(e *openpgp.Entity) string { return fmt.Sprintf("%X", e.PrimaryKey.Fing
 // signature, which may be armored, or where that is nil, in the file itself
 // ("-----BEGIN PGP SIGNED MESSAGE-----"). Without keys nothing is verified. The error
 // is a sentence about the file of checksums.
-func Verify(text, signature []byte, keys *Keys, now time.Time) (Sums, error) {
+func Verify(text, signature []byte, keys *Keys, now time.Time) (_ Sums, err error) {
+	defer survive(&err)
 	block, _ := clearsign.Decode(text)
 	switch {
 	case keys == nil:
