@@ -283,21 +283,34 @@ func (c *control) set(d *Datagram) int {
 }
 
 // growReceiveBuffer asks for receiveBuffer, best effort: a socket with the usual
-// buffer works, and loses datagrams earlier in a storm.
-func growReceiveBuffer(c interface {
-	SyscallConn() (syscall.RawConn, error)
-	SetReadBuffer(bytes int) error
-}) {
+// buffer works, and loses datagrams earlier in a storm. One that has more already, since
+// a .socket unit says so, keeps that: what is asked for here without CAP_NET_ADMIN is
+// cut down to net.core.rmem_max in silence (socket(7)), which may be less.
+func growReceiveBuffer(c syscall.Conn) {
 	raw, err := c.SyscallConn()
 	if err != nil {
 		return
 	}
-	// socket(7): beyond net.core.rmem_max, but only with CAP_NET_ADMIN.
-	forced := false
 	_ = raw.Control(func(fd uintptr) {
-		forced = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer) == nil
+		had, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF) // the double
+		if err != nil || had >= 2*receiveBuffer || unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer) == nil {
+			return
+		}
+		if had < allowedReceiveBuffer() {
+			_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer)
+		}
 	})
-	if !forced {
-		_ = c.SetReadBuffer(receiveBuffer) // cut down to rmem_max in silence
+}
+
+// allowedReceiveBuffer is what comes of asking for receiveBuffer, as SO_RCVBUF tells it:
+// found out by a socket of its own, since what that costs cannot be taken back.
+func allowedReceiveBuffer() int {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return 0
 	}
+	defer unix.Close(fd)
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer)
+	n, _ := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF)
+	return n
 }
