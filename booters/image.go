@@ -101,6 +101,7 @@ type Missing struct {
 	Name string   // the part of its name that is not there
 	Dir  string   // where it was looked for; "" is the root
 	Else []string // what is there instead
+	Note string   // what the image has besides that is not read, and the way out; may be empty
 }
 
 // FindMissing says whether a local image lacks a file. The error is that of an image which
@@ -113,7 +114,11 @@ func FindMissing(image, name string) (*Missing, error) {
 	defer f.Close()
 	_, err = member(f, info.Size(), name)
 	if missing := (*iso9660.MissingError)(nil); errors.As(err, &missing) {
-		return &Missing{missing.Name, missing.Dir, missing.Names}, nil
+		note := ""
+		if missing.UDF {
+			note = iso9660.UDFNote
+		}
+		return &Missing{missing.Name, missing.Dir, missing.Names, note}, nil
 	}
 	return nil, err
 }

@@ -54,7 +54,11 @@ func inspectImage(image, name string) string {
 	case err != nil:
 		return fmt.Sprintf("%q cannot be had from %q: %v.", name, image, err)
 	case missing != nil:
-		return fmt.Sprintf("There is no %q in %q of the image %q.%s", missing.Name, "/"+missing.Dir, image, didYouMean(missing.Name, missing.Else))
+		text := fmt.Sprintf("There is no %q in %q of the image %q.%s", missing.Name, "/"+missing.Dir, image, didYouMean(missing.Name, missing.Else))
+		if missing.Note != "" {
+			text += " And " + missing.Note + "."
+		}
+		return text
 	}
 	return ""
 }

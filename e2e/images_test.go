@@ -69,8 +69,6 @@ func cdImage(t *testing.T, files string) string {
 			args = append(args, dir+"/"+name+"="+file)
 		}
 	}
-	if out, err := exec.CommandContext(t.Context(), "xorriso", args...).CombinedOutput(); err != nil {
-		t.Fatalf("xorriso: %v\n%s", err, out)
-	}
+	xorriso(t, args...)
 	return image
 }

@@ -27,7 +27,10 @@
 // What does not hold is an error, never a guess.
 //
 // Interleaved files and sectors of another size than 2048 bytes, which no image of
-// today has, are refused.
+// today has, are refused. So are files that the image has in another form than they are
+// read in (zisofs, sparse ones): what a machine loads was never to be unpacked by whoever
+// serves it. UDF, which the media of Windows have behind a tree of ISO 9660 with nothing
+// but a README, is told of where a name is missing; it is a file system of its own.
 package iso9660
 
 import (
@@ -42,7 +45,10 @@ import (
 	"unicode/utf16"
 )
 
-const sector = 2048 // bytes of a logical sector (ECMA-119 §6.1.2), and of a block in all images that are read
+const (
+	sector = 2048 // bytes of a logical sector (ECMA-119 §6.1.2), and of a block in all images that are read
+	system = 16   // sectors before the volume descriptors (§6.2.1)
+)
 
 // Bounds of what is read of an image.
 const (
@@ -54,8 +60,10 @@ const (
 	maxContinuations = 16       // of the system use area of one record
 	maxContinuation  = 32 << 10 // bytes of one
 	maxExtents       = 1024     // of a file: 4 TiB
+	minRead          = 256      // bytes that a continuation counts for at least, of maxLookup
 	maxName          = 4 << 10  // bytes of a name, or of a link's target
 	maxNear          = 2000     // names that a MissingError tells
+	maxRecognition   = 8        // descriptors of UDF behind those of ISO 9660 (ECMA-167 2/8.3)
 )
 
 // A MissingError is the error for a name that is not in the image. It is an
@@ -64,11 +72,19 @@ type MissingError struct {
 	Name  string   // the part of the name that is not there
 	Dir   string   // where it was looked for; "" is the root
 	Names []string // what is there instead
+	UDF   bool     // whether the image has a tree of UDF besides, which is not read
 }
 
 func (e *MissingError) Error() string {
-	return fmt.Sprintf("there is no %q in %q of the image", e.Name, "/"+e.Dir)
+	text := fmt.Sprintf("there is no %q in %q of the image", e.Name, "/"+e.Dir)
+	if e.UDF {
+		text += "; " + UDFNote
+	}
+	return text
 }
+
+// UDFNote says of an image with UDF what becomes of that, and the way out.
+const UDFNote = "it has a file system of UDF, as media of Windows do, which is not read: mount the image (mount -o loop,ro), and write the paths there"
 
 // Is implements errors.Is.
 func (e *MissingError) Is(target error) bool { return target == fs.ErrNotExist }
@@ -80,6 +96,7 @@ var ErrDirectory = fmt.Errorf("it is a directory: %w", fs.ErrNotExist)
 var (
 	errBeyond = errors.New("the image is damaged or not whole: a part of it would lie behind its end")
 	errImage  = errors.New("it is no image of a CD or DVD (ISO 9660)")
+	errUDF    = errors.New("it is no image of a CD (ISO 9660): " + UDFNote)
 )
 
 // An Image is one that is open. It may be used by many goroutines if its reader may.
@@ -88,7 +105,8 @@ type Image struct {
 	size  int64
 	root  extent
 	rules naming
-	skip  int // bytes before what is Rock Ridge's in a system use area
+	skip  int   // bytes before what is Rock Ridge's in a system use area
+	next  int64 // the first sector behind the volume descriptors
 }
 
 // A naming is by what names files are found.
@@ -112,15 +130,17 @@ type File struct {
 
 // Open reads what an image of so many bytes says of itself.
 func Open(r io.ReaderAt, size int64) (*Image, error) {
-	m := &Image{r: r, size: size}
+	m := &Image{r: r, size: size, next: system}
 	var primary, supplementary []byte
 	for i := range maxDescriptors {
-		d, err := m.read(extent{(16 + int64(i)) * sector, sector})
+		d, err := m.read(extent{m.next * sector, sector})
 		switch {
 		case errors.Is(err, errBeyond) && primary == nil:
 			return nil, errImage
 		case err != nil:
 			return nil, err
+		case string(d[1:6]) != "CD001" && m.hasUDF():
+			return nil, errUDF
 		case string(d[1:6]) != "CD001":
 			return nil, errImage
 		case d[0] == 1 && primary == nil:
@@ -128,6 +148,7 @@ func Open(r io.ReaderAt, size int64) (*Image, error) {
 		case d[0] == 2 && supplementary == nil && isJoliet(d):
 			supplementary = d
 		}
+		m.next++
 		if d[0] == 255 { // the terminator
 			break
 		}
@@ -157,6 +178,25 @@ func Open(r io.ReaderAt, size int64) (*Image, error) {
 // 2 or 3).
 func isJoliet(d []byte) bool {
 	return slices.Contains([]string{"%/@", "%/C", "%/E"}, string(d[88:91]))
+}
+
+// hasUDF looks whether descriptors of UDF follow those that were read (ECMA-167 2/9: they
+// begin with BEA01, NSR02 or NSR03 says which file system it is).
+func (m *Image) hasUDF() bool {
+	for i := range int64(maxRecognition) {
+		d, err := m.read(extent{(m.next + i) * sector, sector})
+		if err != nil {
+			return false
+		}
+		switch string(d[1:6]) {
+		case "NSR02", "NSR03":
+			return true
+		case "BEA01":
+		default:
+			return false
+		}
+	}
+	return false
 }
 
 // rootOf takes the root directory of a volume descriptor (ECMA-119 §8.4).
@@ -233,8 +273,9 @@ func (m *Image) directory(e extent, b *budget) ([]byte, error) {
 
 // Flags of a record (ECMA-119 §9.1.6).
 const (
-	flagDirectory = 0x02
-	flagMore      = 0x80 // another record follows with the next extent of the file
+	flagDirectory  = 0x02
+	flagAssociated = 0x04 // what belongs to the file of the same name, as a resource fork
+	flagMore       = 0x80 // another record follows with the next extent of the file
 )
 
 // A record is one of a directory (ECMA-119 §9.1).
@@ -294,9 +335,18 @@ type use struct {
 	name      string
 	target    string // of a symbolic link
 	isLink    bool
-	child     int64 // where a directory was moved to that lay too deep, in bytes; 0: nowhere
-	relocated bool  // whether it is shown elsewhere
+	child     int64  // where a directory was moved to that lay too deep, in bytes; 0: nowhere
+	relocated bool   // whether it is shown elsewhere
+	unread    string // why its content is none that is read; empty: it is
 }
+
+// Types of files in a mode of Rock Ridge (§4.1.1), which are those of POSIX.
+const (
+	modeType      = 0o170000
+	modeRegular   = 0o100000
+	modeDirectory = 0o040000
+	modeLink      = 0o120000
+)
 
 // systemUse reads the system use area of a record: SUSP (IEEE P1281) and Rock Ridge (IEEE
 // P1282).
@@ -319,8 +369,21 @@ func (m *Image) systemUse(r record, b *budget) (u use, err error) {
 				if len(body) >= 24 {
 					next = extent{int64(binary.LittleEndian.Uint32(body))*sector + int64(binary.LittleEndian.Uint32(body[8:])), int64(binary.LittleEndian.Uint32(body[16:]))}
 				}
-			case "RR", "PX", "TF":
+			case "RR", "TF":
 				u.ridge = true
+			case "PX":
+				u.ridge = true
+				if len(body) >= 4 {
+					switch binary.LittleEndian.Uint32(body) & modeType {
+					case modeRegular, modeDirectory, modeLink, 0:
+					default:
+						u.unread = "it is a device, a pipe or a socket"
+					}
+				}
+			case "ZF": // of the Linux kernel and mkzftree(1)
+				u.unread = "it is compressed in the image (zisofs), and is not unpacked here: mount the image, or extract the file, and write its path"
+			case "SF": // §4.1.7
+				u.unread = "it is sparse in the image, which is not read: extract the file, and write its path"
 			case "NM":
 				u.ridge = true
 				if len(body) >= 1 && body[0]&6 == 0 { // neither . nor ..
@@ -353,7 +416,7 @@ func (m *Image) systemUse(r record, b *budget) (u use, err error) {
 		if next.size > maxContinuation {
 			return u, fmt.Errorf("what is said of a file has %d bytes, and more than %d are not read", next.size, maxContinuation)
 		}
-		if err := b.take(next.size); err != nil {
+		if err := b.take(max(next.size, minRead)); err != nil {
 			return u, err
 		}
 		if area, err = m.read(next); err != nil {
@@ -445,7 +508,7 @@ func (m *Image) Lookup(name string) (File, error) {
 		f, err := m.find(dir, part, &b)
 		var missing *MissingError
 		if errors.As(err, &missing) {
-			missing.Dir = strings.Join(dirs, "/")
+			missing.Dir, missing.UDF = strings.Join(dirs, "/"), m.hasUDF()
 		}
 		switch {
 		case err != nil:
@@ -480,7 +543,10 @@ type found struct {
 
 func (f found) file(m *Image) (File, error) {
 	file := File{image: m.r, extents: f.extents}
-	if f.interleaved {
+	switch {
+	case f.unread != "":
+		return file, errors.New(f.unread)
+	case f.interleaved:
 		return file, errors.New("it is interleaved with another file, which is not read")
 	}
 	for _, e := range f.extents {
@@ -488,6 +554,9 @@ func (f found) file(m *Image) (File, error) {
 			return file, errBeyond
 		}
 		file.Size += e.size
+	}
+	if file.Size > m.size { // no two extents of a file are the same place
+		return file, errors.New("the image is damaged: the file is larger than the image")
 	}
 	return file, nil
 }
@@ -501,7 +570,7 @@ func (m *Image) find(dir extent, name string, b *budget) (f found, err error) {
 	missing := &MissingError{Name: name}
 	more, ok := false, false // whether the file that was found, or passed by, has another extent
 	err = m.records(d, func(r record) (bool, error) {
-		if len(r.id) == 1 && r.id[0] <= 1 { // . and ..
+		if len(r.id) == 1 && r.id[0] <= 1 || r.flags&flagAssociated != 0 { // . and ..
 			return false, nil
 		}
 		if more {
@@ -544,8 +613,11 @@ func (m *Image) find(dir extent, name string, b *budget) (f found, err error) {
 		ok = true
 		return !more, nil
 	})
-	if err == nil && !ok {
+	switch {
+	case err == nil && !ok:
 		err = missing
+	case err == nil && ok && more:
+		err = errors.New("the image is damaged: the last part of the file is not there")
 	}
 	return f, err
 }

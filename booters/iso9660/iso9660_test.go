@@ -35,7 +35,8 @@ func tree(t testing.TB) (dir string, long string) {
 			t.Fatal(err)
 		}
 	}
-	for link, to := range map[string]string{"dists/stable": "trixie", "debian": ".", "linux": "/install.amd/vmlinuz", "up": "pool/../dists/stable/../trixie/Release", "loop": "loop", "out": "../../install.amd/vmlinuz"} {
+	far := strings.Repeat("install.amd/../", 25) + "dists/trixie/Release" // more than an entry has room for
+	for link, to := range map[string]string{"far": far, "dists/stable": "trixie", "debian": ".", "linux": "/install.amd/vmlinuz", "up": "pool/../dists/stable/../trixie/Release", "loop": "loop", "out": "../../install.amd/vmlinuz"} {
 		if err := os.Symlink(to, filepath.Join(dir, link)); err != nil {
 			t.Fatal(err)
 		}
@@ -108,6 +109,7 @@ func TestLookup(t *testing.T) {
 	}{
 		{"Rock Ridge by xorriso", []string{"xorriso", "-as", "mkisofs", "-r", "-J", "-joliet-long", "-quiet"}, links, []string{"INSTALL.AMD/VMLINUZ"}},
 		{"Rock Ridge by genisoimage", []string{"genisoimage", "-R", "-quiet"}, links, []string{"INSTALL.AMD/VMLINUZ"}},
+		{"Rock Ridge and UDF", []string{"genisoimage", "-R", "-udf", "-quiet"}, links, nil},
 		{"Joliet", []string{"genisoimage", "-J", "-quiet", "-graft-points", "-D", "-m", "a", "-m", long}, map[string]string{"dists/trixie/Release": "Suite: trixie"}, []string{"dists/stable/Release"}},
 		{"neither", []string{"genisoimage", "-l", "-quiet", "-D", "-m", "a", "-m", long}, map[string]string{"DISTS/trixie/RELEASE": "Suite: trixie"}, []string{"dists/stable"}},
 	} {
@@ -136,6 +138,9 @@ func TestLookup(t *testing.T) {
 		})
 	}
 	m := open(t, image(t, dir, "xorriso", "-as", "mkisofs", "-r", "-quiet"))
+	if got, err := content(m, "far"); got != "Suite: trixie" || err != nil { // genisoimage writes the length of such an entry wrongly
+		t.Errorf("a long link: %q, %v", got, err)
+	}
 	if _, err := m.Lookup("loop"); err == nil || !strings.Contains(err.Error(), "symbolic links") {
 		t.Errorf("a link to itself: %v", err)
 	}
@@ -193,6 +198,71 @@ func volume(records func(*bytes.Buffer), behind []byte) []byte {
 	return image
 }
 
+// Two files may have one name, of which one belongs to the other (ECMA-119 §9.1.6).
+func TestAResourceForkIsNotTheFile(t *testing.T) {
+	image := volume(func(dir *bytes.Buffer) {
+		addRecord(dir, "A.;1", 30, 4, 4)
+		addRecord(dir, "A.;1", 31, 4, 0)
+	}, make([]byte, 2*2048))
+	copy(image[30*2048:], "fork")
+	copy(image[31*2048:], "file")
+	m, err := iso9660.Open(bytes.NewReader(image), int64(len(image)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := content(m, "a"); got != "file" || err != nil {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
+// What the image has in a form of its own would be wrong as it lies there.
+func TestFilesThatAreNotReadAsTheyLie(t *testing.T) {
+	image := volume(func(dir *bytes.Buffer) {
+		dir.Reset()
+		addRecord(dir, "\x00", 20, 2048, 2, "SP\x07\x01\xbe\xef\x00")
+		addRecord(dir, "Z.;1", 20, 8, 0, "NM\x06\x01\x00z", "ZF\x10\x01pz\x04\x0f\x00\x10\x00\x00\x00\x00\x10\x00")
+		addRecord(dir, "S.;1", 20, 8, 0, "NM\x06\x01\x00s", "SF\x0c\x01\x00\x10\x00\x00\x00\x00\x10\x00")
+		addRecord(dir, "N.;1", 0, 0, 0, "NM\x06\x01\x00n", "PX\x08\x01\xb6\x21\x00\x00")
+		addRecord(dir, "M.;1", 20, 2048, 0x80, "NM\x06\x01\x00m")
+	}, nil)
+	m, err := iso9660.Open(bytes.NewReader(image), int64(len(image)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{
+		"z": "compressed in the image (zisofs)", "s": "sparse", "n": "device", "m": "the last part of the file is not there",
+	} {
+		if got, err := content(m, name); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+	}
+}
+
+// The media of Windows have UDF, with or without a tree of ISO 9660 beside it.
+func TestUDFIsToldOf(t *testing.T) {
+	udf := func(image []byte, sector int) []byte {
+		for i, id := range []string{"BEA01", "NSR02", "TEA01"} {
+			copy(image[(sector+i)*2048+1:], id)
+		}
+		return image
+	}
+	bridge := udf(volume(func(b *bytes.Buffer) { addRecord(b, "README.TXT;1", 20, 4, 0) }, nil), 18)
+	m, err := iso9660.Open(bytes.NewReader(bridge), int64(len(bridge)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.Lookup("readme.txt"); err != nil {
+		t.Error(err)
+	}
+	if _, err := m.Lookup("sources/boot.wim"); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "UDF, as media of Windows do, which is not read: mount the image") {
+		t.Errorf("beside ISO 9660: %v", err)
+	}
+	alone := udf(make([]byte, 30*2048), 16)
+	if _, err := iso9660.Open(bytes.NewReader(alone), int64(len(alone))); err == nil || !strings.Contains(err.Error(), "UDF") {
+		t.Errorf("alone: %v", err)
+	}
+}
+
 func addRecord(b *bytes.Buffer, id string, block, size uint32, flags byte, use ...string) {
 	r := make([]byte, 33+len(id)+(1-len(id)%2))
 	r[0], r[25], r[32] = byte(len(r)), flags, byte(len(id))
@@ -213,6 +283,12 @@ func TestWhatIsNoImage(t *testing.T) {
 	for i := 17; i < 30; i++ {
 		copy(endless[i*2048:], "\x03CD001\x01")
 	}
+	huge := volume(func(b *bytes.Buffer) {
+		for range 3 {
+			addRecord(b, "HUGE.;1", 10, 20*2048, 0x80)
+		}
+		addRecord(b, "HUGE.;1", 10, 20*2048, 0)
+	}, nil)
 	for _, tc := range []struct {
 		name, lookup string
 		image        []byte
@@ -224,6 +300,7 @@ func TestWhatIsNoImage(t *testing.T) {
 		{"a directory behind the end", "dir/x", good, "behind its end"},
 		{"a huge directory", "x", hugeRoot, "more than 4194304 are not read"},
 		{"no terminator", "x", endless, "behind its end"},
+		{"a file larger than the image", "huge", huge, "larger than the image"},
 		{"cut", "x", good[:19*2048], "behind its end"},
 	} {
 		m, err := iso9660.Open(bytes.NewReader(tc.image), int64(len(tc.image)))
