@@ -14,21 +14,8 @@ import (
 
 // A body that nobody has a use for costs a connection its time, and no more.
 func TestTheBodyOfAQuestion(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
 	s := newServer(t, booter{verdict: byArch})
-	s.Listener = Listener(l)
-	ctx, stop := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- s.Run(ctx) }()
-	t.Cleanup(func() {
-		stop()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
+	addr := serve(t, s)
 	ask := func(method, path, length, body string) string {
 		return fmt.Sprintf("%s %s HTTP/1.1\r\nHost: a\r\n%s\r\n\r\n%s", method, path, length, body)
 	}
@@ -47,7 +34,7 @@ func TestTheBodyOfAQuestion(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			c, err := net.Dial("tcp", l.Addr().String())
+			c, err := net.Dial("tcp", addr)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -71,4 +58,24 @@ func TestTheBodyOfAQuestion(t *testing.T) {
 			}
 		})
 	}
+}
+
+// serve has s serve on loopback until the test ends, and returns where.
+func serve(t *testing.T, s *Server) (addr string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Listener = Listener(l)
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return l.Addr().String()
 }

@@ -432,3 +432,22 @@ func TestADiskImageByHTTPBoot(t *testing.T) {
 		t.Errorf("by PXE: got %s", w.Body)
 	}
 }
+
+// The length of a script stands in the header, be it short or long.
+func TestScriptsSayTheirLength(t *testing.T) {
+	for _, size := range []int{7, shortText, shortText + 1, 64 << 10} {
+		script := strings.Repeat("x", size)
+		s := newServer(t, booter{verdict: func(boot.Machine) (*boot.Verdict, error) {
+			return &boot.Verdict{Action: boot.Boot, Spec: &boot.Spec{IpxeScript: script}}, nil
+		}})
+		resp, err := http.Get("http://" + serve(t, s) + "/_/ipxe?" + scriptQuery)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil || string(got) != script || resp.ContentLength != int64(size) || resp.Header.Get("Content-Type") != "text/plain" || resp.Header.Get("Cache-Control") != "no-store" {
+			t.Errorf("%d bytes: got %d of %d bytes, %v, %v", size, len(got), resp.ContentLength, resp.Header, err)
+		}
+	}
+}

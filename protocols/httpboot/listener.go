@@ -125,13 +125,15 @@ func (c *conn) now(s http.ConnState) {
 	}
 }
 
-// conn moves its write deadline on with the pieces sent.
+// conn moves its write deadline on with the pieces sent, and sets a read deadline when
+// one is needed.
 type conn struct {
 	*net.TCPConn
 	of      *listener
 	place   *list.Element // in of.open, with of.mu held; nil: it is closed
 	asked   bool          // whether a question is being answered; with of.mu held
 	evicted atomic.Bool
+	reads   readLimit
 	// moved is when the deadline was moved on, in nanoseconds since 1970; 0: by
 	// somebody else.
 	moved atomic.Int64
@@ -149,8 +151,10 @@ func (c *conn) SetWriteDeadline(t time.Time) error {
 
 // SetDeadline implements net.Conn.
 func (c *conn) SetDeadline(t time.Time) error {
-	c.moved.Store(0)
-	return c.TCPConn.SetDeadline(t)
+	if err := c.SetReadDeadline(t); err != nil {
+		return err
+	}
+	return c.SetWriteDeadline(t)
 }
 
 // moveOn gives the next piece its time.

@@ -440,10 +440,19 @@ func about(m boot.Machine, d boots.Decision) []zap.Field {
 	}
 }
 
+// shortText is what net/http counts by itself (http.ResponseWriter), in bytes.
+const shortText = 2 << 10
+
+// What each script says of itself. It is never modified.
+var plainText, noStore = []string{"text/plain"}, []string{"no-store"}
+
 // text answers with an iPXE script.
 func text(w http.ResponseWriter, script string) {
-	h, values := w.Header(), &[...]string{"text/plain", "no-store", strconv.Itoa(len(script))}
-	h["Content-Type"], h["Cache-Control"], h["Content-Length"] = values[0:1:1], values[1:2:2], values[2:3:3]
+	h := w.Header()
+	h["Content-Type"], h["Cache-Control"] = plainText, noStore
+	if len(script) > shortText {
+		h.Set("Content-Length", strconv.Itoa(len(script)))
+	}
 	io.WriteString(w, script)
 }
 

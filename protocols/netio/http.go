@@ -47,7 +47,7 @@ func ServeHTTP(ctx context.Context, srv *http.Server, l net.Listener, drain time
 	return cut, nil
 }
 
-// conversations are the connections on which a request is read or answered.
+// conversations are the connections, and whether a request is read or answered there.
 type conversations struct {
 	mu      sync.Mutex
 	of      map[net.Conn]http.ConnState
@@ -59,10 +59,10 @@ type conversations struct {
 func (c *conversations) note(conn net.Conn, s http.ConnState) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if s == http.StateNew || s == http.StateActive {
-		c.of[conn] = s
-	} else {
+	if s == http.StateClosed || s == http.StateHijacked {
 		delete(c.of, conn)
+	} else {
+		c.of[conn] = s
 	}
 	if !c.ending {
 		return
@@ -86,7 +86,7 @@ func (c *conversations) answered(ctx context.Context) bool {
 		c.mu.Lock()
 		left := 0
 		for _, s := range c.of {
-			if s == http.StateActive || patient {
+			if s == http.StateActive || s == http.StateNew && patient {
 				left++
 			}
 		}
