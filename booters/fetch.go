@@ -42,6 +42,7 @@ type Sources struct {
 	digests *digests // of local files
 	answers *answers // of APIs
 	sums    *knownSums
+	images  *knownImages
 	refused *refusals
 	opts    SourceOptions
 }
@@ -72,13 +73,13 @@ func (s *Sources) WithTLS(conf *tls.Config) *Sources {
 // environment of that moment (HTTP_PROXY, HTTPS_PROXY, NO_PROXY).
 func NewSources() *Sources {
 	client := newClient(nil)
-	return &Sources{client: client, digests: newDigests(), answers: newAnswers(client), sums: newKnownSums(), refused: newRefusals()}
+	return &Sources{client: client, digests: newDigests(), answers: newAnswers(client), sums: newKnownSums(), images: newKnownImages(), refused: newRefusals()}
 }
 
 // With makes Sources with other options. What is known of local files and what
 // APIs have answered is shared, and Close of the one is that of the other.
 func (s *Sources) With(o SourceOptions) *Sources {
-	return &Sources{client: newClient(o.TLS), digests: s.digests, answers: s.answers, sums: s.sums, refused: s.refused, opts: o}
+	return &Sources{client: newClient(o.TLS), digests: s.digests, answers: s.answers, sums: s.sums, images: s.images, refused: s.refused, opts: o}
 }
 
 func newClient(conf *tls.Config) *http.Client {

@@ -1,16 +1,18 @@
 package booters
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net/http"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/pixiecore/pixiecore/booters/cache"
 	"github.com/pixiecore/pixiecore/booters/iso9660"
@@ -125,23 +127,106 @@ func FindMissing(image, name string) (*Missing, error) {
 
 const (
 	// chunk is what is asked for at a time to find a file in a remote image, in bytes:
-	// what is said of it lies close together.
-	chunk = 64 << 10
+	// what is said of it lies close together, and each request is a connection, which
+	// takes longer than this much.
+	chunk = 256 << 10
 	// maxChunks is how many of them are asked for one file.
-	maxChunks = 512
+	maxChunks = 128
+	// Of remote images in which files were found, so much is kept: the directories of a
+	// DVD with a distribution's packages have some 6 MiB.
+	maxImages = 8
+	maxParts  = 64 // chunks of all of them
+	// systemArea is before all that an image says of itself (ECMA-119 §6.2.1).
+	systemArea = 32 << 10
 )
 
 // getMember is fetch of a file in a remote image, by the At of its Source: it asks for
 // parts of the image, and answers as a server would that has the file alone. Its validators
 // are those of the image.
+//
+// Where the directories are known, the file's own bytes are all that is asked for; their
+// validators tell whether the image is still the same. What is not a part of it, as an
+// answer that there is no such file, is never given without asking.
 func (s *Sources) getMember(ctx context.Context, at string, header http.Header) (*http.Response, error) {
 	image, name, _ := CutImage(at)
-	r := &remoteImage{ctx: ctx, fetch: s.fetch, url: image, chunks: make(map[int64][]byte)}
+	known, ok := s.images.known(image)
+	if ok && header.Get("If-None-Match") == "" && header.Get("If-Modified-Since") == "" {
+		r := &remoteImage{imageParts: known, ctx: ctx, fetch: s.fetch}
+		if resp, err := r.get(name, header); err == nil && resp.ContentLength > 0 {
+			s.images.keep(image, r.imageParts)
+			return resp, nil
+		}
+	}
+	r := &remoteImage{imageParts: imageParts{url: image, chunks: make(map[int64][]byte)}, ctx: ctx, fetch: s.fetch}
 	// The descriptors, if the image is not the one that the cache has.
 	first, err := r.open(header)
 	if err != nil || first != nil {
 		return first, err
 	}
+	if ok && r.same(known) {
+		maps.Copy(known.chunks, r.chunks)
+		r.chunks = known.chunks
+	}
+	resp, err := r.get(name, header)
+	if err == nil {
+		s.images.keep(image, r.imageParts)
+	}
+	return resp, err
+}
+
+// knownImages are parts of remote images, by URL. They outlive generations.
+type knownImages struct {
+	mu  sync.Mutex
+	all []knownImage // the one that was used last is the last
+}
+
+type knownImage struct {
+	image string
+	imageParts
+}
+
+func newKnownImages() *knownImages { return new(knownImages) }
+
+// known returns what is known of an image, in a map for the caller.
+func (k *knownImages) known(image string) (p imageParts, ok bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	i := slices.IndexFunc(k.all, func(one knownImage) bool { return one.image == image })
+	if i < 0 {
+		return p, false
+	}
+	p = k.all[i].imageParts
+	p.chunks = maps.Clone(p.chunks)
+	return p, true
+}
+
+// keep remembers parts, and forgets those of the images that were not asked for longest
+// where there are too many. Without validators nothing would tell that they are old.
+func (k *knownImages) keep(image string, p imageParts) {
+	if p.header.Get("ETag") == "" && p.header.Get("Last-Modified") == "" {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if i := slices.IndexFunc(k.all, func(one knownImage) bool { return one.image == image }); i >= 0 {
+		if p.same(k.all[i].imageParts) { // others may have read other directories
+			maps.Copy(p.chunks, k.all[i].chunks)
+		}
+		k.all = slices.Delete(k.all, i, i+1)
+	}
+	k.all = append(k.all, knownImage{image, p})
+	kept := 0
+	for _, one := range k.all {
+		kept += len(one.chunks)
+	}
+	for len(k.all) > 0 && (len(k.all) > maxImages || kept > maxParts) {
+		kept -= len(k.all[0].chunks)
+		k.all = slices.Delete(k.all, 0, 1)
+	}
+}
+
+// get answers with a file in the image, or with that there is none.
+func (r *remoteImage) get(name string, header http.Header) (*http.Response, error) {
 	m, err := member(r, r.size, name)
 	if errors.Is(err, fs.ErrNotExist) {
 		resp := answer(http.StatusNotFound, r.header)
@@ -178,6 +263,9 @@ func (s *Sources) getMember(ctx context.Context, at string, header http.Header) 
 		return nil, err
 	}
 	resp.Body = part.Body
+	if date := part.Header.Get("Date"); date != "" { // what is known of the image may be older
+		resp.Header.Set("Date", date)
+	}
 	return resp, nil
 }
 
@@ -189,14 +277,24 @@ func answer(status int, header http.Header) *http.Response {
 	}
 }
 
+// imageParts are what was read of a remote image.
+type imageParts struct {
+	url    string // where its server sends those who ask for it
+	size   int64
+	header http.Header      // validators, and the time of the first answer
+	chunks map[int64][]byte // by where they begin
+}
+
+// same reports whether both are of one image.
+func (p imageParts) same(q imageParts) bool {
+	return p.size == q.size && p.header.Get("ETag") == q.header.Get("ETag") && p.header.Get("Last-Modified") == q.header.Get("Last-Modified")
+}
+
 // A remoteImage is one that is read in parts. It is for one goroutine.
 type remoteImage struct {
-	ctx    context.Context
-	fetch  func(ctx context.Context, url string, header http.Header) (*http.Response, error)
-	url    string
-	size   int64
-	header http.Header // validators, and the time of the first answer
-	chunks map[int64][]byte
+	imageParts
+	ctx   context.Context
+	fetch func(ctx context.Context, url string, header http.Header) (*http.Response, error)
 }
 
 // open asks for the beginning of what is read, under the conditions of header. An answer
@@ -208,7 +306,7 @@ func (r *remoteImage) open(header http.Header) (*http.Response, error) {
 			ask.Set(name, v)
 		}
 	}
-	ask.Set("Range", fmt.Sprintf("bytes=%d-%d", chunk/2, chunk-1)) // ECMA-119 §6.2.1: nothing before that is said
+	ask.Set("Range", fmt.Sprintf("bytes=%d-%d", systemArea, chunk-1))
 	resp, err := r.fetch(r.ctx, r.url, ask)
 	if err != nil {
 		return nil, err
@@ -226,21 +324,21 @@ func (r *remoteImage) open(header http.Header) (*http.Response, error) {
 	}
 	defer resp.Body.Close()
 	from, size, ok := cache.ContentRange(resp.Header.Get("Content-Range"))
-	if !ok || from != chunk/2 || size < 0 {
+	if !ok || from != systemArea || size < 0 {
 		return nil, errWhole
 	}
 	r.size, r.header = size, http.Header{}
+	r.url = resp.Request.URL.String() // of several mirrors, one
 	for _, name := range [...]string{"ETag", "Last-Modified", "Date"} {
 		if v := resp.Header.Get(name); v != "" {
 			r.header.Set(name, v)
 		}
 	}
-	b := make([]byte, chunk)
-	n, err := io.ReadFull(resp.Body, b[chunk/2:min(chunk, max(size, chunk/2))])
-	if err != nil && n == 0 {
+	b := make([]byte, min(chunk, max(size, systemArea)))
+	if _, err := io.ReadFull(resp.Body, b[systemArea:]); err != nil {
 		return nil, err
 	}
-	r.chunks[0] = b[:chunk/2+n]
+	r.chunks[0] = b
 	return nil, nil
 }
 
@@ -263,7 +361,7 @@ func (r *remoteImage) part(from, n int64) (*http.Response, error) {
 		err = errWhole
 	case resp.StatusCode != http.StatusPartialContent:
 		err = fmt.Errorf("the server answers %s", resp.Status)
-	case !ok || at != from || size != r.size || resp.Header.Get("ETag") != r.header.Get("ETag") || resp.Header.Get("Last-Modified") != r.header.Get("Last-Modified"):
+	case !ok || at != from || !r.same(imageParts{size: size, header: resp.Header}):
 		err = errReplaced
 	case resp.ContentLength >= 0 && resp.ContentLength != n:
 		err = errWhole
@@ -309,13 +407,12 @@ func (r *remoteImage) load(at, size int64) error {
 		return err
 	}
 	defer resp.Body.Close()
-	var all bytes.Buffer
-	if _, err := io.CopyN(&all, resp.Body, size); err != nil {
-		return err
-	}
-	for b := all.Bytes(); len(b) > 0; at += chunk {
-		n := min(chunk, len(b))
-		r.chunks[at], b = b[:n:n], b[n:]
+	for last := at + size; at < last; at += chunk {
+		b := make([]byte, min(chunk, last-at))
+		if _, err := io.ReadFull(resp.Body, b); err != nil {
+			return err
+		}
+		r.chunks[at] = b
 	}
 	return nil
 }

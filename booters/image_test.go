@@ -8,8 +8,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -128,6 +130,24 @@ type mirror struct {
 	requests, bytes atomic.Int64
 	down            atomic.Bool
 	modified        atomic.Int64
+
+	mu  sync.Mutex
+	log []string // method and range of each request
+}
+
+func (m *mirror) note(request string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.log = append(m.log, request)
+}
+
+// asked is the log since it was asked last.
+func (m *mirror) asked() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	log := m.log
+	m.log = nil
+	return log
 }
 
 func newMirror(t testing.TB, parts bool) *mirror {
@@ -136,10 +156,15 @@ func newMirror(t testing.TB, parts bool) *mirror {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return mirrorOf(t, image, parts)
+}
+
+func mirrorOf(t testing.TB, image []byte, parts bool) *mirror {
 	m := new(mirror)
 	m.modified.Store(1_700_000_000)
 	m.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		m.requests.Add(1)
+		m.note(r.Method + " " + r.Header.Get("Range"))
 		switch {
 		case m.down.Load():
 			http.Error(w, "down", http.StatusServiceUnavailable)
@@ -255,6 +280,109 @@ func TestARemoteImageIsAskedForAgain(t *testing.T) {
 	m.down.Store(true)
 	if resp := get(http.Header{}); resp.StatusCode != 503 {
 		t.Errorf("a server that is down: %s", resp.Status)
+	}
+}
+
+// What was read to find one file is not asked for again to find the next, as long as the
+// image is the same.
+func TestTheDirectoriesOfARemoteImageAreKept(t *testing.T) {
+	program, err := exec.LookPath("xorriso")
+	if err != nil {
+		t.Skip("xorriso is not installed; e2e/setup installs it")
+	}
+	// As many directories as a DVD has, so that they do not lie side by side.
+	dir, image := t.TempDir(), filepath.Join(t.TempDir(), "dvd.iso")
+	for i := range 2000 {
+		path := fmt.Sprintf("%s/pool/main/%c/p%d", dir, 'a'+i%26, i)
+		if err := errors.Join(os.MkdirAll(path, 0o755), os.WriteFile(path+"/package.deb", fmt.Appendf(nil, "package %d", i), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if out, err := exec.CommandContext(t.Context(), program, "-as", "mkisofs", "-quiet", "-r", "-J", "-o", image, dir).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	content, err := os.ReadFile(image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, s := mirrorOf(t, content, true), NewSources()
+	get := func(i int) {
+		t.Helper()
+		if got, err := read(t, s, InImage(m.URL+"/x.iso", fmt.Sprintf("pool/main/%c/p%d/package.deb", 'a'+i%26, i))); got != fmt.Sprintf("package %d", i) || err != nil {
+			t.Errorf("%q, %v", got, err)
+		}
+	}
+	get(0)
+	first := m.asked()
+	t.Logf("the first file: %q", first)
+	if len(first) > 5 {
+		t.Errorf("the first file takes %d requests", len(first))
+	}
+	for i := 0; i < 2000; i += 40 {
+		get(i)
+	}
+	all := len(m.asked())
+	t.Logf("50 files in an image of %d KiB: %d requests", len(content)>>10, all)
+	if all > 50+25 {
+		t.Errorf("50 files take %d requests", all)
+	}
+	get(1960)
+	if asked := m.asked(); len(asked) != 1 {
+		t.Errorf("a file whose directories are known: %q", asked)
+	}
+	// That there is no such file is asked for, too.
+	if _, err := read(t, s, InImage(m.URL+"/x.iso", "pool/main/a/p0/other.deb")); err == nil {
+		t.Error("a file that is not there is found")
+	}
+	if asked := m.asked(); len(asked) != 1 {
+		t.Errorf("a file that is not there: %q", asked)
+	}
+	m.modified.Add(1)
+	get(0)
+	if asked := m.asked(); len(asked) != 1+len(first) {
+		t.Errorf("of another image: %q", asked)
+	}
+}
+
+// What is kept of images has an end, and without validators nothing is.
+func TestWhatIsKeptOfRemoteImages(t *testing.T) {
+	k := newKnownImages()
+	parts := func(chunks int64, tag string) imageParts {
+		p := imageParts{size: 1 << 30, header: http.Header{}, chunks: make(map[int64][]byte)}
+		if tag != "" {
+			p.header.Set("ETag", tag)
+		}
+		for i := range chunks {
+			p.chunks[i*chunk] = []byte{0}
+		}
+		return p
+	}
+	k.keep("none", parts(1, ""))
+	if _, ok := k.known("none"); ok {
+		t.Error("an image without validators is kept")
+	}
+	for i := range maxImages + 1 {
+		k.keep(fmt.Sprint(i), parts(1, "x"))
+	}
+	if _, ok := k.known("0"); ok || len(k.all) != maxImages {
+		t.Errorf("%d images are kept", len(k.all))
+	}
+	k.keep("1", parts(maxParts-2, "x"))
+	if len(k.all) != 3 {
+		t.Errorf("beside a large one, %d images are kept", len(k.all))
+	}
+	k.keep("2", parts(maxParts+1, "x"))
+	if len(k.all) != 0 {
+		t.Errorf("beside one that is too large, %d images are kept", len(k.all))
+	}
+	k.keep("3", parts(2, "x"))
+	k.keep("3", parts(1, "x"))
+	if p, _ := k.known("3"); len(p.chunks) != 2 {
+		t.Errorf("what others have read is lost: %d", len(p.chunks))
+	}
+	k.keep("3", parts(1, "y"))
+	if p, _ := k.known("3"); len(p.chunks) != 1 {
+		t.Errorf("of the image that there was, %d parts are left", len(p.chunks)-1)
 	}
 }
 
