@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"time"
 
@@ -295,16 +296,29 @@ func inspect(path string, dir bool) string {
 	st, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Sprintf("There is no %s %q.", map[bool]string{true: "directory", false: "file"}[dir], path)
+		sentence := fmt.Sprintf("There is no %s %q.", map[bool]string{true: "directory", false: "file"}[dir], path)
+		if to, err := os.Readlink(path); err == nil {
+			sentence = fmt.Sprintf("%q is a link to %q, where nothing is.", path, to)
+		} else if at := mangledURL.FindStringSubmatchIndex(path); at != nil {
+			if _, err := os.Stat(path[:at[3]]); err != nil { // else it is a folder of that name
+				sentence += fmt.Sprintf(" Is a URL meant, which begins with %s://?", path[at[2]:at[3]])
+			}
+		}
+		return sentence
 	case err != nil:
 		return fmt.Sprintf("%q cannot be looked at: %v.", path, errors.Unwrap(err))
 	case dir && !st.IsDir():
 		return fmt.Sprintf("%q is no directory.", path)
+	case !dir && st.IsDir():
+		return fmt.Sprintf("%q is a directory, where a file should be.", path)
 	case !dir && !st.Mode().IsRegular():
 		return fmt.Sprintf("%q is no regular file.", path)
 	}
 	return ""
 }
+
+// mangledURL is a path that was meant to be a URL: "http//mirror", "https:/mirror".
+var mangledURL = regexp.MustCompile(`(?:^|/)(https?):?/[^/]`)
 
 //go:embed example.hcl
 var example string

@@ -357,6 +357,7 @@ func TestLimits(t *testing.T) {
 		{"brackets", strings.Repeat("[", maxTokens+1), sumTooLarge},
 		{"signs", strings.Repeat("-", maxTokens+1), sumTooLarge},
 		{"bytes", strings.Repeat("\xff", maxTokens+1), sumTooLarge},
+		{"UTF-16", "\xff\xfe#\x00\n\x00", sumNoText},
 		{"path", fmt.Sprintf("boot \"a\" { kernel = %q }\n", strings.Repeat("a", maxSource+1)), sumTooLarge},
 		{"cmdline", fmt.Sprintf("boot \"a\" {\nkernel = \"a\"\ncmdline = %q\n}\n", strings.Repeat("a", maxCmdline+1)), sumTooLarge},
 		{"script", fmt.Sprintf("boot \"a\" { script = %q }\n", "#!ipxe\n"+strings.Repeat("a", maxScript)), sumTooLarge},

@@ -8,6 +8,8 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -266,6 +268,10 @@ func (d *decoder) syntaxOf(name string) (*hclsyntax.Body, bool) {
 		d.Report.file(name, sumTooLarge, fmt.Sprintf("A file can have %d words and signs. Put what repeats itself into a table, and write for_each = csvdecode(file(\"…\")).", maxTokens))
 		return nil, false
 	}
+	if detail := noText(src); detail != "" {
+		d.Report.file(name, sumNoText, detail)
+		return nil, false
+	}
 	if d.isJSON(name) {
 		return d.jsonSyntaxOf(name)
 	}
@@ -293,6 +299,17 @@ func (d *decoder) syntaxOf(name string) (*hclsyntax.Body, bool) {
 		body.Blocks = append(body.Blocks, part.Blocks...)
 	}
 	return body, true
+}
+
+// noText says why a file is no text, where hcl would find fault with each line.
+func noText(src []byte) string {
+	switch {
+	case bytes.HasPrefix(src, []byte{0xff, 0xfe}), bytes.HasPrefix(src, []byte{0xfe, 0xff}):
+		return "It is in UTF-16. Save it in UTF-8, or convert it: iconv -f UTF-16 -t UTF-8."
+	case bytes.IndexByte(src, 0) >= 0:
+		return "It has bytes of zero, as a file has after a crash or on a full disk, or one that is no text. Restore it from a backup."
+	}
+	return ""
 }
 
 // split finds the top-level blocks and settings of a file.
@@ -365,12 +382,18 @@ func split(tokens hclsyntax.Tokens, name string) (items []hcl.Range, deep *hcl.R
 func (d *decoder) syntax(diags hcl.Diagnostics) {
 	starts := make(map[int]bool)
 	lastLine := make(map[string]int) // summary → line where it last ended
+	strange := make(map[int]bool)    // lines with a character that has no meaning, upon which others follow
+	for _, diag := range diags {
+		if diag.Subject != nil && diag.Summary == "Invalid character" {
+			strange[diag.Subject.Start.Line] = true
+		}
+	}
 	for _, diag := range diags {
 		if diag.Subject == nil {
 			continue
 		}
 		at, text := *diag.Subject, diag.Summary
-		again := starts[at.Start.Byte] || lastLine[text] == at.Start.Line
+		again := starts[at.Start.Byte] || lastLine[text] == at.Start.Line || strange[at.Start.Line] && text != "Invalid character"
 		starts[at.Start.Byte] = true
 		lastLine[text] = at.End.Line
 		if again {
@@ -380,8 +403,41 @@ func (d *decoder) syntax(diags hcl.Diagnostics) {
 			d.ipxeVariable(in)
 			continue
 		}
-		d.add(SeverityError, at, hclSummary(diag), diag.Detail)
+		d.add(SeverityError, at, hclSummary(diag), d.wayOut(diag))
 	}
+}
+
+// wayOut is what hcl's parser says of an error, or more where it says what it expected
+// and not what to do.
+func (d *decoder) wayOut(diag *hcl.Diagnostic) string {
+	at, src := *diag.Subject, d.sources[diag.Subject.Filename]
+	rest := src[min(at.Start.Byte, len(src)):]
+	line, _, _ := bytes.Cut(rest, []byte("\n"))
+	next, _ := utf8.DecodeRune(line)
+	switch diag.Summary {
+	case "Invalid character":
+		if diag.Detail == "This character is not used within the language." && next > unicode.MaxASCII {
+			return fmt.Sprintf("The character %U has no meaning here. It looks like another, or like none, and mostly comes with text that was copied out of a document or a web page. Write the line anew.", next)
+		}
+	case "Missing newline after block definition", "Missing newline after argument":
+		if next == '}' {
+			return "Here a closing brace ends nothing: there is one too many, or a block with several settings stands on one line. A block ends on its own line, or on that of its only setting."
+		}
+	case "Argument or block definition required":
+		if next == '}' {
+			return "This closing brace ends nothing. Take it away, or write the opening brace that it belongs to."
+		}
+		if name, _, ok := bytes.Cut(line, []byte(":")); ok && hclsyntax.ValidIdentifier(string(name)) {
+			return fmt.Sprintf("A setting has an equals sign: write %s = …, and its text in quotes.", name)
+		}
+	case "Invalid single-argument block definition":
+		if next == ':' {
+			return "Here the value ends that was begun. A text stands in quotes: mac = \"52:54:00:aa:00:01\"."
+		}
+	case "Unclosed configuration block":
+		return "This block has no closing brace before the end of the file, or an earlier one took it: look for one that is missing in the block. Each { has its }."
+	}
+	return diag.Detail
 }
 
 // interpolation is the ${…} on one line around the start of at, without its

@@ -214,8 +214,15 @@ func (v *vetter) reference(e *hclsyntax.ScopeTraversalExpr) {
 		}
 		return
 	}
+	if v.boots[name] != nil {
+		v.refuse(e, "There is no variable %q. The boot of that name is boot.%[1]s.", name)
+		return
+	}
 	names := slices.Sorted(maps.Keys(roots))
 	near := suggest(name, names)
+	if name == "var" { // Terraform's
+		near = "local"
+	}
 	if part, ok := v.part(e); ok && (near == "" || len(e.Traversal) < 2) {
 		// A variable in ${…} that nothing here resembles is most likely one of iPXE.
 		if v.ok {
@@ -415,7 +422,11 @@ func (s *scope) marked(e hclsyntax.Expression, ctx *hcl.EvalContext) (cty.Value,
 			diag.Subject = e.Range().Ptr()
 		}
 		if s.isSecret(e.Range()) { // hcl may repeat a value, and the place be in a template
-			s.tell(*diag.Subject, hclSummary(diag), secretDetail).secret = true
+			detail := secretDetail
+			if unread(diag) {
+				detail = diag.Detail
+			}
+			s.tell(*diag.Subject, hclSummary(diag), detail).secret = true
 			continue
 		}
 		if s.touches(e, ctx) {
@@ -449,8 +460,32 @@ func (s *scope) later(e hclsyntax.Expression) (cty.Value, bool) {
 // secretDetail is said in place of what would repeat a value.
 const secretDetail = "It stands in a secret file, so no more is said of what it has for a value. Write secret = false for as long as you look for it, with a value that is none."
 
-// hcl reports in hcl's words.
-func (s *scope) hcl(diag *hcl.Diagnostic) { s.tell(*diag.Subject, hclSummary(diag), diag.Detail) }
+// unread reports whether this is of a file that cannot be read, and whose path stands in
+// the call: no more is said of it than that.
+func unread(diag *hcl.Diagnostic) bool {
+	extra, ok := hcl.DiagnosticExtra[hclsyntax.FunctionCallDiagExtra](diag)
+	path, isPath := diag.Expression.(hclsyntax.Expression)
+	return ok && isPath && extra.CalledFunctionName() == "file" && len(path.Variables()) == 0 && !calls(path, "sensitive", "env")
+}
+
+// hcl reports in hcl's words, and adds what there is where an object has not what it
+// is asked for: a table, whose columns have other names.
+func (s *scope) hcl(diag *hcl.Diagnostic) {
+	detail := diag.Detail
+	if e, ok := diag.Expression.(*hclsyntax.ScopeTraversalExpr); ok && diag.EvalContext != nil {
+		for n := 1; n < len(e.Traversal); n++ {
+			of, diags := e.Traversal[:n].TraverseAbs(diag.EvalContext)
+			if diags.HasErrors() || !of.Type().IsObjectType() {
+				break
+			}
+			if name, _, ok := step(e.Traversal, n); ok && !of.Type().HasAttribute(name) {
+				detail += didYouMean(name, slices.Sorted(maps.Keys(of.Type().AttributeTypes())))
+				break
+			}
+		}
+	}
+	s.tell(*diag.Subject, hclSummary(diag), detail)
+}
 
 // hclSummary is hcl's, which begins in upper case as ours do not.
 func hclSummary(diag *hcl.Diagnostic) summary {

@@ -41,7 +41,7 @@ var pure = map[string]function.Function{
 	"compact":         stdlib.CompactFunc,
 	"concat":          stdlib.ConcatFunc,
 	"contains":        stdlib.ContainsFunc,
-	"csvdecode":       stdlib.CSVDecodeFunc,
+	"csvdecode":       csvdecode,
 	"distinct":        stdlib.DistinctFunc,
 	"element":         stdlib.ElementFunc,
 	"flatten":         stdlib.FlattenFunc,
@@ -404,4 +404,26 @@ func inTemplate(path string, diags hcl.Diagnostics) error {
 // firstError is the first of diags that is one; there must be one.
 func firstError(diags hcl.Diagnostics) *hcl.Diagnostic {
 	return diags[slices.IndexFunc(diags, func(d *hcl.Diagnostic) bool { return d.Severity == hcl.DiagError })]
+}
+
+// csvdecode is the standard library's, for tables as a spreadsheet writes them, too,
+// which begin with a byte order mark.
+var csvdecode = function.New(&function.Spec{
+	Params: []function.Parameter{{Name: "str", Type: cty.String}},
+	Type: func(args []cty.Value) (cty.Type, error) {
+		if !args[0].IsKnown() {
+			return cty.DynamicPseudoType, nil
+		}
+		table, err := readTable(args[0])
+		return table.Type(), err
+	},
+	Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) { return readTable(args[0]) },
+})
+
+func readTable(text cty.Value) (cty.Value, error) {
+	table, err := stdlib.CSVDecode(cty.StringVal(strings.TrimPrefix(text.AsString(), "\ufeff")))
+	if err != nil {
+		return cty.DynamicVal, fmt.Errorf("%w. Each line has as many cells as the first, which names the columns; a cell with a comma or quotes in it stands in quotes, its own quotes doubled", err)
+	}
+	return table, nil
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
@@ -76,8 +77,35 @@ func (d *decoder) listener(b *hclsyntax.Block) {
 	if sound && kind == Status && !l.Address.Addr().IsLoopback() && body.Attributes["token"] == nil && body.Attributes["client_ca"] == nil {
 		s.errorf(addressAt, sumOpenStatus, "Whoever reaches %s would read what every machine boots. Write token = env(\"…\") for a secret that readers must show, or client_ca = \"…\" for their certificates; or listen on %q, and reach it by `ssh -L`.", l.Address, netip.AddrPortFrom(kind.defaultAddress().Addr(), l.Address.Port()))
 	}
+	if sound {
+		d.meets(l, addressAt)
+	}
 	d.cfg.Listeners = append(d.cfg.Listeners, l)
 	d.listeners = append(d.listeners, b.DefRange())
+}
+
+// meets refuses a listener whose socket could not be opened beside another's, because
+// one of the two addresses is every address of this host.
+func (d *decoder) meets(l Listener, at hcl.Range) {
+	bound := func(l Listener) netip.Addr {
+		if l.Kind == DHCP { // which hears broadcasts only there
+			return netip.IPv4Unspecified()
+		}
+		return l.Address.Addr()
+	}
+	covers := func(a, b netip.Addr) bool { return a.IsUnspecified() && (a.Is6() || b.Is4()) || a == b }
+	for i, other := range d.cfg.Listeners {
+		if other.Kind.Transport() != l.Kind.Transport() || other.Address.Port() != l.Address.Port() || l.Address.Port() == 0 ||
+			other.Address == l.Address || other.Share || l.Share || !covers(bound(l), bound(other)) && !covers(bound(other), bound(l)) {
+			continue
+		}
+		detail := fmt.Sprintf("%s address %s cannot be served beside %s, since one of them is every address of this host. Leave one listener out, or give it another port.", strings.ToUpper(l.Kind.Transport()), l.Address, other.Address)
+		if l.Kind == DHCP && other.Kind == DHCP {
+			detail = fmt.Sprintf("Only one listener \"dhcp\" can have port %d of this host, whatever the address, since requests are broadcast. One with interfaces = [\"eth0\", \"eth1\"] serves several networks.", l.Address.Port())
+		}
+		d.errorf(at, sumAddressTwice, "%s The first one stands at %s.", detail, pos(d.listeners[i])).other = d.listeners[i]
+		return
+	}
 }
 
 // takes refuses a setting that would be inert for this kind of listener.

@@ -11,6 +11,7 @@ const (
 	sumTooLarge   summary = "file is too large"
 	sumTooDeep    summary = "nested too deeply"
 	sumNoFile     summary = "no such file"
+	sumNoText     summary = "not a text in UTF-8"
 	sumJSON       summary = "not valid JSON"
 	sumJSONLayout summary = "JSON is not laid out"
 

@@ -60,6 +60,6 @@ rule "each" {
 # want: 29:23 error: no such boot | The for_each of boot.releases has no key "trixei". Did you mean "trixie"? This is so where each.key is "c".
 # want: 31:23 error: not a reference to a boot | A rule boots one of the boot blocks. Write boot = boot.releases["KEY"], with one of the keys of its for_each.
 # want: 33:22 error: not a reference to a boot | A rule refers to a boot as a whole. Write boot = boot.releases.
-# want: 41:27 error: unsupported attribute | This object does not have an attribute named "z". This is so where each.key is "x".
-# want: 42:25 error: unsupported attribute | This object does not have an attribute named "z". This is so where each.key is "x".
+# want: 41:27 error: unsupported attribute | This object does not have an attribute named "z". Did you mean "y"? This is so where each.key is "x".
+# want: 42:25 error: unsupported attribute | This object does not have an attribute named "z". Did you mean "y"? This is so where each.key is "x".
 # want: 46:17 error: unknown variable | Say which of its members is meant, like each.key.

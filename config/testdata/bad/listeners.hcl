@@ -33,6 +33,7 @@ listener "tftp" {
   address   = "192.0.2.2:69"
   advertise = "224.0.0.1"
 }
+listener "dhcp" { address = "192.0.2.9:67" }
 # want: 1:10 error: unknown kind of listener | Did you mean "http"?
 # want: 2:10 error: unknown kind of listener | Did you mean "http"?
 # want: 3:29 error: address must be IPv4 | like "0.0.0.0:67"
@@ -59,3 +60,6 @@ listener "tftp" {
 # want: 30:21 error: setting has no effect here | It belongs to dhcp, pxe, tftp, http
 # want: 31:30 error: unusable address to advertise | is not IPv4
 # want: 34:15 error: unusable address to advertise | is not the address of one host
+# want: 26:1 error: address used twice | TCP address [::]:80 cannot be served beside 192.0.2.1:80, since one of them is every address of this host. Leave one listener out, or give it another port. The first one stands at listeners.hcl:12.
+# want: 33:15 error: address used twice | UDP address 192.0.2.2:69 cannot be served beside [::]:69
+# want: 36:29 error: address used twice | Only one listener "dhcp" can have port 67 of this host, whatever the address

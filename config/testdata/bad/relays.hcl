@@ -1,17 +1,17 @@
 listener "http" {}
 listener "dhcp" { relays = [] }
 listener "dhcp" {
-  address   = "192.0.2.1:67"
+  address   = "192.0.2.1:1067"
   relays    = ["10.1.0.1", "10.1.0.1/32", "10.2.0.1/16", "2001:db8::/32", "0.0.0.0", "", "core-router"]
   broadcast = "no"
 }
 listener "dhcp" {
-  address   = "192.0.2.2:67"
+  address   = "192.0.2.2:2067"
   relays    = null
   broadcast = null
 }
 listener "dhcp" {
-  address = "192.0.2.3:67"
+  address = "192.0.2.3:3067"
   relays  = [1, "10.2.0.0/33"]
 }
 listener "pxe" {

@@ -12,15 +12,15 @@ listener "dhcp" {
   share      = true
 }
 listener "pxe" {
-  address    = "192.0.2.1:4011"
+  address    = "192.0.2.1:5011"
   interfaces = "eth0"
   advertise  = "192.0.2.1"
 }
 listener "tftp" {
-  address   = "[2001:db8::1]:69"
+  address   = "[2001:db8::1]:1069"
   advertise = "2001:db8::1"
 }
-listener "tftp" { address = "[::ffff:192.0.2.1]:69" } # an IPv4 address, after all
+listener "tftp" { address = "[::ffff:192.0.2.1]:1069" } # an IPv4 address, after all
 listener "http" {
   address   = "127.0.0.1:0" # any free port
   advertise = "127.0.0.1"
@@ -28,17 +28,17 @@ listener "http" {
 listener "http" { address = "127.0.0.1:0" }
 listener "status" { address = "[::1]:8067" }
 listener "dhcp" {
-  address   = "192.0.2.2:67"
+  address   = "192.0.2.2:1067"
   relays    = ["10.1.0.1", "10.2.0.0/16"]
   broadcast = false
 }
 listener "dhcp" {
-  address   = "192.0.2.3:67"
+  address   = "192.0.2.3:2067"
   relays    = "10.1.0.1" # one needs no list
   broadcast = true       # as unset
 }
 listener "tftp" {
-  address     = "192.0.2.4:69"
+  address     = "192.0.2.4:1069"
   single_port = true
 }
 listener "http" {
