@@ -18,7 +18,9 @@ package classic
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -136,8 +138,11 @@ func line(e zapcore.Entry, fields []zapcore.Field) string {
 	return b.String()
 }
 
-// odd reports whether a value with r in it must be quoted.
-func odd(r rune) bool { return r <= ' ' || r == '"' || r == '=' || r == 0x7f }
+// odd reports whether a value with r in it must be quoted. What does not print may be
+// something that a terminal obeys, in one byte (0x9B) or in two (U+009B).
+func odd(r rune) bool {
+	return r == ' ' || r == '"' || r == '=' || r == utf8.RuneError || !strconv.IsPrint(r)
+}
 
 // text is the value of a field.
 func text(f zapcore.Field) string {

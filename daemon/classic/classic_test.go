@@ -44,7 +44,8 @@ func TestDebugHasASinkOfItsOwn(t *testing.T) {
 	log := classic.New(nil, sink)
 	log.Info("dropped")
 	log.Named("http").Debug("script not served", zap.String("peer", "two\nlines"))
-	if diff := cmp.Diff([]string{`HTTP: script not served peer="two\nlines"`}, got); diff != "" {
+	log.Named("tftp").Debug("request refused", zap.String("file", "\u009b2J"), zap.String("client", "\x9b2J"), zap.String("iface", "\u202eoof"))
+	if diff := cmp.Diff([]string{`HTTP: script not served peer="two\nlines"`, `TFTP: request refused file="\u009b2J" client="\x9b2J" iface="\u202eoof"`}, got); diff != "" {
 		t.Error(diff)
 	}
 	classic.New(nil, nil).Error("nobody hears it") // and nothing happens

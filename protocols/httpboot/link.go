@@ -58,7 +58,7 @@ func (s *Server) link(w http.ResponseWriter, r *http.Request, rest string) {
 	if err == nil {
 		f, size, err = l.Open(r.Context(), l.machine, s.base(r))
 	}
-	log := s.Log.With(zap.String("file", printable(l.Name)), zap.Uint64("gen", l.by.Gen()))
+	log := s.Log.With(zap.String("file", boots.Text(l.Name)), zap.Uint64("gen", l.by.Gen()))
 	if len(l.machine.MAC) > 0 {
 		log = log.With(zap.Stringer("mac", l.machine.MAC), zap.String("boot", l.Boot))
 	}

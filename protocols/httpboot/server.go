@@ -527,7 +527,7 @@ func (s *Server) file(w http.ResponseWriter, r *http.Request) {
 		step.end(sent, "")
 		return
 	}
-	s.Log.Info("file sent", zap.String("peer", r.RemoteAddr), zap.String("mac", printable(q.mac)), zap.Stringer("type", kind), zap.Int64("bytes", sent),
+	s.Log.Info("file sent", zap.String("peer", r.RemoteAddr), zap.String("mac", boots.Text(q.mac)), zap.Stringer("type", kind), zap.Int64("bytes", sent),
 		zap.Duration("took", time.Since(start)), zap.String("rule", d.Rule), zap.Uint64("gen", d.Gen()))
 	step.end(sent, s.note(f, q.mac, kind.String()))
 }
@@ -546,7 +546,7 @@ func (s *Server) note(f io.Reader, mac, name string) string {
 	if !ok || n.Note() == "" {
 		return ""
 	}
-	s.Log.Warn("file sent all the same", zap.String("mac", printable(mac)), zap.String("type", name), zap.String("note", n.Note()))
+	s.Log.Warn("file sent all the same", zap.String("mac", boots.Text(mac)), zap.String("type", name), zap.String("note", n.Note()))
 	return n.Note()
 }
 
@@ -778,18 +778,4 @@ func (s *Server) body(w http.ResponseWriter, r *http.Request, f bootfiles.File) 
 	case whole:
 		s.Log.Info("file sent", zap.String("peer", r.RemoteAddr), zap.Stringer("mac", f.Machine.MAC), zap.Stringer("type", f.Kind.Event()), zap.String("file", f.Name), zap.Int64("bytes", sent), zap.String("rule", f.Rule), zap.Uint64("gen", f.Gen))
 	}
-}
-
-// printable keeps what a client said of itself fit for a log line.
-func printable(s string) string {
-	const most = 64
-	if len(s) > most {
-		s = s[:most]
-	}
-	return strings.Map(func(r rune) rune {
-		if r < 0x20 || r == 0x7f {
-			return -1
-		}
-		return r
-	}, s)
 }

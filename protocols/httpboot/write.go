@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/pixiecore/pixiecore/booters/boot"
+	"github.com/pixiecore/pixiecore/protocols/boots"
 	"github.com/pixiecore/pixiecore/protocols/drops"
 	"github.com/pixiecore/pixiecore/protocols/events"
 )
@@ -45,7 +46,7 @@ func (s *Server) write(w http.ResponseWriter, r *http.Request) {
 	body := &counting{Reader: http.MaxBytesReader(w, r.Body, maxWrite)}
 	err := boot.PutFile(ctx, d.Snapshot.Booter, boot.ID(id), body)
 	if err == nil {
-		s.Log.Info("file written", zap.String("mac", printable(q.mac)), zap.Int64("bytes", body.n.Load()), zap.Uint64("gen", d.Gen()))
+		s.Log.Info("file written", zap.String("mac", boots.Text(q.mac)), zap.Int64("bytes", body.n.Load()), zap.Uint64("gen", d.Gen()))
 		s.fileEvent(&q, d, events.Event{Kind: events.Written, Bytes: body.n.Load()})
 		w.WriteHeader(http.StatusNoContent)
 		return
@@ -71,7 +72,7 @@ func (s *Server) write(w http.ResponseWriter, r *http.Request) {
 
 // upload takes what a machine sends to an address for that, or says what is wrong with it.
 func (s *Server) upload(w http.ResponseWriter, r *http.Request, l linked, err error) {
-	log := s.Log.With(zap.String("file", printable(l.Name)), zap.Stringer("mac", l.machine.MAC), zap.Uint64("gen", l.by.Gen()))
+	log := s.Log.With(zap.String("file", boots.Text(l.Name)), zap.Stringer("mac", l.machine.MAC), zap.Uint64("gen", l.by.Gen()))
 	if err := http.NewResponseController(w).SetReadDeadline(time.Now().Add(writeTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		log.Debug("upload without a time limit", zap.Error(err))
 	}

@@ -51,3 +51,14 @@ func TestAFloodDoesNotFillTheLog(t *testing.T) {
 		}
 	})
 }
+
+// What a client asks for is in the log, and nothing in it that a terminal obeys, be it
+// written in one byte or in two.
+func TestAFileNameInTheLogIsASCII(t *testing.T) {
+	core, logs := observer.New(zap.DebugLevel)
+	r := &service{Server: &Server{Interfaces: netio.NewInterfaces(), Log: zap.New(core)}}
+	r.log(Transfer{Request: Request{Path: "a\x1b[2J\u009b2J\x9b\u202e/b"}, Err: ErrNotFound})
+	if got, want := logs.All()[0].ContextMap()["file"], "a?[2J?2J??/b"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

@@ -126,11 +126,16 @@ func cleanPath(path string) string {
 
 // printable is text as firmware can show it: one line of ASCII, maxText bytes.
 func printable(text string) string {
-	text = strings.Map(func(r rune) rune {
+	text = ascii(text)
+	return text[:min(len(text), maxText)]
+}
+
+// ascii is text as any terminal can show it, which may be that of whoever reads the log.
+func ascii(text string) string {
+	return strings.Map(func(r rune) rune {
 		if r < ' ' || r > '~' {
 			return '?'
 		}
 		return r
 	}, text)
-	return text[:min(len(text), maxText)]
 }

@@ -499,7 +499,7 @@ func (r *service) refuse(req Request, refused *refusal) {
 	iface, _ := r.Interfaces.ByIndex(req.Interface)
 	d := netio.Datagram{Data: refused.packet(), Peer: req.Remote, Local: source(req, iface)}
 	_, err := r.Conn.WriteBatch([]netio.Datagram{d})
-	r.Log.Debug("request refused", zap.Stringer("client", req.Remote), zap.String("file", req.Path),
+	r.Log.Debug("request refused", zap.Stringer("client", req.Remote), zap.String("file", ascii(req.Path)),
 		zap.String("reason", refused.text), zap.Error(err))
 }
 
@@ -559,7 +559,7 @@ func zoned(a netip.Addr, index int) netip.Addr {
 func (r *service) log(t Transfer) {
 	iface, _ := r.Interfaces.ByIndex(t.Interface)
 	fields := []zap.Field{
-		zap.Stringer("client", t.Remote), zap.String("file", t.Path), zap.String("iface", iface.Name),
+		zap.Stringer("client", t.Remote), zap.String("file", ascii(t.Path)), zap.String("iface", iface.Name),
 		zap.Int64("bytes", t.Bytes), zap.Duration("took", t.Duration), zap.Int("blksize", t.BlockSize), zap.Int("windowsize", t.Window),
 	}
 	fields = append(fields, t.fields...)
