@@ -95,7 +95,7 @@ func (k TokenKey) Open(s string) (Token, error) {
 		return Token{}, ErrToken
 	}
 	b, err := tokenEncoding.DecodeString(strings.ToLower(s))
-	if err != nil {
+	if err != nil || len(b) != tokenBody+tokenMAC { // line breaks, which count for s, are left out of b
 		return Token{}, ErrToken
 	}
 	var sum [tokenMAC]byte

@@ -67,10 +67,24 @@ func TestAShortSecretIsRefused(t *testing.T) {
 	}
 }
 
+// lineBreaks is as long as a token, and base32 passes over the end of it.
+var lineBreaks = strings.Repeat("2", 19) + strings.Repeat("\r", 7) + strings.Repeat("\n", TokenLen-26)
+
+func TestLineBreaksMakeNoToken(t *testing.T) {
+	k := key(t, 1)
+	good := k.Seal(Token{Type: 7})
+	for _, s := range []string{lineBreaks, good[:TokenLen-2] + "\r\n", "\n" + good[:TokenLen-1], strings.Repeat("\n", TokenLen)} {
+		if got, err := k.Open(s); err != ErrToken {
+			t.Errorf("%q: got %+v, %v; want ErrToken", s, got, err)
+		}
+	}
+}
+
 func FuzzOpenToken(f *testing.F) {
 	k := key(f, 1)
 	f.Add(k.Seal(Token{Type: 7, Time: time.Unix(1700000000, 0)}))
 	f.Add(strings.Repeat("a", TokenLen))
+	f.Add(lineBreaks)
 	f.Fuzz(func(t *testing.T, s string) {
 		got, err := k.Open(s)
 		if err == nil && k.Seal(got) != strings.ToLower(s) {
