@@ -33,15 +33,14 @@ func (t *Table) choose(choices []Choice) error {
 	for _, c := range choices {
 		name := c.Action.Boot
 		if i, ok := byBoot[name]; ok {
-			t.choices[name] = choice{&t.verdicts[i], &t.rules[i].Action, c.Installs}
+			t.choices[name] = choice{t.ready(i), &t.rules[i].Action, c.Installs}
 			continue
 		}
 		r := &Rule{Action: c.Action}
-		v, err := t.prepared(r)
-		if err != nil {
+		if err := t.prepare(r); err != nil {
 			return fmt.Errorf("boot.%s: %w", name, err)
 		}
-		t.choices[name] = choice{&v, &r.Action, c.Installs}
+		t.choices[name] = choice{t.prepared(r), &r.Action, c.Installs}
 	}
 	return nil
 }

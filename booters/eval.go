@@ -145,27 +145,27 @@ func (m *Match) span(s *subject, or bool) span {
 	return f.value
 }
 
-// A textCondition is a field of Match that holds globs over one text of Facts.
+// A textCondition is a field of Further that holds globs over one text of Facts.
 type textCondition struct {
 	name  string
 	fact  boot.Fact
-	globs func(*Match) []Glob
+	globs func(*Further) []Glob
 	text  func(*boot.Facts) string
 }
 
 var textConditions = [...]textCondition{
-	{"uuid", boot.FactUUID, func(m *Match) []Glob { return m.UUIDs }, func(f *boot.Facts) string { return f.UUID }},
-	{"interface", boot.FactInterface, func(m *Match) []Glob { return m.Interfaces }, func(f *boot.Facts) string { return f.Interface }},
-	{"listener", boot.FactListener, func(m *Match) []Glob { return m.Listeners }, func(f *boot.Facts) string { return f.Listener }},
-	{"vendor_class", boot.FactVendorClass, func(m *Match) []Glob { return m.VendorClasses }, func(f *boot.Facts) string { return f.VendorClass }},
-	{"user_class", boot.FactUserClass, func(m *Match) []Glob { return m.UserClasses }, func(f *boot.Facts) string { return f.UserClass }},
-	{"circuit_id", boot.FactCircuitID, func(m *Match) []Glob { return m.CircuitIDs }, func(f *boot.Facts) string { return f.CircuitID }},
-	{"remote_id", boot.FactRemoteID, func(m *Match) []Glob { return m.RemoteIDs }, func(f *boot.Facts) string { return f.RemoteID }},
-	{"serial", boot.FactSerial, func(m *Match) []Glob { return m.Serials }, func(f *boot.Facts) string { return f.Serial }},
-	{"manufacturer", boot.FactManufacturer, func(m *Match) []Glob { return m.Manufacturers }, func(f *boot.Facts) string { return f.Manufacturer }},
-	{"product", boot.FactProduct, func(m *Match) []Glob { return m.Products }, func(f *boot.Facts) string { return f.Product }},
-	{"asset", boot.FactAsset, func(m *Match) []Glob { return m.Assets }, func(f *boot.Facts) string { return f.Asset }},
-	{"hostname", boot.FactHostname, func(m *Match) []Glob { return m.Hostnames }, func(f *boot.Facts) string { return f.Hostname }},
+	{"uuid", boot.FactUUID, func(x *Further) []Glob { return x.UUIDs }, func(f *boot.Facts) string { return f.UUID }},
+	{"interface", boot.FactInterface, func(x *Further) []Glob { return x.Interfaces }, func(f *boot.Facts) string { return f.Interface }},
+	{"listener", boot.FactListener, func(x *Further) []Glob { return x.Listeners }, func(f *boot.Facts) string { return f.Listener }},
+	{"vendor_class", boot.FactVendorClass, func(x *Further) []Glob { return x.VendorClasses }, func(f *boot.Facts) string { return f.VendorClass }},
+	{"user_class", boot.FactUserClass, func(x *Further) []Glob { return x.UserClasses }, func(f *boot.Facts) string { return f.UserClass }},
+	{"circuit_id", boot.FactCircuitID, func(x *Further) []Glob { return x.CircuitIDs }, func(f *boot.Facts) string { return f.CircuitID }},
+	{"remote_id", boot.FactRemoteID, func(x *Further) []Glob { return x.RemoteIDs }, func(f *boot.Facts) string { return f.RemoteID }},
+	{"serial", boot.FactSerial, func(x *Further) []Glob { return x.Serials }, func(f *boot.Facts) string { return f.Serial }},
+	{"manufacturer", boot.FactManufacturer, func(x *Further) []Glob { return x.Manufacturers }, func(f *boot.Facts) string { return f.Manufacturer }},
+	{"product", boot.FactProduct, func(x *Further) []Glob { return x.Products }, func(f *boot.Facts) string { return f.Product }},
+	{"asset", boot.FactAsset, func(x *Further) []Glob { return x.Assets }, func(f *boot.Facts) string { return f.Asset }},
+	{"hostname", boot.FactHostname, func(x *Further) []Glob { return x.Hostnames }, func(f *boot.Facts) string { return f.Hostname }},
 }
 
 // fold adds the conditions of m to f.
@@ -192,26 +192,33 @@ func (m *Match) fold(f *fold, s *subject) {
 	if len(m.Labels) > 0 {
 		f.add("labels", m.evalLabels(s))
 	}
-	m.foldFacts(f, s)
-	for i := range m.Not {
+	if x := m.Further; x != nil {
+		x.fold(f, s)
+	}
+}
+
+// fold adds the conditions of x to f.
+func (x *Further) fold(f *fold, s *subject) {
+	x.foldFacts(f, s)
+	for i := range x.Not {
 		if f.settled() {
 			return
 		}
-		f.add("not", m.Not[i].span(s, false).not())
+		f.add("not", x.Not[i].span(s, false).not())
 	}
-	for i := range m.Any {
+	for i := range x.Any {
 		if f.settled() {
 			return
 		}
-		f.add("any", m.Any[i].span(s, true))
+		f.add("any", x.Any[i].span(s, true))
 	}
-	if m.When != nil && !f.settled() {
-		f.add("when", m.evalWhen(s))
+	if x.When != nil && !f.settled() {
+		f.add("when", x.evalWhen(s))
 	}
 }
 
 // foldFacts adds the conditions on boot.Facts.
-func (m *Match) foldFacts(f *fold, s *subject) {
+func (x *Further) foldFacts(f *fold, s *subject) {
 	facts := s.machine.Facts
 	known := func(fact boot.Fact, holds func() bool) span {
 		if !facts.Knows(fact) {
@@ -219,27 +226,27 @@ func (m *Match) foldFacts(f *fold, s *subject) {
 		}
 		return spanOf(holds())
 	}
-	if len(m.Transports) > 0 {
-		f.add("transport", known(boot.FactTransport, func() bool { return slices.Contains(m.Transports, facts.Transport) }))
+	if len(x.Transports) > 0 {
+		f.add("transport", known(boot.FactTransport, func() bool { return slices.Contains(x.Transports, facts.Transport) }))
 	}
-	if m.IPXE != nil {
-		f.add("ipxe", known(boot.FactIPXE, func() bool { return facts.IPXE == *m.IPXE }))
+	if x.IPXE != nil {
+		f.add("ipxe", known(boot.FactIPXE, func() bool { return facts.IPXE == *x.IPXE }))
 	}
-	if len(m.Subnets) > 0 {
+	if len(x.Subnets) > 0 {
 		f.add("subnet", known(boot.FactSubnets, func() bool {
 			return slices.ContainsFunc(facts.Subnets, func(of netip.Prefix) bool {
-				return slices.ContainsFunc(m.Subnets, func(p netip.Prefix) bool { return p.Bits() <= of.Bits() && p.Contains(of.Addr()) })
+				return slices.ContainsFunc(x.Subnets, func(p netip.Prefix) bool { return p.Bits() <= of.Bits() && p.Contains(of.Addr()) })
 			})
 		}))
 	}
-	if len(m.Relays) > 0 {
+	if len(x.Relays) > 0 {
 		f.add("relay", known(boot.FactRelay, func() bool {
-			return slices.ContainsFunc(m.Relays, func(p netip.Prefix) bool { return p.Contains(facts.Relay) })
+			return slices.ContainsFunc(x.Relays, func(p netip.Prefix) bool { return p.Contains(facts.Relay) })
 		}))
 	}
 	for i := range textConditions {
 		c := &textConditions[i]
-		globs := c.globs(m)
+		globs := c.globs(x)
 		if len(globs) == 0 {
 			continue
 		}
@@ -288,16 +295,16 @@ func (m *Match) evalLabels(s *subject) span {
 	return isFalse
 }
 
-func (m *Match) evalWhen(s *subject) span {
+func (x *Further) evalWhen(s *subject) span {
 	if s.anybody {
 		return isUnknown
 	}
-	switch m.When(s.machine, s.entry) {
+	switch x.When(s.machine, s.entry) {
 	case False:
 		return isFalse
 	case True:
 		return isTrue
 	default:
-		return s.unknown(s.machine.Facts.Unknown(m.WhenNeeds))
+		return s.unknown(s.machine.Facts.Unknown(x.WhenNeeds))
 	}
 }

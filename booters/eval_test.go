@@ -57,10 +57,10 @@ func TestConditionsOnFacts(t *testing.T) {
 		yes, no   = true, false
 		relayed   = asking(func(f *boot.Facts) { f.Relay = netip.MustParseAddr("10.1.0.1"); f.Subnets = prefixes("10.1.0.1/32") })
 		forgotten = boot.Machine{MAC: asking().MAC, Arch: boot.ArchX64, Firmware: boot.FirmwareEFI64}
-		serial    = Match{Serials: globs(t, "X*")}
-		asset     = Match{Assets: globs(t, "*")}
+		serial    = Match{Further: &Further{Serials: globs(t, "X*")}}
+		asset     = Match{Further: &Further{Assets: globs(t, "*")}}
 		when      = func(truth Truth) Match {
-			return Match{WhenNeeds: boot.FactAsset, When: func(boot.Machine, *Entry) Truth { return truth }}
+			return Match{Further: &Further{WhenNeeds: boot.FactAsset, When: func(boot.Machine, *Entry) Truth { return truth }}}
 		}
 	)
 	type result struct {
@@ -73,50 +73,50 @@ func TestConditionsOnFacts(t *testing.T) {
 		machine boot.Machine
 		want    result
 	}{
-		{"transport", Match{Transports: []string{"pxe"}}, asking(), result{True, ""}},
-		{"another transport", Match{Transports: []string{"http"}}, asking(), result{False, "transport"}},
-		{"iPXE does not ask", Match{IPXE: &yes}, asking(), result{False, "ipxe"}},
-		{"and that is said", Match{IPXE: &no}, asking(), result{True, ""}},
-		{"uuid", Match{UUIDs: globs(t, "4c4c4544-*")}, asking(), result{True, ""}},
-		{"interface", Match{Interfaces: globs(t, "eno1", "eth?")}, asking(), result{True, ""}},
-		{"listener", Match{Listeners: globs(t, "*:67")}, asking(), result{True, ""}},
-		{"the interface's subnet", Match{Subnets: prefixes("192.0.2.0/24")}, asking(), result{True, ""}},
-		{"a wider one", Match{Subnets: prefixes("192.0.0.0/16")}, asking(), result{True, ""}},
-		{"a part of it, in which the machine need not be", Match{Subnets: prefixes("192.0.2.0/25")}, asking(), result{False, "subnet"}},
-		{"the subnet of a relay", Match{Subnets: prefixes("10.1.0.0/16")}, relayed, result{True, ""}},
-		{"a relay", Match{Relays: prefixes("10.1.0.1/32")}, relayed, result{True, ""}},
-		{"no relay", Match{Relays: prefixes("0.0.0.0/0")}, asking(), result{False, "relay"}},
-		{"vendor class", Match{VendorClasses: globs(t, "PXEClient:Arch:00007:*")}, asking(), result{True, ""}},
-		{"no user class", Match{UserClasses: globs(t, "*")}, asking(), result{False, "user_class"}},
-		{"circuit", Match{CircuitIDs: globs(t, "sw1/*")}, asking(), result{True, ""}},
-		{"no remote ID, said negatively", Match{Not: []Match{{RemoteIDs: globs(t, "*")}}}, asking(), result{True, ""}},
+		{"transport", Match{Further: &Further{Transports: []string{"pxe"}}}, asking(), result{True, ""}},
+		{"another transport", Match{Further: &Further{Transports: []string{"http"}}}, asking(), result{False, "transport"}},
+		{"iPXE does not ask", Match{Further: &Further{IPXE: &yes}}, asking(), result{False, "ipxe"}},
+		{"and that is said", Match{Further: &Further{IPXE: &no}}, asking(), result{True, ""}},
+		{"uuid", Match{Further: &Further{UUIDs: globs(t, "4c4c4544-*")}}, asking(), result{True, ""}},
+		{"interface", Match{Further: &Further{Interfaces: globs(t, "eno1", "eth?")}}, asking(), result{True, ""}},
+		{"listener", Match{Further: &Further{Listeners: globs(t, "*:67")}}, asking(), result{True, ""}},
+		{"the interface's subnet", Match{Further: &Further{Subnets: prefixes("192.0.2.0/24")}}, asking(), result{True, ""}},
+		{"a wider one", Match{Further: &Further{Subnets: prefixes("192.0.0.0/16")}}, asking(), result{True, ""}},
+		{"a part of it, in which the machine need not be", Match{Further: &Further{Subnets: prefixes("192.0.2.0/25")}}, asking(), result{False, "subnet"}},
+		{"the subnet of a relay", Match{Further: &Further{Subnets: prefixes("10.1.0.0/16")}}, relayed, result{True, ""}},
+		{"a relay", Match{Further: &Further{Relays: prefixes("10.1.0.1/32")}}, relayed, result{True, ""}},
+		{"no relay", Match{Further: &Further{Relays: prefixes("0.0.0.0/0")}}, asking(), result{False, "relay"}},
+		{"vendor class", Match{Further: &Further{VendorClasses: globs(t, "PXEClient:Arch:00007:*")}}, asking(), result{True, ""}},
+		{"no user class", Match{Further: &Further{UserClasses: globs(t, "*")}}, asking(), result{False, "user_class"}},
+		{"circuit", Match{Further: &Further{CircuitIDs: globs(t, "sw1/*")}}, asking(), result{True, ""}},
+		{"no remote ID, said negatively", Match{Further: &Further{Not: []Match{{Further: &Further{RemoteIDs: globs(t, "*")}}}}}, asking(), result{True, ""}},
 
 		{"only iPXE knows the serial", serial, asking(), result{Unknown, "serial"}},
 		{"it has reported it", serial, probed(), result{True, ""}},
-		{"a false condition beside an unknown one", Match{Serials: serial.Serials, RemoteIDs: globs(t, "*")}, asking(), result{False, "remote_id"}},
+		{"a false condition beside an unknown one", Match{Further: &Further{Serials: serial.Further.Serials, RemoteIDs: globs(t, "*")}}, asking(), result{False, "remote_id"}},
 		{"what iPXE could not report does not hold", asset, probed(), result{False, "asset"}},
-		{"under not neither", Match{Not: []Match{asset}}, probed(), result{False, "not"}},
-		{"twice neither", Match{Not: []Match{{Not: []Match{asset}}}}, probed(), result{False, "not"}},
-		{"not of what was not reported and something false", Match{Not: []Match{{Assets: asset.Assets, CircuitIDs: globs(t, "no")}}}, probed(), result{True, ""}},
-		{"not of an unknown", Match{Not: []Match{serial}}, asking(), result{Unknown, "not"}},
-		{"not of what is reported", Match{Not: []Match{serial}}, probed(), result{False, "not"}},
+		{"under not neither", Match{Further: &Further{Not: []Match{asset}}}, probed(), result{False, "not"}},
+		{"twice neither", Match{Further: &Further{Not: []Match{{Further: &Further{Not: []Match{asset}}}}}}, probed(), result{False, "not"}},
+		{"not of what was not reported and something false", Match{Further: &Further{Not: []Match{{Further: &Further{Assets: asset.Further.Assets, CircuitIDs: globs(t, "no")}}}}}, probed(), result{True, ""}},
+		{"not of an unknown", Match{Further: &Further{Not: []Match{serial}}}, asking(), result{Unknown, "not"}},
+		{"not of what is reported", Match{Further: &Further{Not: []Match{serial}}}, probed(), result{False, "not"}},
 
-		{"any field of any", Match{Any: []Match{{CircuitIDs: globs(t, "no"), Interfaces: globs(t, "eth0")}}}, asking(), result{True, ""}},
-		{"no field of any", Match{Any: []Match{{CircuitIDs: globs(t, "no"), Interfaces: globs(t, "no")}}}, asking(), result{False, "any"}},
-		{"any of an unknown and a true one", Match{Any: []Match{{Serials: serial.Serials, Interfaces: globs(t, "eth0")}}}, asking(), result{True, ""}},
-		{"any of an unknown and a false one", Match{Any: []Match{{Serials: serial.Serials, Interfaces: globs(t, "no")}}}, asking(), result{Unknown, "any"}},
-		{"a not within any", Match{Any: []Match{{Interfaces: globs(t, "no"), Not: []Match{{CircuitIDs: globs(t, "no")}}}}}, asking(), result{True, ""}},
-		{"two blocks of any must both hold", Match{Any: []Match{{Interfaces: globs(t, "eth0")}, {Interfaces: globs(t, "no")}}}, asking(), result{False, "any"}},
-		{"any of nothing", Match{Any: []Match{{}}}, asking(), result{False, "any"}},
+		{"any field of any", Match{Further: &Further{Any: []Match{{Further: &Further{CircuitIDs: globs(t, "no"), Interfaces: globs(t, "eth0")}}}}}, asking(), result{True, ""}},
+		{"no field of any", Match{Further: &Further{Any: []Match{{Further: &Further{CircuitIDs: globs(t, "no"), Interfaces: globs(t, "no")}}}}}, asking(), result{False, "any"}},
+		{"any of an unknown and a true one", Match{Further: &Further{Any: []Match{{Further: &Further{Serials: serial.Further.Serials, Interfaces: globs(t, "eth0")}}}}}, asking(), result{True, ""}},
+		{"any of an unknown and a false one", Match{Further: &Further{Any: []Match{{Further: &Further{Serials: serial.Further.Serials, Interfaces: globs(t, "no")}}}}}, asking(), result{Unknown, "any"}},
+		{"a not within any", Match{Further: &Further{Any: []Match{{Further: &Further{Interfaces: globs(t, "no"), Not: []Match{{Further: &Further{CircuitIDs: globs(t, "no")}}}}}}}}, asking(), result{True, ""}},
+		{"two blocks of any must both hold", Match{Further: &Further{Any: []Match{{Further: &Further{Interfaces: globs(t, "eth0")}}, {Further: &Further{Interfaces: globs(t, "no")}}}}}, asking(), result{False, "any"}},
+		{"any of nothing", Match{Further: &Further{Any: []Match{{}}}}, asking(), result{False, "any"}},
 
 		{"when", when(True), asking(), result{True, ""}},
 		{"when not", when(False), asking(), result{False, "when"}},
 		{"when iPXE has not reported", when(Unknown), asking(), result{Unknown, "when"}},
 		{"when iPXE could not report", when(Unknown), probed(), result{False, "when"}},
 
-		{"nothing is remembered of the machine", Match{CircuitIDs: globs(t, "sw1/*")}, forgotten, result{Unknown, "circuit_id"}},
-		{"nor when iPXE has reported", Match{CircuitIDs: globs(t, "sw1/*")}, boot.Machine{Probed: true}, result{Unknown, "circuit_id"}},
-		{"the UUID could have been reported", Match{UUIDs: globs(t, "*")}, boot.Machine{Probed: true}, result{False, "uuid"}},
+		{"nothing is remembered of the machine", Match{Further: &Further{CircuitIDs: globs(t, "sw1/*")}}, forgotten, result{Unknown, "circuit_id"}},
+		{"nor when iPXE has reported", Match{Further: &Further{CircuitIDs: globs(t, "sw1/*")}}, boot.Machine{Probed: true}, result{Unknown, "circuit_id"}},
+		{"the UUID could have been reported", Match{Further: &Further{UUIDs: globs(t, "*")}}, boot.Machine{Probed: true}, result{False, "uuid"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s, _ := newSubject(&tt.machine, nil)
@@ -173,7 +173,7 @@ func TestConditionsOnTheInventory(t *testing.T) {
 		{"a UUID that is not known yet", Match{Machines: []string{"db2"}}, noUUID, Unknown},
 		{"a machine that has no UUID to be known by", Match{Machines: []string{"db1"}}, noUUID, False},
 		{"iPXE ran, and there is none", Match{Machines: []string{"db2"}}, ran, False},
-		{"so it is no machine of the inventory", Match{Not: []Match{{Machines: []string{"db2"}}}}, ran, True},
+		{"so it is no machine of the inventory", Match{Further: &Further{Not: []Match{{Machines: []string{"db2"}}}}}, ran, True},
 		{"a label", labels("role", "db"), db1, True},
 		{"two", labels("role", "db", "rack", "a1"), db1, True},
 		{"one of two", labels("role", "db", "rack", "a1"), db2, False},
@@ -192,9 +192,9 @@ func TestConditionsOnTheInventory(t *testing.T) {
 }
 
 func TestNeeds(t *testing.T) {
-	serial := Match{Serials: globs(t, "X*")}
-	circuit := Match{CircuitIDs: globs(t, "sw1/*")}
-	both := Match{Serials: serial.Serials, CircuitIDs: circuit.CircuitIDs}
+	serial := Match{Further: &Further{Serials: globs(t, "X*")}}
+	circuit := Match{Further: &Further{CircuitIDs: globs(t, "sw1/*")}}
+	both := Match{Further: &Further{Serials: serial.Further.Serials, CircuitIDs: circuit.Further.CircuitIDs}}
 	type result struct {
 		Needs              string
 		NeedsIPXE, HasDHCP bool
@@ -211,11 +211,11 @@ func TestNeeds(t *testing.T) {
 		{"a serial", serial, result{"serial", true, false}},
 		{"a circuit", circuit, result{"circuit_id", false, true}},
 		{"both", both, result{"circuit_id, serial", true, true}},
-		{"either", Match{Any: []Match{both}}, result{"circuit_id, serial", true, false}},
-		{"one of two circuits", Match{Serials: serial.Serials, Any: []Match{circuit}}, result{"circuit_id, serial", true, true}},
-		{"all circuits but one", Match{Serials: serial.Serials, Not: []Match{circuit}}, result{"circuit_id, serial", true, false}},
-		{"when, of the relay", Match{When: func(boot.Machine, *Entry) Truth { return True }, WhenNeeds: boot.FactRelay}, result{"relay", false, true}},
-		{"when, of the asset", Match{When: func(boot.Machine, *Entry) Truth { return True }, WhenNeeds: boot.FactAsset}, result{"asset", true, false}},
+		{"either", Match{Further: &Further{Any: []Match{both}}}, result{"circuit_id, serial", true, false}},
+		{"one of two circuits", Match{Further: &Further{Serials: serial.Further.Serials, Any: []Match{circuit}}}, result{"circuit_id, serial", true, true}},
+		{"all circuits but one", Match{Further: &Further{Serials: serial.Further.Serials, Not: []Match{circuit}}}, result{"circuit_id, serial", true, false}},
+		{"when, of the relay", Match{Further: &Further{When: func(boot.Machine, *Entry) Truth { return True }, WhenNeeds: boot.FactRelay}}, result{"relay", false, true}},
+		{"when, of the asset", Match{Further: &Further{When: func(boot.Machine, *Entry) Truth { return True }, WhenNeeds: boot.FactAsset}}, result{"asset", true, false}},
 	} {
 		got := result{tt.match.Needs().String(), tt.match.NeedsIPXE(), tt.match.HasDHCPCondition()}
 		if diff := cmp.Diff(tt.want, got); diff != "" {
@@ -228,9 +228,9 @@ func TestNeeds(t *testing.T) {
 // ignore, and others only if it says so.
 func TestProbe(t *testing.T) {
 	var (
-		serial  = Rule{Name: "serial", Match: Match{MACs: patterns(t, "52:*"), Serials: globs(t, "X*")}, Action: boots("debian")}
+		serial  = Rule{Name: "serial", Match: Match{MACs: patterns(t, "52:*"), Further: &Further{Serials: globs(t, "X*")}}, Action: boots("debian")}
 		probing = Rule{Name: "probing", Match: serial.Match, Action: boots("debian"), Probe: true}
-		circuit = Rule{Name: "circuit", Match: Match{CircuitIDs: globs(t, "sw1/*")}, Action: boots("debian")}
+		circuit = Rule{Name: "circuit", Match: Match{Further: &Further{CircuitIDs: globs(t, "sw1/*")}}, Action: boots("debian")}
 		ignore  = Rule{Name: "ignore"}
 		local   = Rule{Name: "local", Action: Action{Do: boot.Local}}
 	)

@@ -33,7 +33,7 @@ func Hidden(rules []Rule) map[int]int {
 			hidden[i] = j
 			continue // whatever it would hide, j hides as well
 		}
-		if len(r.Match.Not) == 0 && len(r.Match.Any) == 0 && r.Match.When == nil {
+		if x := r.Match.further(); len(x.Not) == 0 && len(x.Any) == 0 && x.When == nil {
 			v.add(i)
 		}
 	}
@@ -68,19 +68,20 @@ func (m *Match) conditions() (all []condition) {
 			all = append(all, condition{of, values})
 		}
 	}
+	x := m.further()
 	add("machine", m.Machines)
 	for _, key := range slices.Sorted(maps.Keys(m.Labels)) {
 		add("label "+key, []string{m.Labels[key]})
 	}
 	for i := range textConditions {
 		c := &textConditions[i]
-		add(c.name, texts(c.globs(m)))
+		add(c.name, texts(c.globs(x)))
 	}
-	add("subnet", texts(m.Subnets))
-	add("relay", texts(m.Relays))
-	add("transport", m.Transports)
-	if m.IPXE != nil {
-		add("ipxe", []string{strconv.FormatBool(*m.IPXE)})
+	add("subnet", texts(x.Subnets))
+	add("relay", texts(x.Relays))
+	add("transport", x.Transports)
+	if x.IPXE != nil {
+		add("ipxe", []string{strconv.FormatBool(*x.IPXE)})
 	}
 	return all
 }

@@ -15,7 +15,7 @@ func TestHidden(t *testing.T) {
 	macs := func(list ...string) Rule { return Rule{Match: Match{MACs: patterns(t, list...)}} }
 	on := func(f ...boot.Firmware) Rule { return Rule{Match: Match{Firmwares: f}} }
 	of := func(a ...boot.Architecture) Rule { return Rule{Match: Match{Archs: a}} }
-	circuit := func(list ...string) Rule { return Rule{Match: Match{CircuitIDs: globs(t, list...)}} }
+	circuit := func(list ...string) Rule { return Rule{Match: Match{Further: &Further{CircuitIDs: globs(t, list...)}}} }
 	machines := func(list ...string) Rule { return Rule{Match: Match{Machines: list}} }
 	for _, tt := range []struct {
 		name  string
@@ -35,14 +35,14 @@ func TestHidden(t *testing.T) {
 		{"the architecture follows from the firmware", []Rule{of(boot.ArchX64), on(boot.FirmwareEFI64)}, map[int]int{1: 0}},
 		{"a BIOS may be either", []Rule{of(boot.ArchX64), on(boot.FirmwareX86PC)}, map[int]int{}},
 		{"a BIOS is one of both", []Rule{of(boot.ArchIA32, boot.ArchX64), on(boot.FirmwareX86PC)}, map[int]int{1: 0}},
-		{"the same circuit again", []Rule{circuit("sw1/7"), {Match: Match{CircuitIDs: globs(t, "sw1/7"), MACs: patterns(t, "52:*")}}, circuit("sw1/8")}, map[int]int{1: 0}},
+		{"the same circuit again", []Rule{circuit("sw1/7"), {Match: Match{MACs: patterns(t, "52:*"), Further: &Further{CircuitIDs: globs(t, "sw1/7")}}}, circuit("sw1/8")}, map[int]int{1: 0}},
 		{"a circuit among others", []Rule{circuit("sw1/6", "sw1/7"), circuit("sw1/7"), circuit("sw1/7", "sw1/8")}, map[int]int{1: 0}},
-		{"a circuit and less", []Rule{{Match: Match{CircuitIDs: globs(t, "sw1/7"), RemoteIDs: globs(t, "r")}}, circuit("sw1/7")}, map[int]int{}},
+		{"a circuit and less", []Rule{{Match: Match{Further: &Further{CircuitIDs: globs(t, "sw1/7"), RemoteIDs: globs(t, "r")}}}, circuit("sw1/7")}, map[int]int{}},
 		{"a machine among others", []Rule{machines("a", "b"), machines("b"), machines("b", "c"), {Match: Match{Machines: []string{"a"}, MACs: patterns(t, "52:*")}}}, map[int]int{1: 0, 3: 0}},
 		{"a label and more", []Rule{{Match: Match{Labels: map[string]string{"role": "db"}}}, {Match: Match{Labels: map[string]string{"rack": "a1", "role": "db"}}}, {Match: Match{Labels: map[string]string{"rack": "a1"}}}}, map[int]int{1: 0}},
-		{"MAC and circuit", []Rule{{Match: Match{MACs: patterns(t, "52:*"), CircuitIDs: globs(t, "a")}}, macs("52:54:*"), {Match: Match{MACs: patterns(t, "52:54:*"), CircuitIDs: globs(t, "a")}}}, map[int]int{2: 0}},
-		{"behind a negation", []Rule{{Match: Match{CircuitIDs: globs(t, "a"), Not: []Match{{MACs: patterns(t, "52:*")}}}}, circuit("a")}, map[int]int{}},
-		{"with a negation", []Rule{circuit("a"), {Match: Match{CircuitIDs: globs(t, "a"), Not: []Match{{MACs: patterns(t, "52:*")}}}}}, map[int]int{1: 0}},
+		{"MAC and circuit", []Rule{{Match: Match{MACs: patterns(t, "52:*"), Further: &Further{CircuitIDs: globs(t, "a")}}}, macs("52:54:*"), {Match: Match{MACs: patterns(t, "52:54:*"), Further: &Further{CircuitIDs: globs(t, "a")}}}}, map[int]int{2: 0}},
+		{"behind a negation", []Rule{{Match: Match{Further: &Further{CircuitIDs: globs(t, "a"), Not: []Match{{MACs: patterns(t, "52:*")}}}}}, circuit("a")}, map[int]int{}},
+		{"with a negation", []Rule{circuit("a"), {Match: Match{Further: &Further{CircuitIDs: globs(t, "a"), Not: []Match{{MACs: patterns(t, "52:*")}}}}}}, map[int]int{1: 0}},
 		{"what cannot occur is another warning", []Rule{{}, {Match: Match{Archs: []boot.Architecture{boot.ArchARM64}, Firmwares: []boot.Firmware{boot.FirmwareX86PC}}}}, map[int]int{}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -58,7 +58,7 @@ func hiddenByWalk(rules []Rule) map[int]int {
 	hidden := make(map[int]int)
 	occurring := occurringClasses()
 	covers := func(a, b Match) bool {
-		if len(a.Not) > 0 || len(a.Any) > 0 || a.When != nil {
+		if x := a.further(); len(x.Not) > 0 || len(x.Any) > 0 || x.When != nil {
 			return false
 		}
 		for _, want := range a.conditions() {
@@ -152,7 +152,7 @@ func BenchmarkHidden(b *testing.B) {
 	}
 	serials := make([]Rule, n) // one serial number each, all on one interface
 	for i := range serials {
-		serials[i].Match = Match{Interfaces: globs(b, "eth0"), Serials: globs(b, fmt.Sprint("X", i)), Labels: map[string]string{"role": "node"}}
+		serials[i].Match = Match{Labels: map[string]string{"role": "node"}, Further: &Further{Interfaces: globs(b, "eth0"), Serials: globs(b, fmt.Sprint("X", i))}}
 	}
 	for _, bb := range []struct {
 		name  string

@@ -145,9 +145,9 @@ func newIndex(inv *Inventory, rules []Rule) *index {
 			if inv.labelledByUUID(m.Labels) {
 				x.addByUUID(c)
 			}
-		case len(m.Subnets) > 0:
+		case len(m.further().Subnets) > 0:
 			c.rest = true
-			for _, p := range m.Subnets {
+			for _, p := range m.Further.Subnets {
 				x.subnets.add(p, c)
 			}
 			x.bySubnet = append(x.bySubnet, c)
@@ -519,11 +519,12 @@ func (m *Match) classes() (in classSet) {
 
 // rests counts what the condition asks beyond MACs and platform.
 func (m *Match) rests() (n int) {
+	x := m.further()
 	for _, used := range [...]bool{
-		len(m.Machines) > 0, len(m.Labels) > 0, len(m.Transports) > 0, m.IPXE != nil, len(m.UUIDs) > 0, len(m.Interfaces) > 0,
-		len(m.Listeners) > 0, len(m.Subnets) > 0, len(m.Relays) > 0, len(m.VendorClasses) > 0, len(m.UserClasses) > 0,
-		len(m.CircuitIDs) > 0, len(m.RemoteIDs) > 0, len(m.Serials) > 0, len(m.Manufacturers) > 0, len(m.Products) > 0,
-		len(m.Assets) > 0, len(m.Hostnames) > 0, len(m.Not) > 0, len(m.Any) > 0, m.When != nil,
+		len(m.Machines) > 0, len(m.Labels) > 0, len(x.Transports) > 0, x.IPXE != nil, len(x.UUIDs) > 0, len(x.Interfaces) > 0,
+		len(x.Listeners) > 0, len(x.Subnets) > 0, len(x.Relays) > 0, len(x.VendorClasses) > 0, len(x.UserClasses) > 0,
+		len(x.CircuitIDs) > 0, len(x.RemoteIDs) > 0, len(x.Serials) > 0, len(x.Manufacturers) > 0, len(x.Products) > 0,
+		len(x.Assets) > 0, len(x.Hostnames) > 0, len(x.Not) > 0, len(x.Any) > 0, x.When != nil,
 	} {
 		if used {
 			n++

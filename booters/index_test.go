@@ -105,41 +105,43 @@ func (w world) rest(m *Match, depth int) {
 		w.rest(&n, depth-1)
 		return []Match{n}
 	}
+	x := &Further{}
+	m.Further = x
 	for range 1 + w.IntN(2) {
 		switch w.IntN(24) {
 		case 0:
-			m.Transports = []string{boot.TransportPXE}
+			x.Transports = []string{boot.TransportPXE}
 		case 1:
 			yes := w.IntN(2) == 0
-			m.IPXE = &yes
+			x.IPXE = &yes
 		case 2:
-			m.UUIDs = []Glob{{worldUUIDs[1+w.IntN(2)]}, {"4c*34"}}[w.IntN(2):]
+			x.UUIDs = []Glob{{worldUUIDs[1+w.IntN(2)]}, {"4c*34"}}[w.IntN(2):]
 		case 3:
-			m.Interfaces = globs()
+			x.Interfaces = globs()
 		case 4:
-			m.Listeners = globs()
+			x.Listeners = globs()
 		case 5:
-			m.Subnets = subnets()
+			x.Subnets = subnets()
 		case 6:
-			m.Relays = subnets()
+			x.Relays = subnets()
 		case 7:
-			m.VendorClasses = globs()
+			x.VendorClasses = globs()
 		case 8:
-			m.UserClasses = globs()
+			x.UserClasses = globs()
 		case 9:
-			m.CircuitIDs = globs()
+			x.CircuitIDs = globs()
 		case 10:
-			m.RemoteIDs = globs()
+			x.RemoteIDs = globs()
 		case 11:
-			m.Serials = globs()
+			x.Serials = globs()
 		case 12:
-			m.Manufacturers = globs()
+			x.Manufacturers = globs()
 		case 13:
-			m.Products = globs()
+			x.Products = globs()
 		case 14:
-			m.Assets = globs()
+			x.Assets = globs()
 		case 15:
-			m.Hostnames = globs()
+			x.Hostnames = globs()
 		case 16, 17:
 			m.Machines = pick(w, worldNames, 2)
 		case 18, 19:
@@ -149,15 +151,15 @@ func (w world) rest(m *Match, depth int) {
 			}
 		case 20:
 			if depth > 0 {
-				m.Not = nested()
+				x.Not = nested()
 			}
 		case 21, 22:
 			if depth > 0 {
-				m.Any = nested()
+				x.Any = nested()
 			}
 		default:
-			m.WhenNeeds = boot.FactSerial | boot.FactRelay
-			m.When = func(m boot.Machine, e *Entry) Truth {
+			x.WhenNeeds = boot.FactSerial | boot.FactRelay
+			x.When = func(m boot.Machine, e *Entry) Truth {
 				switch {
 				case e != nil:
 					return True

@@ -43,7 +43,7 @@ func TestInventoryRefusesTwins(t *testing.T) {
 
 func TestARuleForAMachineThatThereIsNotIsRefused(t *testing.T) {
 	inv := inventory(t, Entry{Name: "db1"})
-	rules := []Rule{{Name: "r", Match: Match{Machines: []string{"db1"}, Any: []Match{{Not: []Match{{Machines: []string{"db2"}}}}}}}}
+	rules := []Rule{{Name: "r", Match: Match{Machines: []string{"db1"}, Further: &Further{Any: []Match{{Further: &Further{Not: []Match{{Machines: []string{"db2"}}}}}}}}}}
 	if _, err := NewTable(sealer(t), NewSources(), inv, rules); err == nil || err.Error() != `rule "r": there is no machine "db2"` {
 		t.Errorf("got %v", err)
 	}
@@ -183,7 +183,7 @@ func BenchmarkDecideByInventory(b *testing.B) {
 // Rules for what has no key are walked. This is what ten thousand of them cost.
 func BenchmarkDecideBySerial(b *testing.B) {
 	const n = 10_000
-	rules := rulesEach(n, func(i int) Match { return Match{Serials: globs(b, fmt.Sprint("X", i))} })
+	rules := rulesEach(n, func(i int) Match { return Match{Further: &Further{Serials: globs(b, fmt.Sprint("X", i))}} })
 	tab, err := NewTable(sealer(b), NewSources(), nil, rules)
 	if err != nil {
 		b.Fatal(err)

@@ -14,7 +14,7 @@ func TestARuleOfAnotherLoaderBehindAnUnknownOne(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	unknown := Rule{Name: "asks", Match: Match{Serials: []Glob{serial}}, Action: boots("a")}
+	unknown := Rule{Name: "asks", Match: Match{Further: &Further{Serials: []Glob{serial}}}, Action: boots("a")}
 	by := func(l boot.Loader) Rule {
 		r := Rule{Name: "all", Action: boots("b")}
 		r.Action.Loader = l

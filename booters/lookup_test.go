@@ -15,7 +15,7 @@ func BenchmarkDecideBySubnet(b *testing.B) {
 			of := func(i int) netip.Prefix {
 				return netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i >> 8), byte(i), 0}), 24)
 			}
-			tab, err := NewTable(sealer(b), NewSources(), nil, rulesEach(n, func(i int) Match { return Match{Subnets: []netip.Prefix{of(i)}} }))
+			tab, err := NewTable(sealer(b), NewSources(), nil, rulesEach(n, func(i int) Match { return Match{Further: &Further{Subnets: []netip.Prefix{of(i)}}} }))
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -34,12 +34,12 @@ func BenchmarkDecideBySubnet(b *testing.B) {
 func BenchmarkDecideByWhen(b *testing.B) {
 	const n = 1000
 	tab, err := NewTable(sealer(b), NewSources(), nil, rulesEach(n, func(i int) Match {
-		return Match{WhenNeeds: boot.FactVendorClass, When: func(m boot.Machine, _ *Entry) Truth {
+		return Match{Further: &Further{WhenNeeds: boot.FactVendorClass, When: func(m boot.Machine, _ *Entry) Truth {
 			if m.Facts.VendorClass == "another" {
 				return True
 			}
 			return False
-		}}
+		}}}
 	}))
 	if err != nil {
 		b.Fatal(err)

@@ -41,6 +41,17 @@ type Match struct {
 	Archs     []boot.Architecture
 	Firmwares []boot.Firmware
 
+	// What the inventory says.
+	Machines []string          // names
+	Labels   map[string]string // all of them
+
+	// Further is what few rules ask beside that; nil: nothing. There may be a rule for
+	// each of 100,000 machines, which then have no room for it: 112 bytes, and not 552.
+	Further *Further
+}
+
+// Further are more fields of a Match.
+type Further struct {
 	// What a DHCP request tells (boot.DHCPFacts).
 	Transports    []string // boot.TransportPXE, boot.TransportHTTP
 	IPXE          *bool
@@ -53,10 +64,6 @@ type Match struct {
 	UserClasses   []Glob
 	CircuitIDs    []Glob
 	RemoteIDs     []Glob
-
-	// What the inventory says.
-	Machines []string          // names
-	Labels   map[string]string // all of them
 
 	// What only iPXE tells (boot.IPXEFacts).
 	Serials       []Glob
@@ -79,28 +86,40 @@ type Match struct {
 	WhenText  string
 }
 
+// noFurther asks nothing. It is never modified.
+var noFurther Further
+
+// further is Further, where there is none too.
+func (m *Match) further() *Further {
+	if m.Further == nil {
+		return &noFurther
+	}
+	return m.Further
+}
+
 // Needs are the facts that the condition looks at. Who is in the inventory may
 // be a matter of the UUID.
 func (m *Match) Needs() boot.Fact {
-	needs := m.WhenNeeds
+	x := m.further()
+	needs := x.WhenNeeds
 	set := func(f boot.Fact, used bool) {
 		if used {
 			needs |= f
 		}
 	}
-	set(boot.FactTransport, len(m.Transports) > 0)
-	set(boot.FactIPXE, m.IPXE != nil)
-	set(boot.FactSubnets, len(m.Subnets) > 0)
-	set(boot.FactRelay, len(m.Relays) > 0)
+	set(boot.FactTransport, len(x.Transports) > 0)
+	set(boot.FactIPXE, x.IPXE != nil)
+	set(boot.FactSubnets, len(x.Subnets) > 0)
+	set(boot.FactRelay, len(x.Relays) > 0)
 	set(boot.FactUUID, len(m.Machines) > 0 || len(m.Labels) > 0)
 	for _, c := range textConditions {
-		set(c.fact, len(c.globs(m)) > 0)
+		set(c.fact, len(c.globs(x)) > 0)
 	}
-	for i := range m.Not {
-		needs |= m.Not[i].Needs()
+	for i := range x.Not {
+		needs |= x.Not[i].Needs()
 	}
-	for i := range m.Any {
-		needs |= m.Any[i].Needs()
+	for i := range x.Any {
+		needs |= x.Any[i].Needs()
 	}
 	return needs
 }
@@ -124,28 +143,30 @@ func (m *Match) early() (early []bool) {
 			early = append(early, dhcp)
 		}
 	}
+	x := m.further()
 	for _, used := range [...]bool{
 		len(m.MACs) > 0, len(m.Archs) > 0, len(m.Firmwares) > 0, len(m.Machines) > 0, len(m.Labels) > 0,
-		len(m.Transports) > 0, m.IPXE != nil, len(m.Subnets) > 0, len(m.Relays) > 0,
+		len(x.Transports) > 0, x.IPXE != nil, len(x.Subnets) > 0, len(x.Relays) > 0,
 	} {
 		set(used, true)
 	}
 	for _, c := range textConditions {
-		set(len(c.globs(m)) > 0, c.fact&boot.IPXEFacts == 0)
+		set(len(c.globs(x)) > 0, c.fact&boot.IPXEFacts == 0)
 	}
-	set(len(m.Not) > 0, false)
-	for i := range m.Any {
-		alternatives := m.Any[i].early()
+	set(len(x.Not) > 0, false)
+	for i := range x.Any {
+		alternatives := x.Any[i].early()
 		set(true, len(alternatives) > 0 && !slices.Contains(alternatives, false))
 	}
-	set(m.When != nil, m.WhenNeeds&boot.IPXEFacts == 0)
+	set(x.When != nil, x.WhenNeeds&boot.IPXEFacts == 0)
 	return early
 }
 
 // asksInventory reports whether the condition looks at the machine's Entry.
 func (m *Match) asksInventory() bool {
 	asks := func(n Match) bool { return n.asksInventory() }
-	return len(m.Machines) > 0 || len(m.Labels) > 0 || m.When != nil || slices.ContainsFunc(m.Not, asks) || slices.ContainsFunc(m.Any, asks)
+	x := m.further()
+	return len(m.Machines) > 0 || len(m.Labels) > 0 || x.When != nil || slices.ContainsFunc(x.Not, asks) || slices.ContainsFunc(x.Any, asks)
 }
 
 // check refuses what no machine can be: architectures and firmwares that boot
@@ -162,7 +183,8 @@ func (m *Match) check(inv *Inventory) error {
 			return fmt.Errorf("there is no firmware %d", int(f))
 		}
 	}
-	for _, t := range m.Transports {
+	x := m.further()
+	for _, t := range x.Transports {
 		if t != boot.TransportPXE && t != boot.TransportHTTP {
 			return fmt.Errorf("there is no transport %q: write %q or %q", t, boot.TransportPXE, boot.TransportHTTP)
 		}
@@ -172,7 +194,7 @@ func (m *Match) check(inv *Inventory) error {
 			return fmt.Errorf("there is no machine %q", name)
 		}
 	}
-	for _, nested := range [...][]Match{m.Not, m.Any} {
+	for _, nested := range [...][]Match{x.Not, x.Any} {
 		for i := range nested {
 			if err := nested[i].check(inv); err != nil {
 				return err

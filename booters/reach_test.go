@@ -23,9 +23,9 @@ func TestReach(t *testing.T) {
 	rules := []Rule{
 		{Name: "0 arm64", Match: Match{Archs: []boot.Architecture{boot.ArchARM64}}},
 		{Name: "1 the second card", Match: Match{MACs: patterns(t, "52:54:00:00:00:02")}},
-		{Name: "2 a product", Match: Match{Products: globs(t, "KVM")}},
+		{Name: "2 a product", Match: Match{Further: &Further{Products: globs(t, "KVM")}}},
 		{Name: "3 databases of 64 bits", Match: Match{Labels: map[string]string{"role": "db"}, Archs: []boot.Architecture{boot.ArchX64}}},
-		{Name: "4 iPXE", Match: Match{IPXE: &yes}},
+		{Name: "4 iPXE", Match: Match{Further: &Further{IPXE: &yes}}},
 		{Name: "5 by name", Match: Match{Machines: []string{"ghost"}}},
 		{Name: "6 everybody"},
 		{Name: "7 nobody"},

@@ -62,22 +62,28 @@ type Action struct {
 // implements boot.Booter, boot.ContextBooter and boot.Decider. It is never
 // modified after NewTable and may be used by many goroutines.
 type Table struct {
-	seal     *Sealer
-	kept     *kept // seal, for scripts
-	src      *Sources
-	inv      *Inventory
-	rules    []Rule
-	apis     []*API
-	verdicts []boot.Verdict                 // by rule
-	own      []bool                         // by rule: each machine has a verdict of its own
-	probes   []atomic.Pointer[boot.Verdict] // by rule; nil: see probe
-	index    *index
-	needs    boot.Fact                 // of all rules
-	probing  []int                     // rules with Probe
-	specs    map[*boot.Spec]*boot.Spec // by that of an Action, which rules for one boot share
-	files    map[string][]*File        // by boot
-	choices  map[string]choice         // by boot
-	now      func() time.Time          // time.Now, but in tests
+	seal    *Sealer
+	kept    *kept // seal, for scripts
+	src     *Sources
+	inv     *Inventory
+	rules   []Rule
+	made    []made // by rule
+	index   *index
+	needs   boot.Fact                 // of all rules
+	probing []int                     // rules with Probe
+	specs   map[*boot.Spec]*boot.Spec // by that of an Action, which rules for one boot share
+	apis    map[*APIOptions]*API      // likewise
+	files   map[string][]*File        // by boot
+	choices map[string]choice         // by boot
+	now     func() time.Time          // time.Now, but in tests
+}
+
+// made is what is made of a rule. Its verdicts are when the first machine gets them: of the
+// rules for 100,000 machines, most have none.
+type made struct {
+	own     bool // each machine has a verdict of its own
+	verdict atomic.Pointer[boot.Verdict]
+	probe   atomic.Pointer[boot.Verdict] // while the rule is unknown
 }
 
 // NewTable prepares rules: every source in them is sealed, and every command
@@ -87,18 +93,17 @@ type Table struct {
 // prepared.
 func NewTable(seal *Sealer, src *Sources, inv *Inventory, rules []Rule, choices ...Choice) (*Table, error) {
 	t := &Table{
-		seal:     seal,
-		kept:     &kept{Sealer: seal},
-		src:      src,
-		inv:      inv,
-		rules:    rules,
-		verdicts: make([]boot.Verdict, len(rules)),
-		own:      make([]bool, len(rules)),
-		probes:   make([]atomic.Pointer[boot.Verdict], len(rules)),
-		index:    newIndex(inv, rules),
-		specs:    make(map[*boot.Spec]*boot.Spec),
-		files:    make(map[string][]*File),
-		now:      time.Now,
+		seal:  seal,
+		kept:  &kept{Sealer: seal},
+		src:   src,
+		inv:   inv,
+		rules: rules,
+		made:  make([]made, len(rules)),
+		index: newIndex(inv, rules),
+		specs: make(map[*boot.Spec]*boot.Spec),
+		apis:  make(map[*APIOptions]*API),
+		files: make(map[string][]*File),
+		now:   time.Now,
 	}
 	var errs []error
 	for i := range rules {
@@ -107,9 +112,8 @@ func NewTable(seal *Sealer, src *Sources, inv *Inventory, rules []Rule, choices 
 		if r.Probe {
 			t.probing = append(t.probing, i)
 		}
-		t.own[i] = r.Once != nil || r.Action.Sums
-		var err error
-		if t.verdicts[i], err = t.prepared(r); err != nil {
+		t.made[i].own = r.Once != nil || r.Action.Sums
+		if err := t.prepare(r); err != nil {
 			err = fmt.Errorf("rule %q: %w", r.Name, err)
 			if r.Pos != "" {
 				err = fmt.Errorf("%s: %w", r.Pos, err)
@@ -126,47 +130,43 @@ func NewTable(seal *Sealer, src *Sources, inv *Inventory, rules []Rule, choices 
 	return t, nil
 }
 
-// prepared is the verdict of a rule, with everything made that can fail.
-func (t *Table) prepared(r *Rule) (boot.Verdict, error) {
-	if len(r.Action.Files) > 0 {
-		t.files[r.Action.Boot] = r.Action.Files
+// prepare makes everything of a rule that can fail.
+func (t *Table) prepare(r *Rule) (err error) {
+	if err := r.Match.check(t.inv); err != nil {
+		return err
 	}
-	spec, err := t.prepare(r)
-	var ask func(context.Context, boot.Machine) (*boot.Verdict, error)
-	var wait time.Duration
-	if err == nil && r.Action.Do == boot.Boot && r.Action.API != nil {
-		ask, wait, err = t.asker(r)
+	a := &r.Action
+	if len(a.Files) > 0 {
+		t.files[a.Boot] = a.Files
 	}
-	return boot.Verdict{Action: r.Action.Do, Spec: spec, Render: t.renderer(&r.Action, t.issueKept), Ask: ask, Wait: wait, Once: r.Once, Loader: r.Action.Loader, Image: r.Action.Image, Programs: t.programs(&r.Action, t.issue), Offer: r.Offer, Rule: r.Name, Pos: r.Pos, Boot: r.Action.Boot}, err
+	switch {
+	case a.Do == boot.Ignore, a.Do == boot.Local:
+	case a.Do != boot.Boot:
+		return fmt.Errorf("the outcome cannot be %q", a.Do)
+	case a.API != nil:
+		if t.apis[a.API] == nil {
+			t.apis[a.API], err = NewAPI(t.seal, t.src, *a.API)
+		}
+	case a.Render == nil && t.specs[a.Spec] == nil:
+		t.specs[a.Spec], err = prepareSpec(a.Spec, []string{"ID", "URL"}, t.issue)
+	}
+	return err
 }
 
-// prepare makes what a machine is given of what the rule says.
-func (t *Table) prepare(r *Rule) (*boot.Spec, error) {
-	if err := r.Match.check(t.inv); err != nil {
-		return nil, err
+// prepared is the verdict of a rule for which prepare has been called.
+func (t *Table) prepared(r *Rule) *boot.Verdict {
+	a := &r.Action
+	v := &boot.Verdict{Action: a.Do, Once: r.Once, Loader: a.Loader, Image: a.Image, Offer: r.Offer, Rule: r.Name, Pos: r.Pos, Boot: a.Boot}
+	switch {
+	case a.Do != boot.Boot:
+		return v
+	case a.API != nil:
+		v.Ask, v.Wait = t.asker(r)
+	case a.Render == nil && !a.Sums: // else it is made for each machine
+		v.Spec = t.specs[a.Spec]
 	}
-	switch a := r.Action; a.Do {
-	case boot.Ignore, boot.Local:
-		return nil, nil
-	case boot.Boot:
-		if a.Render != nil || a.API != nil {
-			return nil, nil
-		}
-		spec, ok := t.specs[a.Spec]
-		if !ok {
-			var err error
-			if spec, err = prepareSpec(a.Spec, []string{"ID", "URL"}, t.issue); err != nil {
-				return nil, err
-			}
-			t.specs[a.Spec] = spec
-		}
-		if a.Sums {
-			spec = nil // it is made for each machine, and was looked at only
-		}
-		return spec, nil
-	default:
-		return nil, fmt.Errorf("the outcome cannot be %q", a.Do)
-	}
+	v.Render, v.Programs = t.renderer(a, t.issueKept), t.programs(a, t.issue)
+	return v
 }
 
 // renderer is Verdict.Render for an action that has one: what it makes is
@@ -247,12 +247,8 @@ func (t *Table) programs(a *Action, issue issuer) func(boot.Machine) (boot.Progr
 
 // asker is Verdict.Ask and Verdict.Wait for a rule whose boot is an API's matter.
 // What the API says is the rule's outcome, also where it refuses.
-func (t *Table) asker(r *Rule) (ask func(context.Context, boot.Machine) (*boot.Verdict, error), wait time.Duration, err error) {
-	api, err := NewAPI(t.seal, t.src, *r.Action.API)
-	if err != nil {
-		return nil, 0, err
-	}
-	t.apis = append(t.apis, api)
+func (t *Table) asker(r *Rule) (ask func(context.Context, boot.Machine) (*boot.Verdict, error), wait time.Duration) {
+	api := t.apis[r.Action.API]
 	return func(ctx context.Context, m boot.Machine) (*boot.Verdict, error) {
 		v, err := api.Ask(ctx, m)
 		v.Rule, v.Pos, v.Boot, v.Offer, v.Once = r.Name, r.Pos, r.Action.Boot, r.Offer, r.Once
@@ -260,7 +256,7 @@ func (t *Table) asker(r *Rule) (ask func(context.Context, boot.Machine) (*boot.V
 			v.Machine = t.Called(m)
 		}
 		return v, err
-	}, api.opts.Wait, nil
+	}, api.opts.Wait
 }
 
 // issue seals a source of any kind.
@@ -327,8 +323,8 @@ var noRule = boot.Verdict{Action: boot.Ignore}
 
 // verdict is that of rule i, with the machine's name where that is of interest.
 func (t *Table) verdict(i int, m *boot.Machine) *boot.Verdict {
-	v := &t.verdicts[i]
-	if !t.own[i] {
+	v := t.ready(i)
+	if !t.made[i].own {
 		return v
 	}
 	named := *t.whole(v, &t.rules[i].Action)
@@ -336,6 +332,16 @@ func (t *Table) verdict(i int, m *boot.Machine) *boot.Verdict {
 		named.Machine = t.Called(*m)
 	}
 	return &named
+}
+
+// ready is the verdict of rule i for any machine.
+func (t *Table) ready(i int) *boot.Verdict {
+	made := &t.made[i].verdict
+	if v := made.Load(); v != nil {
+		return v
+	}
+	made.CompareAndSwap(nil, t.prepared(&t.rules[i])) // another request may have been faster
+	return made.Load()
 }
 
 // withoutIPXE reports whether the action gives the machine no iPXE: it ignores it, or
@@ -375,15 +381,14 @@ func (t *Table) lost(m *boot.Machine) bool {
 	return unknown != 0
 }
 
-// probe is the verdict while rule i is unknown. It is made for the first machine that
-// gets it: of most rules, none does.
+// probe is the verdict while rule i is unknown.
 func (t *Table) probe(i int) *boot.Verdict {
-	if v := t.probes[i].Load(); v != nil {
+	made := &t.made[i].probe
+	if v := made.Load(); v != nil {
 		return v
 	}
-	v := &boot.Verdict{Action: boot.Probe, Offer: t.rules[i].Offer, Rule: t.rules[i].Name, Pos: t.rules[i].Pos}
-	t.probes[i].Store(v)
-	return v
+	made.CompareAndSwap(nil, &boot.Verdict{Action: boot.Probe, Offer: t.rules[i].Offer, Rule: t.rules[i].Name, Pos: t.rules[i].Pos})
+	return made.Load()
 }
 
 // forgotten is the verdict on a machine of which rule i asks what nobody can

@@ -299,10 +299,10 @@ func TestRender(t *testing.T) {
 func TestRulesForOneBootShareWhatIsPrepared(t *testing.T) {
 	action, other := boots("one"), boots("one")
 	tab := table(t, Rule{Name: "a", Action: action}, Rule{Name: "b", Action: action}, Rule{Name: "c", Action: other})
-	if tab.verdicts[0].Spec == nil || tab.verdicts[0].Spec != tab.verdicts[1].Spec {
+	if tab.ready(0).Spec == nil || tab.ready(0).Spec != tab.ready(1).Spec {
 		t.Error("two rules of one boot: got a Spec for each")
 	}
-	if tab.verdicts[2].Spec == tab.verdicts[0].Spec {
+	if tab.ready(2).Spec == tab.ready(0).Spec {
 		t.Error("a rule of another boot: got the Spec of the first")
 	}
 }

@@ -51,6 +51,7 @@ type bootBlock struct {
 	asks     []ask               // for Config.Remotes
 	spec     *boot.Spec          // of sources, and no part of what is forgotten once the file is loaded; where it hangs on the machine, as it is written
 	api      *booters.APIOptions // whom it asks instead; nil: nobody
+	made     *booters.Action     // what action returns; nil: nobody has asked
 }
 
 // A setting is an attribute and where its names are looked up.

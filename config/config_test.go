@@ -273,8 +273,11 @@ func dump(t *testing.T, cfg *Config) string {
 
 // matchText writes the fields of a match that are set, under their Go names.
 func matchText(m booters.Match) string {
+	return fieldsText(reflect.ValueOf(m))
+}
+
+func fieldsText(v reflect.Value) string {
 	var b strings.Builder
-	v := reflect.ValueOf(m)
 	for i := range v.NumField() {
 		field := v.Type().Field(i)
 		if field.Name == "WhenText" { // a digest, which TestWhenText compares
@@ -284,6 +287,10 @@ func matchText(m booters.Match) string {
 		case func(boot.Machine, *booters.Entry) booters.Truth:
 			if value != nil {
 				b.WriteString(" When")
+			}
+		case *booters.Further:
+			if value != nil {
+				b.WriteString(fieldsText(reflect.ValueOf(*value)))
 			}
 		case []booters.Match:
 			for _, nested := range value {
@@ -747,8 +754,8 @@ func parses(t *testing.T, name string, src []byte) {
 		} {
 			req := booters.Preview(cfg.Inventory, m)
 			for _, r := range cfg.Rules {
-				if r.Match.When != nil {
-					r.Match.When(m, req.Entry)
+				if x := r.Match.Further; x != nil && x.When != nil {
+					x.When(m, req.Entry)
 				}
 				if r.Action.Render != nil {
 					r.Action.Render(req)

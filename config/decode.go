@@ -207,6 +207,7 @@ func (d *decoder) decode(names []string) {
 	each("reload", d.reload)
 	each("state", d.state)
 	each("url_key", d.urlKey)
+	d.entries = make([]booters.Entry, 0, len(of["machine"])) // they stay: without the room that growing leaves
 	each("machine", d.machine)
 	d.buildInventory()
 	each("assets", d.assets)
@@ -214,6 +215,7 @@ func (d *decoder) decode(names []string) {
 	each("secure_boot", d.secureBoot)
 	each("boot", d.declareBoots)
 	d.decodeBoots()
+	d.cfg.Rules = make([]booters.Rule, 0, len(of["rule"])) // likewise
 	each("rule", d.rule)
 	each("test", d.test)
 	d.collectAsks()

@@ -87,41 +87,61 @@ func (s *scope) match(tree *matchTree) booters.Match {
 	if whole && tree.Type != "any" && !possible(m) {
 		s.warn(a["firmware"].SrcRange, sumImpossible, "No machine of the architectures that this rule names announces one of these firmwares. Correct one of the two.").other = a["arch"].SrcRange
 	}
-	m.Transports = s.transports(a["transport"])
-	if ipxe := a["ipxe"]; ipxe != nil {
-		if v, ok := s.flag(ipxe); ok {
-			m.IPXE = &v
-		}
-	}
-	m.UUIDs = s.globs(a["uuid"], "UUIDs in quotes", booters.ParseUUIDGlob)
-	m.Interfaces = s.globs(a["interface"], "names of interfaces in quotes", booters.ParseGlob)
-	m.Listeners = s.globs(a["listener"], "addresses of listeners in quotes", booters.ParseGlob)
-	m.Subnets = s.prefixes(a["subnet"], `networks in quotes, like "192.0.2.0/24"`)
-	m.Relays = s.prefixes(a["relay"], `addresses of relays in quotes, like "192.0.2.1"`)
-	const texts = `texts or patterns in quotes, like "rack-*"`
-	m.VendorClasses = s.globs(a["vendor_class"], texts, booters.ParseGlob)
-	m.UserClasses = s.globs(a["user_class"], texts, booters.ParseGlob)
-	m.CircuitIDs = s.globs(a["circuit_id"], texts, booters.ParseGlob)
-	m.RemoteIDs = s.globs(a["remote_id"], texts, booters.ParseGlob)
-	m.Serials = s.globs(a["serial"], texts, booters.ParseGlob)
-	m.Manufacturers = s.globs(a["manufacturer"], texts, booters.ParseGlob)
-	m.Products = s.globs(a["product"], texts, booters.ParseGlob)
-	m.Assets = s.globs(a["asset"], texts, booters.ParseGlob)
-	m.Hostnames = s.globs(a["hostname"], texts, booters.ParseGlob)
 	m.Machines = s.machines(a["machine"])
 	m.Labels = s.labelled(a["labels"])
+	m.Further = s.further(tree)
+	return m
+}
+
+// matchFields are the settings of a match block that booters.Match has itself; the
+// others are of its Further.
+var matchFields = []string{"mac", "arch", "firmware", "machine", "labels"}
+
+// further is the rest of match; nil where nothing of it is written.
+func (s *scope) further(tree *matchTree) *booters.Further {
+	a, own := tree.attrs, 0
+	for _, name := range matchFields {
+		if a[name] != nil {
+			own++
+		}
+	}
+	if own == len(a)+len(tree.not)+len(tree.any) {
+		return nil
+	}
+	var x booters.Further
+	x.Transports = s.transports(a["transport"])
+	if ipxe := a["ipxe"]; ipxe != nil {
+		if v, ok := s.flag(ipxe); ok {
+			x.IPXE = &v
+		}
+	}
+	x.UUIDs = s.globs(a["uuid"], "UUIDs in quotes", booters.ParseUUIDGlob)
+	x.Interfaces = s.globs(a["interface"], "names of interfaces in quotes", booters.ParseGlob)
+	x.Listeners = s.globs(a["listener"], "addresses of listeners in quotes", booters.ParseGlob)
+	x.Subnets = s.prefixes(a["subnet"], `networks in quotes, like "192.0.2.0/24"`)
+	x.Relays = s.prefixes(a["relay"], `addresses of relays in quotes, like "192.0.2.1"`)
+	const texts = `texts or patterns in quotes, like "rack-*"`
+	x.VendorClasses = s.globs(a["vendor_class"], texts, booters.ParseGlob)
+	x.UserClasses = s.globs(a["user_class"], texts, booters.ParseGlob)
+	x.CircuitIDs = s.globs(a["circuit_id"], texts, booters.ParseGlob)
+	x.RemoteIDs = s.globs(a["remote_id"], texts, booters.ParseGlob)
+	x.Serials = s.globs(a["serial"], texts, booters.ParseGlob)
+	x.Manufacturers = s.globs(a["manufacturer"], texts, booters.ParseGlob)
+	x.Products = s.globs(a["product"], texts, booters.ParseGlob)
+	x.Assets = s.globs(a["asset"], texts, booters.ParseGlob)
+	x.Hostnames = s.globs(a["hostname"], texts, booters.ParseGlob)
 	if when := a["when"]; when != nil {
-		if m.When, m.WhenNeeds = s.when(when.Expr); m.When != nil {
-			m.WhenText = s.whenText(when.Expr)
+		if x.When, x.WhenNeeds = s.when(when.Expr); x.When != nil {
+			x.WhenText = s.whenText(when.Expr)
 		}
 	}
 	for _, not := range tree.not {
-		m.Not = append(m.Not, s.match(not))
+		x.Not = append(x.Not, s.match(not))
 	}
 	for _, any := range tree.any {
-		m.Any = append(m.Any, s.match(any))
+		x.Any = append(x.Any, s.match(any))
 	}
-	return m
+	return &x
 }
 
 // possible reports whether some machine has one of the architectures and one of

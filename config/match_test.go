@@ -79,7 +79,7 @@ rule "r" {
 			t.Errorf("%s: %v: %v", tt.when, report.Err(), report.Problems())
 			continue
 		}
-		if got := cfg.Rules[0].Match.When(tt.machine, cfg.Inventory.Lookup(tt.machine)); got != tt.want {
+		if got := cfg.Rules[0].Match.Further.When(tt.machine, cfg.Inventory.Lookup(tt.machine)); got != tt.want {
 			t.Errorf("%s of %s: %v, want %v", tt.when, tt.name, got, tt.want)
 		}
 	}
@@ -107,7 +107,7 @@ rule "one" {
 		if err := report.Err(); err != nil {
 			t.Fatal(err)
 		}
-		return [2]string{cfg.Rules[0].Match.WhenText, cfg.Rules[1].Match.WhenText}
+		return [2]string{cfg.Rules[0].Match.Further.WhenText, cfg.Rules[1].Match.Further.WhenText}
 	}
 	was := texts(src)
 	if was[0] == was[1] {

@@ -189,11 +189,17 @@ func (d *decoder) strangers(tree *matchTree, m booters.Match) bool {
 		return true
 	}
 	named := d.without(tree, m)
-	if len(named.Machines) < len(m.Machines) || len(named.Labels) < len(m.Labels) || len(named.MACs) < len(m.MACs) || m.When != nil && named.When == nil {
+	if len(named.Machines) < len(m.Machines) || len(named.Labels) < len(m.Labels) || len(named.MACs) < len(m.MACs) {
+		return false
+	}
+	if m.Further == nil {
+		return true
+	}
+	if m.Further.When != nil && (named.Further == nil || named.Further.When == nil) {
 		return false
 	}
 	// Of a Match in Any, one field is enough, so that all of them must be such.
-	for i, any := range m.Any {
+	for i, any := range m.Further.Any {
 		if left := d.without(tree.any[i], any); reflect.ValueOf(left).IsZero() {
 			return false
 		}
@@ -211,7 +217,11 @@ func (d *decoder) without(tree *matchTree, m booters.Match) booters.Match {
 		m.MACs = nil
 	}
 	if a := tree.attrs["when"]; a != nil && slices.ContainsFunc(membersOf(a.Expr), func(name string) bool { return name == "labels" || name == "name" }) {
-		m.When, m.WhenNeeds, m.WhenText = nil, 0, ""
+		further := *m.Further
+		further.When, further.WhenNeeds, further.WhenText = nil, 0, ""
+		if m.Further = &further; reflect.ValueOf(further).IsZero() {
+			m.Further = nil
+		}
 	}
 	return m
 }

@@ -114,6 +114,14 @@ func (s *scope) action(said []*hclsyntax.Attribute) (action booters.Action, boot
 
 // action is what a machine does that boots it.
 func (b *bootBlock) action() booters.Action {
+	if b.made == nil {
+		action := b.make()
+		b.made = &action // whose functions all rules for the boot share
+	}
+	return *b.made
+}
+
+func (b *bootBlock) make() booters.Action {
 	action := booters.Action{Do: boot.Boot, Boot: b.name, Spec: b.spec, Files: b.recipe.files, Loader: b.recipe.loader}
 	if action.Loader == boot.LoaderNative {
 		action.Image = b.recipe.image()

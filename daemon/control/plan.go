@@ -149,16 +149,22 @@ func asks(a *booters.APIOptions) string {
 
 // describe tells matches apart.
 func describe(m booters.Match) string {
-	not, either, ipxe := m.Not, m.Any, m.IPXE
-	m.Not, m.Any, m.IPXE, m.When = nil, nil, nil, nil
+	further := m.Further
+	m.Further = nil
 	s := fmt.Sprintf("%+v", m)
-	if ipxe != nil {
-		s += fmt.Sprintf(" ipxe=%t", *ipxe)
+	if further == nil {
+		return s
 	}
-	for _, n := range not {
+	x := *further
+	x.Not, x.Any, x.IPXE, x.When = nil, nil, nil, nil
+	s += fmt.Sprintf(" %+v", x)
+	if further.IPXE != nil {
+		s += fmt.Sprintf(" ipxe=%t", *further.IPXE)
+	}
+	for _, n := range further.Not {
 		s += " not(" + describe(n) + ")"
 	}
-	for _, a := range either {
+	for _, a := range further.Any {
 		s += " any(" + describe(a) + ")"
 	}
 	return s

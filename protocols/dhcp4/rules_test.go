@@ -128,23 +128,23 @@ func TestARuleDecidesAtEachStage(t *testing.T) {
 		report url.Values
 		want   string
 	}{
-		{"a circuit", booters.Match{CircuitIDs: glob("sw1/*")}, agent, nil, "matched"},
-		{"another circuit", booters.Match{CircuitIDs: glob("sw2/*")}, agent, nil, "other"},
-		{"a subnet behind a relay", booters.Match{Subnets: []netip.Prefix{netip.MustParsePrefix("127.9.0.0/16")}}, giaddr("127.9.0.1"), nil, "matched"},
-		{"this link's subnet", booters.Match{Subnets: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}, nil, nil, "matched"},
-		{"not behind the relay", booters.Match{Not: []booters.Match{{Relays: []netip.Prefix{netip.MustParsePrefix("127.9.0.0/16")}}}}, nil, nil, "matched"},
-		{"the listener", booters.Match{Listeners: glob("0.0.0.0:67")}, nil, nil, "matched"},
-		{"iPXE does not begin this boot", booters.Match{IPXE: &yes}, nil, nil, "other"},
-		{"a transport", booters.Match{Transports: []string{"pxe"}}, nil, nil, "matched"},
+		{"a circuit", booters.Match{Further: &booters.Further{CircuitIDs: glob("sw1/*")}}, agent, nil, "matched"},
+		{"another circuit", booters.Match{Further: &booters.Further{CircuitIDs: glob("sw2/*")}}, agent, nil, "other"},
+		{"a subnet behind a relay", booters.Match{Further: &booters.Further{Subnets: []netip.Prefix{netip.MustParsePrefix("127.9.0.0/16")}}}, giaddr("127.9.0.1"), nil, "matched"},
+		{"this link's subnet", booters.Match{Further: &booters.Further{Subnets: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}}, nil, nil, "matched"},
+		{"not behind the relay", booters.Match{Further: &booters.Further{Not: []booters.Match{{Further: &booters.Further{Relays: []netip.Prefix{netip.MustParsePrefix("127.9.0.0/16")}}}}}}, nil, nil, "matched"},
+		{"the listener", booters.Match{Further: &booters.Further{Listeners: glob("0.0.0.0:67")}}, nil, nil, "matched"},
+		{"iPXE does not begin this boot", booters.Match{Further: &booters.Further{IPXE: &yes}}, nil, nil, "other"},
+		{"a transport", booters.Match{Further: &booters.Further{Transports: []string{"pxe"}}}, nil, nil, "matched"},
 		{"a machine by its UUID", booters.Match{Machines: []string{"db1"}}, nil, nil, "matched"},
 		{"a label by its UUID", booters.Match{Labels: map[string]string{"role": "db"}}, nil, nil, "matched"},
 		{"a UUID that only iPXE tells", booters.Match{Machines: []string{"db1"}}, option(97, nil), url.Values{"uuid": {"4C4C4544-0042-3510-8053-B4C04F463433"}}, "matched"},
 		{"a UUID that nobody tells", booters.Match{Machines: []string{"db1"}}, option(97, nil), nil, "other"},
-		{"a serial number", booters.Match{Serials: glob("X*")}, nil, url.Values{"serial": {"X1"}}, "matched"},
-		{"another serial number", booters.Match{Serials: glob("X*")}, nil, url.Values{"serial": {"Y1"}}, "other"},
-		{"no serial number", booters.Match{Not: []booters.Match{{Serials: glob("X*")}}}, nil, nil, "other"},
-		{"an asset tag with what does not print", booters.Match{Assets: glob("A1")}, nil, url.Values{"asset": {"A\x1b1\n"}}, "matched"},
-		{"a circuit and a product", booters.Match{CircuitIDs: glob("sw1/*"), Products: glob("R*")}, agent, url.Values{"product": {"R640"}}, "matched"},
+		{"a serial number", booters.Match{Further: &booters.Further{Serials: glob("X*")}}, nil, url.Values{"serial": {"X1"}}, "matched"},
+		{"another serial number", booters.Match{Further: &booters.Further{Serials: glob("X*")}}, nil, url.Values{"serial": {"Y1"}}, "other"},
+		{"no serial number", booters.Match{Further: &booters.Further{Not: []booters.Match{{Further: &booters.Further{Serials: glob("X*")}}}}}, nil, nil, "other"},
+		{"an asset tag with what does not print", booters.Match{Further: &booters.Further{Assets: glob("A1")}}, nil, url.Values{"asset": {"A\x1b1\n"}}, "matched"},
+		{"a circuit and a product", booters.Match{Further: &booters.Further{CircuitIDs: glob("sw1/*"), Products: glob("R*")}}, agent, url.Values{"product": {"R640"}}, "matched"},
 	} {
 		for _, firmware := range []struct{ rom, ipxe, loader string }{{"bios", "undionly", "undionly"}, {"efi-x64", "ipxe-x64", "snponly"}} {
 			t.Run(tc.name+" on "+firmware.rom, func(t *testing.T) {
@@ -171,7 +171,7 @@ func TestARuleDecidesAtEachStage(t *testing.T) {
 
 func TestABootThatBeginsWithIPXE(t *testing.T) {
 	yes := true
-	s := newSite(t, booters.Rule{Name: "card", Match: booters.Match{IPXE: &yes}, Action: prints("card")}, booters.Rule{Name: "other"})
+	s := newSite(t, booters.Rule{Name: "card", Match: booters.Match{Further: &booters.Further{IPXE: &yes}}, Action: prints("card")}, booters.Rule{Name: "other"})
 	if got := s.script(s.offer(discover(t, "bios-ipxe-rom")), url.Values{}); got != "card" {
 		t.Errorf("an iPXE in the network card: got %q", got)
 	}
@@ -186,7 +186,7 @@ func TestABootThatBeginsWithIPXE(t *testing.T) {
 // and says why.
 func TestARestartWithinABoot(t *testing.T) {
 	rules := []booters.Rule{
-		{Name: "rack", Match: booters.Match{CircuitIDs: glob("sw1/*")}, Action: prints("rack")},
+		{Name: "rack", Match: booters.Match{Further: &booters.Further{CircuitIDs: glob("sw1/*")}}, Action: prints("rack")},
 		{Name: "ignored"},
 	}
 	agent := option(82, []byte("\x01\x07sw1/0/7"))
@@ -209,7 +209,7 @@ func TestARestartWithinABoot(t *testing.T) {
 
 // Nobody loads iPXE only to be ignored, unless the rule says that it is worth it.
 func TestAStrangerIsNotProbed(t *testing.T) {
-	serial := booters.Rule{Name: "serial", Match: booters.Match{Serials: glob("X*")}, Action: prints("serial")}
+	serial := booters.Rule{Name: "serial", Match: booters.Match{Further: &booters.Further{Serials: glob("X*")}}, Action: prints("serial")}
 	ignored := booters.Rule{Name: "ignored"}
 	if got := newSite(t, serial, ignored).offer(discover(t, "bios")); got != "" {
 		t.Errorf("got %q", got)
