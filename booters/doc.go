@@ -41,8 +41,11 @@
 // A file in an ISO image is a source like another (InImage), so that digests, the cache
 // and addresses know of nothing new. A remote image is read in parts, each of which must
 // be of the same image by its validators, and what is fetched and kept is the file: an
-// image has gigabytes, of which an installer boots forty megabytes. A server that knows no
-// Range is refused rather than made to send all of it for each file.
+// image has gigabytes, of which an installer boots forty megabytes. What was read to find
+// it is kept while the image is the same, so that a tree costs one request a file. A server
+// that knows no Range is refused rather than made to send all of it for each file. Checksums
+// are those of whole images, as they are published: with them an image is what is fetched,
+// kept and locked (Source.Fetched), since nothing less can be verified.
 //
 // An address that the configuration asks for (url) holds what it leads to in the
 // same way: a source, a path in a directory, or a file of a boot with the machine

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/pixiecore/pixiecore/booters/boot"
 	"github.com/pixiecore/pixiecore/booters/cache"
 	"github.com/pixiecore/pixiecore/booters/iso9660"
 )
@@ -69,6 +70,35 @@ func (s *Sources) openMember(src Source) (*memberFile, error) {
 		return nil, fmt.Errorf("open %q: %w", src.At, err)
 	}
 	return &memberFile{SectionReader: io.NewSectionReader(content, 0, size), Closer: f.File, info: memberInfo{f.info, path.Base(f.member), size}}, nil
+}
+
+// within opens a file in a remote image that must have a digest: it is fetched whole, and
+// what is verified is read.
+func (s *Sources) within(ctx context.Context, src Source) (io.ReadCloser, int64, error) {
+	r, size, err := s.cached(ctx, src.Fetched())
+	if err != nil {
+		return nil, 0, err
+	}
+	f, ok := r.(interface { // of what is verified, there is a file
+		fs.File
+		io.ReaderAt
+	})
+	if !ok {
+		r.Close()
+		return nil, 0, fmt.Errorf("open %q: a verified image is no file on disk", redact(src.At))
+	}
+	_, name, _ := CutImage(src.At)
+	content, err := member(f, size, name)
+	info, failed := f.Stat()
+	if err = errors.Join(err, failed); err != nil {
+		f.Close()
+		return nil, 0, fmt.Errorf("open %q: %w", redact(src.At), err)
+	}
+	m := &memberFile{SectionReader: io.NewSectionReader(content, 0, content.Size), Closer: f, info: memberInfo{info, path.Base(name), content.Size}}
+	if n, ok := r.(boot.Noted); ok {
+		return noted(m, n.Note()), content.Size, nil
+	}
+	return m, content.Size, nil
 }
 
 func member(image io.ReaderAt, size int64, name string) (iso9660.File, error) {

@@ -124,6 +124,86 @@ func TestAnImageThatIsChanged(t *testing.T) {
 	}
 }
 
+// What a distributor publishes are checksums of images: a file of one that has them is
+// given only out of the right image.
+func TestAFileInAVerifiedImage(t *testing.T) {
+	b, err := os.ReadFile(anImage(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	image, sums := filepath.Join(dir, "x.iso"), filepath.Join(dir, "SHA256SUMS")
+	write := func(path string, data []byte) {
+		t.Helper()
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(image, b)
+	write(sums, fmt.Appendf(nil, "%x  x.iso\n", sha256.Sum256(b)))
+	m := newMirror(t, true)
+	c, err := cache.New(t.TempDir(), 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for name, at := range map[string]string{"local": image, "remote": m.URL + "/x.iso"} {
+		t.Run(name, func(t *testing.T) {
+			s := NewSources().With(SourceOptions{Cache: c})
+			file := func(name string) string {
+				return Source{At: InImage(at, name), Sums: Checksums{At: sums}}.String()
+			}
+			m.asked()
+			for file, want := range map[string]string{file("vmlinuz"): imageKernel, file("pool/package"): imagePool} {
+				if got, err := read(t, s, file); got != want || err != nil {
+					t.Errorf("%q, %v", got, err)
+				}
+			}
+			if asked := m.asked(); name == "remote" && (len(asked) != 1 || asked[0] != "GET ") {
+				t.Errorf("asked for %q, and not once for the whole image", asked)
+			}
+			if _, err := read(t, s, file("nothing")); err == nil || !strings.Contains(err.Error(), `there is no "nothing"`) {
+				t.Errorf("a file that is not there: %v", err)
+			}
+			f, _, err := s.Open(t.Context(), file("vmlinuz"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			if name == "local" {
+				// Another package is another image.
+				write(image, []byte(strings.Replace(string(b), imagePool, strings.ToUpper(imagePool), 1)))
+			} else {
+				write(sums, fmt.Appendf(nil, "%x  x.iso\n", sha256.Sum256([]byte("another"))))
+			}
+			var digest *boot.DigestError
+			if _, err := read(t, s, file("vmlinuz")); !errors.As(err, &digest) || strings.Contains(digest.File, "vmlinuz") {
+				t.Errorf("of another image: %v", err)
+			}
+			if got, err := io.ReadAll(f); name == "local" && !errors.As(err, &digest) || name == "remote" && string(got) != imageKernel {
+				t.Errorf("one that is open: %q, %v", got, err)
+			}
+			write(image, b)
+			write(sums, fmt.Appendf(nil, "%x  x.iso\n", sha256.Sum256(b)))
+		})
+	}
+	if _, _, err := NewSources().Open(t.Context(), Source{At: InImage(m.URL+"/x.iso", "vmlinuz"), Sums: Checksums{At: sums}}.String()); err == nil || !strings.Contains(err.Error(), "fetched whole") {
+		t.Errorf("without a place for it: %v", err)
+	}
+	// The written form, that of the lock file too.
+	for _, want := range []Source{
+		{At: InImage(image, "x"), SHA256: digest("x"), Whole: true},
+		{At: InImage(image, "x"), SHA256: digest("x"), Whole: true, Locked: true},
+	} {
+		if got, err := ParseSource(want.String()); got != want || err != nil {
+			t.Errorf("%+v, %v; want %+v", got, err, want)
+		}
+	}
+	if _, err := ParseSource(strings.Replace(Source{At: image, SHA256: digest("x")}.String(), "sha256:", "within:", 1)); err == nil {
+		t.Error("a file in no image has the digest of one")
+	}
+}
+
 // A mirror serves the image, and counts.
 type mirror struct {
 	*httptest.Server

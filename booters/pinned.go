@@ -176,6 +176,7 @@ type local struct {
 	*os.File
 	info   fs.FileInfo // of the file, or of the image
 	member string      // its name in the image; empty: it is the file itself
+	whole  bool        // the digest is that of the image
 }
 
 func openLocal(src Source) (local, error) {
@@ -188,7 +189,7 @@ func openLocal(src Source) (local, error) {
 	if err != nil {
 		return local{}, fmt.Errorf("open %q: %w", at, bare(err))
 	}
-	return local{f, info, name}, nil
+	return local{f, info, name, src.Whole}, nil
 }
 
 // find is what the source means in the file as it is now: the image may have been
@@ -205,6 +206,14 @@ func (l local) find() (content io.ReaderAt, size int64, part string, err error) 
 	return m, m.Size, m.Place(), err
 }
 
+// hashed is what has the digest in the file as it is now, and which part that is.
+func (l local) hashed() (content io.ReaderAt, size int64, part string, err error) {
+	if l.whole {
+		l.member = ""
+	}
+	return l.find()
+}
+
 // openPinned opens a local file that has the digest.
 func (s *Sources) openPinned(ctx context.Context, src Source) (*pinnedFile, error) {
 	f, err := openLocal(src)
@@ -214,17 +223,20 @@ func (s *Sources) openPinned(ctx context.Context, src Source) (*pinnedFile, erro
 	p := &pinnedFile{f: f.File, info: f.info}
 	p.verify = func() error {
 		var sum boot.Digest
-		content, size, part, err := f.find()
+		content, size, part, err := f.hashed()
 		if err == nil {
-			p.content, p.size = content, size
 			sum, p.at, err = s.digests.of(ctx, f.File, content, part)
 		}
-		switch {
-		case err != nil:
-			return fmt.Errorf("read %q: %w", src.At, err)
-		case sum != src.SHA256:
-			return &boot.DigestError{File: fmt.Sprintf("%q", src.At), Want: src.SHA256, Got: sum}
+		if err == nil && sum != src.SHA256 {
+			return &boot.DigestError{File: fmt.Sprintf("%q", src.Fetched().At), Want: src.SHA256, Got: sum}
 		}
+		if err == nil && f.whole { // only now is it said where the file is
+			content, size, _, err = f.find()
+		}
+		if err != nil {
+			return fmt.Errorf("read %q: %w", src.At, err)
+		}
+		p.content, p.size = content, size
 		return nil
 	}
 	if err := p.verify(); err != nil {
@@ -245,7 +257,7 @@ func (s *Sources) ahead(ctx context.Context, src Source) error {
 		return nil
 	}
 	defer f.Close()
-	content, size, part, err := f.find()
+	content, size, part, err := f.hashed()
 	if err != nil || size > maxAhead && !s.digests.known(f.File, part) {
 		return nil
 	}
@@ -255,7 +267,7 @@ func (s *Sources) ahead(ctx context.Context, src Source) error {
 	if err != nil || sum == src.SHA256 {
 		return nil
 	}
-	return &boot.DigestError{File: fmt.Sprintf("%q", src.At), Want: src.SHA256, Got: sum}
+	return &boot.DigestError{File: fmt.Sprintf("%q", src.Fetched().At), Want: src.SHA256, Got: sum}
 }
 
 // A pinnedFile is an open file of known content: a boot.Verified. Each Read looks

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -21,15 +22,27 @@ type Source struct {
 	At     string      // an absolute path or an http(s) URL, or a file in the image there (InImage)
 	SHA256 boot.Digest // of its content; the zero Digest: whatever is there
 	Locked bool        // SHA256 is that of the lock file
-	Sums   Checksums   // say the digest, where SHA256 does not
+	Whole  bool        // SHA256 is that of the whole image in which the file is
+	Sums   Checksums   // say the digest, where SHA256 does not: of the image, if the file is in one
 }
 
-// The written form of a Source with a digest is "sha256:DIGEST@PATH-OR-URL". No
-// path or URL begins so, and neither as one with Checksums does. Where the digest comes of
-// the lock file, it is "locked:DIGEST@PATH-OR-URL".
+// The written form of a Source with a digest is "sha256:DIGEST@PATH-OR-URL", with another
+// word where the digest comes of the lock file, or is that of the image in which the file
+// is. No path or URL begins so, and neither as one with Checksums does.
+var digestForms = [...]digestForm{
+	{prefix: digestPrefix},
+	{prefix: "locked:", locked: true},
+	{prefix: "within:", whole: true},
+	{prefix: "lockin:", locked: true, whole: true},
+}
+
+type digestForm struct {
+	prefix        string
+	locked, whole bool
+}
+
 const (
-	digestPrefix = "sha256:"
-	lockedPrefix = "locked:"
+	digestPrefix = "sha256:" // none is longer
 	digestLen    = len(digestPrefix) + 2*len(boot.Digest{}) + len("@")
 )
 
@@ -42,10 +55,9 @@ func (s Source) String() string {
 		return sumsPrefix + s.Sums.String() + "@" + s.At
 	case s.SHA256.IsZero():
 		return s.At
-	case s.Locked:
-		return lockedPrefix + s.SHA256.String() + "@" + s.At
 	}
-	return digestPrefix + s.SHA256.String() + "@" + s.At
+	form := slices.IndexFunc(digestForms[:], func(f digestForm) bool { return f.locked == s.Locked && f.whole == s.Whole })
+	return digestForms[form].prefix + s.SHA256.String() + "@" + s.At
 }
 
 // Local reports whether the source is a file of this host, or in one.
@@ -66,6 +78,9 @@ func ParseSource(text string) (Source, error) {
 	if err := s.Sums.check(); err != nil {
 		return Source{}, fmt.Errorf("checksums: %w", err)
 	}
+	if _, _, inImage := CutImage(s.At); s.Whole && !inImage {
+		return Source{}, errors.New("the digest of an image stands before what is not in one")
+	}
 	return s, checkAt(s.At)
 }
 
@@ -76,23 +91,35 @@ func CutDigest(text string) (Source, bool) {
 	return s, err == nil && s.Verified()
 }
 
+// Fetched is what a remote source is fetched as, and its digest or checksums are for: the
+// whole image, where they are those of one, else the file.
+func (s Source) Fetched() Source {
+	image, _, ok := CutImage(s.At)
+	if !ok || !s.Whole && s.Sums.At == "" {
+		return s
+	}
+	return Source{At: image, SHA256: s.SHA256, Locked: s.Locked, Sums: s.Sums}
+}
+
 // Verified reports whether the file is served only with the right content.
 func (s Source) Verified() bool { return !s.SHA256.IsZero() || s.Sums.At != "" }
 
 // splitSource takes a source apart, of which the path may be relative.
 func splitSource(text string) (s Source, err error) {
 	s.At = text
-	rest, pinned := strings.CutPrefix(text, digestPrefix)
-	if !pinned {
-		rest, s.Locked = strings.CutPrefix(text, lockedPrefix)
-	}
-	if pinned || s.Locked {
+	for _, form := range digestForms {
+		rest, ok := strings.CutPrefix(text, form.prefix)
+		if !ok {
+			continue
+		}
 		digest, at, _ := strings.Cut(rest, "@")
 		if s.SHA256, err = boot.ParseDigest(digest); err != nil {
 			return Source{}, err
 		}
-		s.At = at
-	} else if rest, ok := strings.CutPrefix(text, sumsPrefix); ok {
+		s.At, s.Locked, s.Whole = at, form.locked, form.whole
+		return s, nil
+	}
+	if rest, ok := strings.CutPrefix(text, sumsPrefix); ok {
 		sums, at, _ := strings.Cut(rest, "@")
 		if s.Sums, err = parseChecksums(sums); err != nil {
 			return Source{}, err
@@ -117,6 +144,8 @@ func (s *Sources) Open(ctx context.Context, source string) (io.ReadCloser, int64
 	switch {
 	case err != nil:
 		return nil, 0, err
+	case !src.Local() && src.Whole:
+		return s.within(ctx, src)
 	case !src.Local() && (!src.SHA256.IsZero() || s.opts.Cache != nil):
 		return s.cached(ctx, src)
 	case !src.Local():

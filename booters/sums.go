@@ -97,22 +97,24 @@ func (c Checksums) place(of string) (below, base string) {
 	return below, path.Base(u.Path)
 }
 
-// Resolve is the source with the digest that its Checksums say, and without these. A
-// source that has none stays as it is. The error wraps boot.ErrUnverified, and is a
+// Resolve is the source with the digest that its Checksums say, and without these: for a
+// file in an image, that of the image, since those are what is published. A source that
+// has none stays as it is. The error wraps boot.ErrUnverified, and is a
 // sentence for the machine's screen.
 func (s *Sources) Resolve(ctx context.Context, src Source) (Source, error) {
 	if src.Sums.At == "" {
 		return src, nil
 	}
-	below, base := src.Sums.place(src.At)
+	of := src.Fetched().At
+	below, base := src.Sums.place(of)
 	sums, err := s.verified(ctx, src.Sums)
 	if err == nil {
 		src.SHA256, err = sums.Find(below, base)
 	}
 	if err != nil {
-		return Source{}, fmt.Errorf("%s %w by %s: %w", redact(src.At), boot.ErrUnverified, redact(src.Sums.At), err)
+		return Source{}, fmt.Errorf("%s %w by %s: %w", redact(of), boot.ErrUnverified, redact(src.Sums.At), err)
 	}
-	src.Sums = Checksums{}
+	src.Sums, src.Whole = Checksums{}, of != src.At
 	return src, nil
 }
 

@@ -491,7 +491,7 @@ func (t *Table) checkFile(ctx context.Context, id boot.ID) error {
 	switch {
 	case err != nil || !ok:
 	case !src.Local():
-		return t.src.refused.of(src, time.Now())
+		return t.src.refused.of(src.Fetched(), time.Now())
 	default:
 		return t.src.ahead(ctx, src)
 	}

@@ -232,11 +232,12 @@ func (p *phrase) lockedSource(text string) (string, *refusal) {
 	if err != nil || p.scope.lock == nil || src.Local() || !src.SHA256.IsZero() {
 		return text, nil
 	}
-	up, ok := p.scope.lock.Files[src.At]
+	fetched := src.Fetched()
+	up, ok := p.scope.lock.Files[fetched.At]
 	if !ok {
-		return "", &refusal{sumUnlocked, fmt.Sprintf("%s is not in %s, and so is not served: nobody has said what it must be. `pixiecore lock` fetches it once and adds it.", booters.ShownSource(src.At), lockName)}
+		return "", &refusal{sumUnlocked, fmt.Sprintf("%s is not in %s, and so is not served: nobody has said what it must be. `pixiecore lock` fetches it once and adds it.", booters.ShownSource(fetched.At), lockName)}
 	}
-	return booters.Source{At: src.At, SHA256: up.SHA256, Locked: true}.String(), nil
+	return booters.Source{At: src.At, SHA256: up.SHA256, Locked: true, Whole: fetched.At != src.At}.String(), nil
 }
 
 // lockedLink is link for a phrase.

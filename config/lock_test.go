@@ -135,6 +135,39 @@ func TestFilesThatAreLockedHaveTheirDigest(t *testing.T) {
 	}
 }
 
+// Checksums are those of an image, so what is locked, and fetched, is the image.
+func TestAnImageIsLockedAsAWhole(t *testing.T) {
+	const src = `
+boot "a" { 
+  kernel = { url = iso("https://m/x.iso", "kernel"), checksums = "https://m/SHA256SUMS" }
+  initrd = iso("https://m/x.iso", "initrd")
+}
+rule "a" { boot = boot.a }`
+	cfg, _ := Load(lockedDir(t, src))
+	all, err := cfg.Remotes(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, r := range all.Files {
+		got = append(got, r.Source.At)
+	}
+	if want := []string{"https://m/SHA256SUMS", "https://m/x.iso", "iso:https://m/x.iso!/initrd"}; !slices.Equal(got, want) {
+		t.Errorf("of other servers: got %s, want %s", got, want)
+	}
+	cfg, report := Load(lockedDir(t, src, "https://m/x.iso", "iso:https://m/x.iso!/initrd"))
+	if cfg == nil {
+		t.Fatal(report)
+	}
+	spec := cfg.Rules[0].Action.Spec
+	if got, want := string(spec.Kernel), "lockin:"+digestOf("https://m/x.iso").String()+"@iso:https://m/x.iso!/kernel"; got != want {
+		t.Errorf("kernel: got %s, want %s", got, want)
+	}
+	if got, want := string(spec.Initrd[0]), "locked:"+digestOf("iso:https://m/x.iso!/initrd").String()+"@iso:https://m/x.iso!/initrd"; got != want {
+		t.Errorf("initrd: got %s, want %s", got, want)
+	}
+}
+
 func TestWhatIsNotInTheLockFileIsRefused(t *testing.T) {
 	path := lockedDir(t, lockedBoots, "https://m/other")
 	cfg, report := Load(path)

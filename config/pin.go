@@ -81,8 +81,6 @@ func pinned(v cty.Value, name string) (cty.Value, *pinProblem) {
 		return fail("", sumMissing, "The file has a digest and no place. Write %s = %s, with its path or URL.", name, digest)
 	case has("sha256") && has("checksums"):
 		return fail("checksums", sumTwoDigests, "sha256 says already what the file must be. Write one of the two.")
-	case has("checksums") && inImage:
-		return fail("checksums", sumTwoDigests, "What a distributor publishes are checksums of whole images, and not of what is in them. Write sha256, which is that of the file in the image.")
 	case has("signature") && !has("checksums"), has("key") && !has("checksums"):
 		return fail("", sumMissing, "signature and key are those of checksums. Write %s = { url = \"…\", checksums = \"…/SHA256SUMS\", signature = \"…/SHA256SUMS.gpg\", key = \"./key.asc\" }.", name)
 	case !has("sha256") && !has("checksums"):

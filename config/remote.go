@@ -455,6 +455,7 @@ func (f *finder) look(i int, e *booters.Entry, p booters.Platform) error {
 
 // add notes that a file of another server is needed, if it is one.
 func (f *finder) add(src booters.Source, at Place) error {
+	src = src.Fetched()
 	if src.Local() {
 		return nil
 	}

@@ -274,22 +274,23 @@ func (c Configuration) armed(v *boot.Verdict, m boot.Machine) (*boot.Verdict, st
 // file is the path or URL of a source, whose digest is noted if it has one.
 func (w *Walk) file(source boot.ID) string {
 	src, ok := booters.CutDigest(string(source))
+	of := src.Fetched().At // which the digest is for
 	switch {
 	case ok && src.Sums.At != "":
 		if w.Checksums == nil {
 			w.Checksums = make(map[string]string)
 		}
-		w.Checksums[src.At] = booters.ShownSource(src.Sums.At)
+		w.Checksums[of] = booters.ShownSource(src.Sums.At)
 		if src.Sums.Key != "" {
-			w.Checksums[src.At] += ", signed by a key in " + src.Sums.Key
+			w.Checksums[of] += ", signed by a key in " + src.Sums.Key
 		}
 	case ok:
 		if w.SHA256 == nil {
 			w.SHA256 = make(map[string]string)
 		}
-		w.SHA256[src.At] = src.SHA256.String()
-		if src.Locked && !slices.Contains(w.Locked, src.At) {
-			w.Locked = append(w.Locked, src.At)
+		w.SHA256[of] = src.SHA256.String()
+		if src.Locked && !slices.Contains(w.Locked, of) {
+			w.Locked = append(w.Locked, of)
 		}
 	}
 	return src.At

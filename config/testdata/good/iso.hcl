@@ -13,10 +13,18 @@ boot "far" {
   cmdline = "mirror=${url(assets.far, "dists/")} ${url(file.release)}"
   file "release" { source = iso("https://192.0.2.1/debian.iso", "/dists/${machine.arch}/Release") }
 }
+boot "verified" {
+  kernel = { url = iso("https://192.0.2.1/13/debian.iso", "/vmlinuz"), checksums = "https://192.0.2.1/13/SHA256SUMS" }
+  initrd = [{ url = iso(local.small, "/vmlinuz"), checksums = "../srv/initrd", signature = "../srv/vmlinuz", key = "../srv/initrd" }]
+}
 boot "program" { efi = iso("https://192.0.2.1/debian.iso", "/EFI/boot/bootx64.efi") }
 rule "program" {
   match { mac = "52:54:00:*" }
   boot = boot.program
+}
+rule "verified" {
+  match { mac = "52:55:00:*" }
+  boot = boot.verified
 }
 rule "bios" {
   match { firmware = "bios" }
