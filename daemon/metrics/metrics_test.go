@@ -46,7 +46,9 @@ func booted() *Metrics {
 		return status.Report{
 			Version: "1.2.3", Generation: 7, Loaded: noon, LastReload: &status.Reload{}, Machines: log.Machines(), Rules: make([]status.Rule, 2),
 			Dropped: []status.Dropped{{Listener: "dhcp 192.0.2.1:67", Reason: drops.Relay, Count: 2}, {Listener: "dhcp 192.0.2.2:67", Reason: drops.Relay, Count: 3}},
-			Cache:   &status.Cache{Files: 3, Bytes: 4096, Max: 8192},
+			Cache: &status.Cache{Files: 3, Bytes: 4096, Max: 8192, Prefetch: &status.Prefetch{
+				Files: 9, Done: 4, Fetched: 3, Bytes: 3072, Failed: []status.FetchFailure{{File: "https://mirror/linux", Error: "404"}}, MoreFailed: 1,
+			}},
 		}
 	})
 	log.Observe(m.Observe)
@@ -96,6 +98,10 @@ func TestWhatIsCounted(t *testing.T) {
 		`pixiecore_reloads_total{verdict="refused"} 1`,
 		`pixiecore_machines{result="stalled"} 1`,
 		`pixiecore_cache_max_bytes 8192`,
+		`pixiecore_prefetch_files{state="todo"} 3`,
+		`pixiecore_prefetch_files{state="there"} 4`,
+		`pixiecore_prefetch_files{state="failed"} 2`,
+		`pixiecore_prefetch_bytes 3072`,
 	)
 }
 

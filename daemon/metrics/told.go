@@ -33,13 +33,15 @@ var (
 	descFiles      = describe("cache_files", "Remote files that are kept.")
 	descBytes      = describe("cache_bytes", "Bytes that they take.")
 	descMax        = describe("cache_max_bytes", "Bytes that they may take.")
+	descPrefetch   = describe("prefetch_files", "Remote files that the configuration which is served wants beforehand, by what became of them.", "state")
+	descPrefetched = describe("prefetch_bytes", "Bytes that had to be fetched for it beforehand.")
 )
 
 // Describe implements prometheus.Collector.
 func (t *told) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descBuild, descGeneration, descLoaded, descGood, descStandin, descHeldEdit, descHolds, descRules, descDropped, descMachines, descTransfers,
-		descMissing, descFiles, descBytes, descMax,
+		descMissing, descFiles, descBytes, descMax, descPrefetch, descPrefetched,
 	} {
 		to <- d
 	}
@@ -98,5 +100,12 @@ func (t *told) Collect(to chan<- prometheus.Metric) {
 		gauge(descFiles, float64(c.Files))
 		gauge(descBytes, float64(c.Bytes))
 		gauge(descMax, float64(c.Max))
+		if p := c.Prefetch; p != nil {
+			failed := p.FailedCount()
+			gauge(descPrefetch, float64(p.Files-p.Done-failed), "todo")
+			gauge(descPrefetch, float64(p.Done), "there")
+			gauge(descPrefetch, float64(failed), "failed")
+			gauge(descPrefetched, float64(p.Bytes))
+		}
 	}
 }
