@@ -260,6 +260,13 @@ func TestCompare(t *testing.T) {
 			{What: "rule", Name: "printers", Old: "is ignored", New: "boots its own disk"},
 			{What: "machine", Name: "00:80:77:00:00:01", Old: `is ignored by rule "printers"`, New: `boots its own disk by rule "printers"`},
 		}},
+		{"uploads that are kept", `listener "http" {}`, "listener \"http\" {}\nuploads { dir = \"/srv/up\" }", []Change{
+			{What: "block", Name: "uploads", New: "keeps what machines send in /srv/up: 16.0 MiB of a file at most, and 1.0 GiB of all"},
+		}},
+		{"a cache, and whom its servers are verified by", `listener "http" {}`, "listener \"http\" {}\ncache {\n  max_size = \"1GiB\"\n  prefetch = true\n}\nfetch { ca = \"/etc/ca.pem\" }", []Change{
+			{What: "block", Name: "cache", New: "keeps files of other servers in the usual directory: 1.0 GiB at most, fetched beforehand"},
+			{What: "block", Name: "fetch", New: "trusts the authorities in /etc/ca.pem"},
+		}},
 		{"a listener", `listener "http" {}`, "listener \"http\" {}\nlistener \"status\" {}", []Change{{What: "listener", Name: "status 127.0.0.1:8067", New: "is served"}}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

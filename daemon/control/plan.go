@@ -8,11 +8,13 @@ import (
 	"reflect"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/pixiecore/pixiecore/booters"
 	"github.com/pixiecore/pixiecore/booters/boot"
 	"github.com/pixiecore/pixiecore/config"
+	"github.com/pixiecore/pixiecore/protocols/events"
 )
 
 // A Picture is what a configuration makes of this host and its machines, fit
@@ -20,6 +22,7 @@ import (
 type Picture struct {
 	Generation uint64    `json:"generation,omitempty"`
 	Files      []string  `json:"files,omitempty"`
+	Blocks     []Element `json:"blocks,omitempty"` // those of this host that a file has once
 	Listeners  []Element `json:"listeners"`
 	Loaders    []Element `json:"loaders"`
 	Rules      []Element `json:"rules"`
@@ -84,7 +87,7 @@ func gained(old, new []string) (boots []string) {
 func Draw(c Configuration, machines []Question) Picture {
 	p := Picture{
 		Generation: c.Gen, Files: c.Config.Files, Asked: machines,
-		Listeners: []Element{}, Loaders: []Element{}, Rules: []Element{}, Machines: []Element{},
+		Blocks: blocks(c.Config), Listeners: []Element{}, Loaders: []Element{}, Rules: []Element{}, Machines: []Element{},
 	}
 	for _, l := range c.Config.Listeners {
 		p.Listeners = append(p.Listeners, Element{
@@ -116,6 +119,32 @@ func Draw(c Configuration, machines []Question) Picture {
 
 // alone is how many machines are looked at without help.
 const alone = 100
+
+// blocks are those by which this host keeps files, and fetches them.
+func blocks(c *config.Config) (all []Element) {
+	if u := c.Uploads; u != nil {
+		all = append(all, Element{Name: "uploads", Does: fmt.Sprintf("keeps what machines send in %s: %s of a file at most, and %s of all",
+			cmp.Or(u.Dir, "the state directory"), events.Size(u.MaxSize), events.Size(u.MaxTotal))})
+	}
+	if k := c.Cache; k != nil {
+		does := fmt.Sprintf("keeps files of other servers in %s: %s at most", cmp.Or(k.Dir, "the usual directory"), events.Size(k.MaxSize))
+		if k.Prefetch {
+			does += ", fetched beforehand"
+		}
+		all = append(all, Element{Name: "cache", Does: does})
+	}
+	if f := c.Fetch; f != (config.Fetch{}) {
+		does := []string{}
+		if f.CA != "" {
+			does = append(does, "trusts the authorities in "+f.CA)
+		}
+		if f.Cert != "" {
+			does = append(does, "shows servers the certificate in "+f.Cert)
+		}
+		all = append(all, Element{Name: "fetch", Does: strings.Join(does, " and "), Digest: digest(f)})
+	}
+	return all
+}
 
 // settings tells listeners of one kind and address apart.
 func settings(l config.Listener) string {
@@ -177,7 +206,7 @@ func digest(parts ...any) string {
 
 // A Change is one difference between two Pictures.
 type Change struct {
-	What    string `json:"what"`              // "listener", "loader", "rule" or "machine"
+	What    string `json:"what"`              // "block", "listener", "loader", "rule" or "machine"; plan has "file", too
 	Name    string `json:"name"`              // of a machine: its MAC, else its UUID
 	Machine string `json:"machine,omitempty"` // its name in the inventory
 	Old     string `json:"old,omitempty"`     // what it does; empty: there is none
@@ -194,7 +223,7 @@ func Compare(old, new Picture) []Change {
 		what     string
 		old, new []Element
 	}{
-		{"listener", old.Listeners, new.Listeners}, {"loader", old.Loaders, new.Loaders},
+		{"block", old.Blocks, new.Blocks}, {"listener", old.Listeners, new.Listeners}, {"loader", old.Loaders, new.Loaders},
 		{"rule", old.Rules, new.Rules}, {"machine", old.Machines, new.Machines},
 	} {
 		was := make(map[string]Element)
