@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pixiecore/pixiecore/booters"
+	"github.com/pixiecore/pixiecore/booters/boot"
 	"github.com/pixiecore/pixiecore/config"
 	"github.com/pixiecore/pixiecore/daemon"
 	"github.com/pixiecore/pixiecore/daemon/status"
@@ -35,6 +37,9 @@ machines that no machine block names, is listed and left out.
 The cache is that of the daemon, which may run meanwhile: each profits by the
 transfers of the other. As root, files are written as the user to whom the cache's
 directory belongs.
+
+Where there is a lock file, each line says to what the file is locked, or that it is
+not, and that its server has another one ("differs").
 
 The exit status is 1 when a file could not be fetched, and what is wrong stands
 beside it. --dry-run lists the files, who asks for each, and whether there is a
@@ -64,6 +69,16 @@ does all this when it is loaded.`,
 			f := fetching{files: remotes.Files, told: make([]fetchedFile, len(remotes.Files)), out: newPrinter(cmd.OutOrStdout()), quiet: asJSON}
 			for i, r := range f.files {
 				f.told[i] = fetchedFile{URL: r.Shown(), Places: places(r)}
+				if !r.Source.SHA256.IsZero() {
+					f.told[i].SHA256 = r.Source.SHA256.String()
+				}
+				switch {
+				case cfg.Lock == nil:
+				case r.Source.Locked:
+					f.told[i].Lock = isLocked
+				default:
+					f.told[i].Lock = isNotLocked
+				}
 			}
 			if dry {
 				f.list(dir)
@@ -78,6 +93,9 @@ does all this when it is loaded.`,
 				}{dir, f.told, skippedLines(remotes.Skipped)})
 			} else {
 				f.out.printf("%s\n", f.sum(dir, dry))
+				if cfg.Lock != nil && len(f.files) > 0 {
+					f.out.printf("%s\n", f.lockSum(cfg.Lock.Path))
+				}
 				err = f.out.err
 			}
 			switch much := daemon.TooMuch(f.bytes, cfg.Cache.MaxSize); {
@@ -101,14 +119,23 @@ does all this when it is loaded.`,
 
 // A fetchedFile is what became of one file.
 type fetchedFile struct {
-	URL    string   `json:"url"`             // without what is secret in it
-	State  string   `json:"state"`           // "fetched", "there", "missing", "failed"
-	Size   int64    `json:"size,omitempty"`  // bytes
-	Note   string   `json:"note,omitempty"`  // what there is to say of it all the same
-	Error  string   `json:"error,omitempty"` // why it is not there
-	Way    string   `json:"way,omitempty"`   // what mends that
-	Places []string `json:"places"`          // that ask for it: "pixiecore.hcl:12, kernel of boot debian"
+	URL    string   `json:"url"`              // without what is secret in it
+	State  string   `json:"state"`            // "fetched", "there", "missing", "failed"
+	Size   int64    `json:"size,omitempty"`   // bytes
+	Note   string   `json:"note,omitempty"`   // what there is to say of it all the same
+	Error  string   `json:"error,omitempty"`  // why it is not there
+	Way    string   `json:"way,omitempty"`    // what mends that
+	Places []string `json:"places"`           // that ask for it: "pixiecore.hcl:12, kernel of boot debian"
+	Lock   string   `json:"lock,omitempty"`   // "locked", "not locked", "differs": as the lock file has it; empty: there is none
+	SHA256 string   `json:"sha256,omitempty"` // that it must have, by the lock file or by the configuration
 }
+
+// The words of fetchedFile.Lock.
+const (
+	isLocked    = "locked"
+	isNotLocked = "not locked" // since it needs not: see lockSum
+	differs     = "differs"    // its server has another than what was locked
+)
 
 func places(r config.Remote) (all []string) {
 	for _, p := range r.Places {
@@ -186,6 +213,9 @@ func (f *fetching) fetch(cmd *cobra.Command, dir string, open func() (*booters.S
 		switch {
 		case k.Err != nil:
 			one.State, one.Error = "failed", k.Err.Error()
+			if digest := (*boot.DigestError)(nil); errors.As(k.Err, &digest) && digest.Locked {
+				one.Lock = differs
+			}
 			if !k.OfCache() {
 				one.Way = remedy(k.Err, one.URL)
 			}
@@ -209,17 +239,28 @@ func (f *fetching) fetch(cmd *cobra.Command, dir string, open func() (*booters.S
 
 // tell prints what became of a file.
 func (f *fetching) tell(one fetchedFile) {
+	lock := ""
+	switch one.Lock {
+	case isLocked:
+		lock = fmt.Sprintf(", locked to sha256 %.12s…", one.SHA256)
+	case isNotLocked:
+		lock = ", " + isNotLocked
+	}
 	switch {
 	case f.quiet:
 	case one.Error != "":
-		f.out.printf("%s  %s\n", f.out.paint(red, "failed "), one.Error)
+		word := "failed"
+		if one.Lock == differs {
+			word = differs
+		}
+		f.out.printf("%s  %s\n", f.out.paint(red, fmt.Sprintf("%-7s", word)), one.Error)
 		if one.Way != "" {
 			f.out.printf("         → %s\n", one.Way)
 		}
 	case one.Size > 0:
-		f.out.printf("%s  %s, %s\n", f.out.paint(green, fmt.Sprintf("%-7s", one.State)), one.URL, status.Bytes(one.Size))
+		f.out.printf("%s  %s, %s%s\n", f.out.paint(green, fmt.Sprintf("%-7s", one.State)), one.URL, status.Bytes(one.Size), lock)
 	default:
-		f.out.printf("%-7s  %s\n", one.State, one.URL)
+		f.out.printf("%-7s  %s%s\n", one.State, one.URL, lock)
 	}
 	if one.Note != "" && !f.quiet {
 		f.out.printf("         %s\n", one.Note)
@@ -237,6 +278,29 @@ func (f *fetching) sum(dir string, dry bool) string {
 	default:
 		return fmt.Sprintf("%d of %d files are in %s; %d of them fetched, %s.", f.done, len(f.files), dir, f.fetched, status.Bytes(f.came))
 	}
+}
+
+// lockSum says how many files the lock file has, and what the others go by: a file that
+// it lacks and that nothing else verifies is refused when the configuration is loaded.
+func (f *fetching) lockSum(path string) string {
+	locked, other := 0, 0
+	for _, one := range f.told {
+		switch one.Lock {
+		case differs:
+			other++
+			fallthrough
+		case isLocked:
+			locked++
+		}
+	}
+	s := fmt.Sprintf("%d of %d files are locked by %s", locked, len(f.told), filepath.Base(path))
+	if other > 0 {
+		s += fmt.Sprintf(", of which %d differ on their servers", other)
+	}
+	if n := len(f.told) - locked; n > 0 {
+		s += fmt.Sprintf("; %d need no lock: the configuration has their sha256, or they are checksums and signatures", n)
+	}
+	return s + "."
 }
 
 // becomeOwner makes root the user to whom the cache belongs, since what root wrote

@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -135,6 +136,66 @@ func TestFetch(t *testing.T) {
 		}
 	}
 }
+
+// Where there is a lock file, each file is told of as it stands there.
+func TestFetchTellsOfTheLock(t *testing.T) {
+	another := ""
+	mirror := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.URL.Path, another) }))
+	defer mirror.Close()
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "cache"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "pixiecore.hcl")
+	if err := os.WriteFile(path, []byte(strings.ReplaceAll(`
+listener "http" {}
+cache { dir = "cache" }
+boot "any" {
+  kernel = "MIRROR/linux"
+  initrd = [{
+    url    = "MIRROR/initrd"
+    sha256 = "`+sum("/initrd")+`"
+  }]
+}
+rule "any" { boot = boot.any }
+`, "MIRROR", mirror.URL)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	fetch := func(status int, want ...string) {
+		t.Helper()
+		got, out, talk := run("fetch", "--config", path)
+		if out = strings.ReplaceAll(out, mirror.URL, "MIRROR"); got != status {
+			t.Errorf("status %d, want %d\n%s%s", got, status, out, talk)
+		}
+		for _, want := range want {
+			if !strings.Contains(out, want) {
+				t.Errorf("got\n%swant %s", out, want)
+			}
+		}
+	}
+	fetch(0, "fetched  MIRROR/initrd, 7 B\n", "fetched  MIRROR/linux, 6 B\n")
+	if status, out, talk := run("lock", path); status != 0 {
+		t.Fatalf("lock: status %d\n%s%s", status, out, talk)
+	}
+	locked := fmt.Sprintf("MIRROR/linux, 6 B, locked to sha256 %.12s…\n", sum("/linux"))
+	fetch(0, locked, "there    MIRROR/initrd, 7 B, not locked\n", "1 of 2 files are locked by pixiecore.lock.hcl; 1 need no lock: ")
+
+	another = " of today"
+	if err := os.RemoveAll(filepath.Join(dir, "cache", "blobs")); err != nil {
+		t.Fatal(err)
+	}
+	fetch(1, "differs  MIRROR/linux has changed on its server: ", "→ ", "1 of 2 files are locked by pixiecore.lock.hcl, of which 1 differ on their servers; ")
+	_, out, _ := run("fetch", "--json", "--config", path)
+	var told struct {
+		Files []struct{ URL, State, Lock, SHA256 string }
+	}
+	if err := json.Unmarshal([]byte(out), &told); err != nil || len(told.Files) != 2 || told.Files[1].Lock != "differs" || told.Files[1].SHA256 != sum("/linux") || told.Files[0].Lock != "not locked" {
+		t.Errorf("%v: got %+v", err, told)
+	}
+}
+
+// sum is the SHA-256 of a text.
+func sum(text string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(text))) }
 
 // What root fetches is the daemon's: it belongs to the user to whom the directory does.
 func TestFetchByRootWritesAsTheOwner(t *testing.T) {
