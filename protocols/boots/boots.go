@@ -110,7 +110,7 @@ type machine struct {
 	repeats  int32         // how often the firmware has asked again without going on
 	began    time.Time
 	started  time.Time   // when the machine itself began it; zero where that is not known
-	heard    time.Time   // the last request of transaction
+	heard    time.Time   // the last request of transaction, or for a script without any
 	counted  time.Time   // the request that was counted last
 	facts    *boot.Facts // nil: no DHCP request of this boot is known
 
@@ -278,21 +278,30 @@ func (b *machine) continues(r Request, now time.Time) bool {
 
 // Script begins a boot of a machine that comes for its script unannounced:
 // another DHCP server has sent it. Nothing happens where a DHCP request of it is
-// known, or for what is no Ethernet address.
+// known, or for what is no Ethernet address. Where the machine comes again in a boot
+// that began less than SameBoot ago and has come to no end, as from a screen that waits,
+// it is in that boot, and what it boots is decided anew.
 func (m *Memory) Script(mac net.HardwareAddr, now time.Time) {
 	if len(mac) != len(MAC{}) {
 		return
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if b := m.of(MAC(mac), now); b == nil || b.facts == nil {
-		// It may ask again and again, from a screen that waits.
-		if now.Sub(m.Events.Began(MAC(mac))) >= SameBoot {
-			m.Events.Begin(MAC(mac), now)
-		}
-		b = m.begin(MAC(mac), now)
-		b.first, b.started = IPXE, now
+	b := m.of(MAC(mac), now)
+	if b != nil && b.facts != nil {
+		return
 	}
+	goesOn := m.Events == nil || now.Sub(m.Events.Began(MAC(mac))) < SameBoot
+	if b != nil && !b.started.IsZero() && now.Sub(b.began) < SameBoot && goesOn {
+		m.release(b)
+		b.heard = now
+		return
+	}
+	if !goesOn { // else the process before this one has seen its beginning
+		m.Events.Begin(MAC(mac), now)
+	}
+	b = m.begin(MAC(mac), now)
+	b.first, b.started = IPXE, now
 }
 
 // Started is when the machine began the boot that it is in. It is zero where that

@@ -274,19 +274,47 @@ func TestABooterThatIsNoDecider(t *testing.T) {
 
 func TestAMachineThatAnotherServerSends(t *testing.T) {
 	src := newTable(boots("all"))
-	m := &Memory{Source: src}
-	for i := range 2 { // each script is a boot
-		m.Script(mac, start)
-		if got, want := rule(t, m, machineOf, 0), fmt.Sprintf("all of %d", i+1); got != want {
-			t.Errorf("got %s, want %s", got, want)
+	m := &Memory{Source: src, Events: events.New()}
+	for _, tc := range []struct {
+		name string
+		at   time.Duration // when it comes for its script
+		is   events.Kind   // what it did before that, if anything
+		want string
+	}{
+		{"its script begins a boot", 0, 0, "all of 1"},
+		{"it comes again", time.Second, 0, "all of 2"}, // what decides is the table, each time
+		{"it has waited", SameBoot - time.Second, 0, "all of 3"},
+		{"a boot's time is over", SameBoot + time.Second, 0, "all of 4"},
+		{"it has booted", SameBoot + 2*time.Second, events.Booting, "all of 5"},
+		{"it comes again", SameBoot + 3*time.Second, 0, "all of 6"},
+		{"its own disk", SameBoot + 4*time.Second, events.Local, "all of 7"},
+	} {
+		if tc.is != 0 {
+			m.Events.Add(MAC(mac), events.Event{Kind: tc.is, Time: start.Add(tc.at - time.Second/2)})
+		}
+		before := m.Started(mac)
+		m.Script(mac, start.Add(tc.at))
+		if got := rule(t, m, machineOf, tc.at); got != tc.want {
+			t.Errorf("%s: got %s, want %s", tc.name, got, tc.want)
+		}
+		if again, same := tc.name == "it comes again" || tc.name == "it has waited", m.Started(mac).Equal(before); same != again {
+			t.Errorf("%s: began at %v, before that at %v", tc.name, m.Started(mac), before)
 		}
 		src.reload(boots("all"))
+	}
+
+	src = newTable(boots("all"))
+	m = &Memory{Source: src} // without events, time tells
+	m.Script(mac, start)
+	m.Script(mac, start.Add(time.Second))
+	if got := m.Started(mac); !got.Equal(start) {
+		t.Errorf("without events: began at %v, want %v", got, start)
 	}
 	heard(m, mac, 1, 0)
 	rule(t, m, machineOf, 0)
 	src.reload(boots("all"))
 	m.Script(mac, start) // it was announced after all
-	if got := rule(t, m, machineOf, 0); got != "all of 3" {
+	if got := rule(t, m, machineOf, 0); got != "all of 1" {
 		t.Errorf("got %s, want the boot that its DISCOVER began", got)
 	}
 }

@@ -20,7 +20,11 @@
 // so that a rule on them means the same at each stage. Where the firmware is an
 // iPXE, its first request begins the boot, and another iPXE's with more abilities,
 // or our user class, belong to it. A machine whose DHCP requests do not come here
-// begins its boot with its script (Script).
+// begins its boot with its script (Script). It asks for that again in the same boot, for
+// SameBoot, unless it has gone on to a kernel or its own disk: a second boot would use
+// up what was armed for the first, and make its addresses bad. But nothing tells a
+// machine that asks again from one that was switched off and on, so that each time the
+// current table decides: an operator who has mended it is not to wait.
 //
 // The boot of each MAC address is its own: two interfaces of one machine, with
 // one UUID, are two boots.

@@ -59,7 +59,8 @@ func called(by any, asks boot.Machine) once.Machine {
 	return once.Of(&v, asks)
 }
 
-// nextOf is what is known of the boot that the machine is in.
+// nextOf is what is known of the boot that the machine is in. Where no DHCP request tells
+// a boot from the next, what is chosen counts from when the machine asks again.
 func (m *Memory) nextOf(b *machine, asks boot.Machine) once.Boot {
 	o := m.bootOf(b, asks)
 	o.ID = ""
@@ -67,6 +68,9 @@ func (m *Memory) nextOf(b *machine, asks boot.Machine) once.Boot {
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		o.ID = b.had().next
+		if b.facts == nil {
+			o.Began = b.heard
+		}
 	}
 	return o
 }

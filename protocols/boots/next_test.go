@@ -203,3 +203,33 @@ func TestWhatIsChosenLeavesTheArm(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 }
+
+// What is chosen while a machine waits that no DHCP request tells of is what it boots
+// when it asks again, and as often as it asks in that boot.
+func TestWhatIsChosenForAMachineWithoutDHCP(t *testing.T) {
+	v := boots("lab")
+	v.Boot = "live"
+	m, _, nexts := chosen(t, v)
+	if _, _, err := nexts.Cancel(once.Machine{Name: "db1"}, nil, start); err != nil {
+		t.Fatal(err)
+	}
+	check := func(after time.Duration, want string) {
+		t.Helper()
+		m.Script(mac, start.Add(after))
+		if got := outcome(t, m, after); got != want {
+			t.Errorf("after %v: got %s, want %s", after, got, want)
+		}
+		if err := script(t, m, after); err != nil {
+			t.Fatal(err)
+		}
+	}
+	v.Spec = &boot.Spec{Kernel: "k"}
+	check(0, "live")
+	if err := nexts.Set(once.Machine{Name: "db1"}, nil, "rescue", time.Hour, start.Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	check(2*time.Minute, "rescue")
+	check(3*time.Minute, "rescue")
+	m.Events.Add(MAC(mac), events.Event{Kind: events.Booting, Time: start.Add(4 * time.Minute)})
+	check(5*time.Minute, "live")
+}

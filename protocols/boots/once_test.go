@@ -102,6 +102,24 @@ func TestOneVerdictOfABootThatHappensOnce(t *testing.T) {
 	check(5*time.Minute, boot.Local, true) // at once, files too
 }
 
+// A machine that another DHCP server sends may ask for its script again before it
+// starts what is in that, and is installed once all the same.
+func TestTheRepeatsOfAScriptWithoutDHCPAreOneBoot(t *testing.T) {
+	m, _ := armed(t)
+	for i := range 3 {
+		after := time.Duration(i) * time.Minute
+		m.Script(mac, start.Add(after))
+		if err := script(t, m, after); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m.Events.Add(MAC(mac), events.Event{Kind: events.Booting, Time: start.Add(3 * time.Minute)})
+	m.Script(mac, start.Add(4*time.Minute)) // the installer was reset
+	if d := asks(t, m, 4*time.Minute); d.Action != boot.Park {
+		t.Errorf("after it has started the installer: got %s", d.Action)
+	}
+}
+
 // What the machine is told is an event, once in a boot.
 func TestWhyAMachineIsPassedIsAnEvent(t *testing.T) {
 	m, states := armed(t)
