@@ -80,6 +80,7 @@ type bootCase struct {
 	plain    bool     // its ROM is none of iPXE's
 	loader   string   // the file that it loads to begin with: "TFTP ipxe.efi"; none if empty
 	end      end
+	waits    bool // its firmware waits in vain for IPv4 or an offer, for a minute, and idles meanwhile
 }
 
 // cases are in the order of the README's table.
@@ -95,12 +96,12 @@ var cases = []bootCase{
 	{machine: "UEFI x64, PXE", on: alone, boots: imaged, given: "iPXE of 2025, files of an ISO image", platform: ovmf, off: noPXEv6, loader: "TFTP ipxe.efi", end: kernel},
 	{machine: "UEFI x64, PXE", on: older, given: "iPXE of 2019", platform: ovmf, off: noPXEv6, loader: "TFTP ipxe.efi", end: kernel},
 	{machine: "UEFI x64, PXE, to its own disk", on: beside, given: "boot menu", platform: ovmf, off: noPXEv6, loader: "GET ipxe.efi", end: disk},
-	{machine: "UEFI x64, PXE", on: ignored, given: "nothing", platform: ovmf, end: nothing},
+	{machine: "UEFI x64, PXE", on: ignored, given: "nothing", platform: ovmf, end: nothing, waits: true},
 	{machine: "UEFI x64, HTTP Boot", on: beside, given: "iPXE of 2025", platform: ovmf, off: noPXE, loader: "GET ipxe.efi", end: kernel},
-	{machine: "UEFI x64, PXE over IPv6, then HTTP Boot", on: beside6, given: "iPXE of 2025, by HTTP Boot", platform: ovmf, off: noPXEv4, loader: "GET ipxe.efi", end: kernel},
-	{machine: "UEFI x64, HTTP Boot over IPv6", on: beside6, given: "iPXE of 2025", platform: ovmf, off: noPXE, loader: "GET ipxe.efi", end: kernel},
-	{machine: "UEFI x64, PXE over IPv6", on: alone6, given: "iPXE of 2025", platform: ovmf, off: noPXEv4, loader: "TFTP ipxe.efi", end: kernel},
-	{machine: "UEFI x64, HTTP Boot over IPv6", on: alone6, given: "iPXE of 2025", platform: ovmf, off: noPXE, loader: "GET ipxe.efi", end: kernel},
+	{machine: "UEFI x64, PXE over IPv6, then HTTP Boot", on: beside6, given: "iPXE of 2025, by HTTP Boot", platform: ovmf, off: noPXEv4, loader: "GET ipxe.efi", end: kernel, waits: true},
+	{machine: "UEFI x64, HTTP Boot over IPv6", on: beside6, given: "iPXE of 2025", platform: ovmf, off: noPXE, loader: "GET ipxe.efi", end: kernel, waits: true},
+	{machine: "UEFI x64, PXE over IPv6", on: alone6, given: "iPXE of 2025", platform: ovmf, off: noPXEv4, loader: "TFTP ipxe.efi", end: kernel, waits: true},
+	{machine: "UEFI x64, HTTP Boot over IPv6", on: alone6, given: "iPXE of 2025", platform: ovmf, off: noPXE, loader: "GET ipxe.efi", end: kernel, waits: true},
 	{machine: "BIOS with iPXE of 2019 in its ROM", on: reserve, boots: signed, given: "script", platform: seabios, end: kernel},
 	{machine: "UEFI x64, PXE", on: reserve, boots: signed, given: "shim, GRUB", platform: ovmf, off: noPXEv6, loader: "TFTP shimx64.efi", end: kernel},
 	{machine: "UEFI x64, Secure Boot, PXE", on: reserve, boots: signed, given: "shim, GRUB", platform: secured, off: noPXEv6, loader: "TFTP shimx64.efi", end: kernel},

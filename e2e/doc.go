@@ -45,7 +45,8 @@
 // # Decisions
 //
 // The machines run without KVM, so that a test takes the same path wherever it
-// runs; a boot takes 10 to 100 seconds, and no more than two are on at once. What is
+// runs; a boot takes 10 to 100 seconds, and no more than two are on at once, beside
+// three whose firmware waits for what does not come. What is
 // tested here is what only real firmware can tell. All else has tests of its own
 // beside the code.
 //

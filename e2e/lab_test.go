@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"net"
 	"os"
@@ -70,6 +71,7 @@ func TestMain(m *testing.M) {
 		return bin, goBuild(bin, "../daemon/pixiecore", "-tags", "embed_ipxe")
 	})
 	made.files = sync.OnceValues(func() (string, error) { return dir, makeFiles(dir) })
+	flag.Set("test.parallel", "64") // unless the command line says another: they wait for each other in powerOn
 	code := m.Run()
 	os.RemoveAll(dir)
 	os.Exit(code)
@@ -110,7 +112,8 @@ type lab struct {
 	*netlab.LAN
 	server    *netlab.Host
 	serverMAC string
-	files     string // with ARCH/linux and ARCH/initrd
+	files     string        // with ARCH/linux and ARCH/initrd
+	places    chan struct{} // for its machines: busy, as a rule
 	taps      atomic.Int32
 }
 
@@ -144,7 +147,7 @@ func newSegment(t *testing.T) *lab {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &lab{files: files}
+	l := &lab{files: files, places: busy}
 	l.LAN = netlab.New(t)
 	// The switch is to speak no IPv6 of its own on the machines' cables.
 	l.Switch.Do(func() {

@@ -26,11 +26,12 @@ type machine struct {
 // or IPv6 in vain before; ten times as busy a host takes three times as long.
 const bootLimit = 300 * time.Second
 
-// atOnce is how many machines are on at the same time. Each keeps a processor
-// busy.
-const atOnce = 2
-
-var slots = make(chan struct{}, atOnce)
+// Machines that are on at the same time. Most keep a processor busy each; some wait for
+// most of the time.
+var (
+	busy    = make(chan struct{}, 2)
+	waiting = make(chan struct{}, 3)
+)
 
 // A board is what a platform is in QEMU.
 type board struct {
@@ -75,12 +76,16 @@ type running struct {
 	on        time.Time
 }
 
-// powerOn starts a machine, as soon as no more than one other is on. It is off
-// again when the test ends.
+// powerOn starts a machine, as soon as there is a place for it. It is off again when
+// the test ends.
 func (l *lab) powerOn(t *testing.T, d *daemon, m machine) *running {
 	t.Helper()
-	slots <- struct{}{}
-	t.Cleanup(func() { <-slots })
+	place := l.places
+	if m.waits {
+		place = waiting
+	}
+	place <- struct{}{}
+	t.Cleanup(func() { <-place })
 	of := boards[m.platform]
 	if _, err := exec.LookPath(of.program); err != nil {
 		skip(t, "needs %s: %v; run e2e/setup", m.platform, err)

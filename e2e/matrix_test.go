@@ -73,6 +73,7 @@ var (
 // whoever boots, of whatever kind the machine is, but for the cases that are about
 // another way to the same kernel.
 func TestMatrix(t *testing.T) {
+	t.Parallel()
 	var tab results
 	begun := time.Now()
 	t.Cleanup(func() { t.Logf("%s%.0f s in all", tab.String(), time.Since(begun).Seconds()) }) // when the last has ended
