@@ -1,17 +1,18 @@
 package boot
 
 import (
+	"crypto/aes"
+	"crypto/cipher"
 	"crypto/hkdf"
-	"crypto/hmac"
 	"crypto/sha256"
+	"crypto/subtle"
 	"encoding/base32"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash"
 	"net"
+	"slices"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -49,34 +50,36 @@ func (t Token) Machine() Machine {
 
 // A TokenKey seals and opens tokens. It is derived from the URL key, so all
 // servers that share one open each other's tokens.
-type TokenKey struct {
-	// macs is of *tokenMACer: a keyed hash costs more to make than to use.
-	macs *sync.Pool
-}
-
-type tokenMACer struct {
-	hash.Hash
-	body [tokenBody]byte // beside what takes it, or it is allocated for each token
-	sum  [sha256.Size]byte
-}
+//
+// What authenticates a token is the first tokenMAC bytes of its body, filled up with
+// zeros, under AES-256. A block cipher that nobody can tell from a random permutation is
+// all that CBC-MAC takes where every message is of one length, as a body is, of one
+// block; of CMAC (NIST SP 800-38B) that is what is left without its provision for other
+// lengths. Who does not have the key guesses 8 bytes right once in 2⁶⁴ tries, each of
+// them a request. It takes a quarter of the time of HMAC-SHA-256 (BenchmarkSeal), and there
+// is a token in each answer of DHCP.
+type TokenKey struct{ block cipher.Block }
 
 // NewTokenKey derives the key for tokens from the server's secret.
 func NewTokenKey(secret []byte) (TokenKey, error) {
 	if len(secret) < 16 {
 		return TokenKey{}, fmt.Errorf("token key: secret of %d bytes is shorter than 16", len(secret))
 	}
-	b, err := hkdf.Key(sha256.New, secret, nil, "pixiecore boot token v1", 32)
+	b, err := hkdf.Key(sha256.New, secret, nil, "pixiecore boot token v2", 32)
 	if err != nil {
 		return TokenKey{}, fmt.Errorf("token key: %w", err)
 	}
-	return TokenKey{&sync.Pool{New: func() any { return &tokenMACer{Hash: hmac.New(sha256.New, b)} }}}, nil
+	block, err := aes.NewCipher(b)
+	if err != nil {
+		return TokenKey{}, fmt.Errorf("token key: %w", err)
+	}
+	return TokenKey{block}, nil
 }
 
 // Seal writes the token as TokenLen characters of [a-z2-7]: 6 bytes of MAC, 2
-// of type, 4 of time and 8 of HMAC-SHA-256.
+// of type, 4 of time and 8 that authenticate them.
 func (k TokenKey) Seal(t Token) string {
-	var b [TokenLen]byte
-	return string(k.AppendSeal(b[:0], t))
+	return string(k.AppendSeal(nil, t))
 }
 
 // AppendSeal appends what Seal writes.
@@ -85,8 +88,11 @@ func (k TokenKey) AppendSeal(to []byte, t Token) []byte {
 	copy(b[:6], t.MAC[:])
 	binary.BigEndian.PutUint16(b[6:], uint16(t.Type))
 	binary.BigEndian.PutUint32(b[8:], uint32(t.Time.Unix()))
-	k.sum((*[tokenMAC]byte)(b[tokenBody:]), (*[tokenBody]byte)(b[:]))
-	return tokenEncoding.AppendEncode(to, b[:])
+	at := len(to)
+	to = slices.Grow(to, TokenLen)[:at+TokenLen]
+	copy(b[tokenBody:], k.sum(to[at:], b[:tokenBody])) // where the token will be: nothing is allocated
+	tokenEncoding.Encode(to[at:], b[:])
+	return to
 }
 
 // Open reads a token of any case. Its only error is ErrToken.
@@ -98,8 +104,7 @@ func (k TokenKey) Open(s string) (Token, error) {
 	if err != nil || len(b) != tokenBody+tokenMAC { // line breaks, which count for s, are left out of b
 		return Token{}, ErrToken
 	}
-	var sum [tokenMAC]byte
-	if k.sum(&sum, (*[tokenBody]byte)(b)); !hmac.Equal(b[tokenBody:], sum[:]) {
+	if sum := k.sum(make([]byte, aes.BlockSize), b[:tokenBody]); subtle.ConstantTimeCompare(b[tokenBody:], sum) == 0 {
 		return Token{}, ErrToken
 	}
 	return Token{
@@ -109,12 +114,10 @@ func (k TokenKey) Open(s string) (Token, error) {
 	}, nil
 }
 
-// sum writes the MAC of a token's body.
-func (k TokenKey) sum(to *[tokenMAC]byte, body *[tokenBody]byte) {
-	h := k.macs.Get().(*tokenMACer)
-	h.body = *body
-	h.Reset()
-	h.Write(h.body[:])
-	copy(to[:], h.Sum(h.sum[:0]))
-	k.macs.Put(h)
+// sum is what authenticates a token's body, in the memory of a block.
+func (k TokenKey) sum(block, body []byte) []byte {
+	block = block[:aes.BlockSize]
+	clear(block[copy(block, body):])
+	k.block.Encrypt(block, block)
+	return block[:tokenMAC]
 }

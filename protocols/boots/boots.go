@@ -626,11 +626,13 @@ func (m *Memory) of(mac MAC, now time.Time) *machine {
 	if len(m.generations) > 1 && now.Sub(m.swept) >= sweepEvery {
 		m.sweep(now)
 	}
-	e, ok := m.machines[mac]
-	if !ok {
-		return nil
+	e := m.recent.Front() // an answer asks for its machine some times in a row
+	if e == nil || e.Value.(*machine).mac != mac {
+		if e = m.machines[mac]; e == nil {
+			return nil
+		}
+		m.recent.MoveToFront(e)
 	}
-	m.recent.MoveToFront(e)
 	b := e.Value.(*machine)
 	if now.Sub(b.began) >= MaxBoot {
 		m.release(b)
