@@ -322,6 +322,10 @@ func (b *bench) pxe(t *testing.T) {
 	b.load(t, "PXE 4011, 64 in flight", request(3, pxePort), 7, 1.5)
 }
 
+// costs is where the time of an offer went in a profile of user and kernel.
+const costs = "the echo is two system calls for each batch. Of an offer, such calls are 60 in 100 parts, and sendmmsg 46 of them: a broadcast has a larger packet than its question, a route that is made for it and thrown away (6), and a way back to the host that sends it (3). " +
+	"The answer is 25 (the boot that it belongs to 10, the verdict 3, the packet with its token 4, what it is known by), its event with metrics 8, the memory of boots that begin 4, copies of both packets for who asks later 2. An answer of port 4011 is a unicast, and begins no boot"
+
 // load compares how many answers come, with dnsmasq, and what each costs, with the
 // echo.
 func (b *bench) load(t *testing.T, what string, q question, times, cpu float64) {
@@ -346,7 +350,7 @@ func (b *bench) load(t *testing.T, what string, q question, times, cpu float64) 
 			because(fmt.Sprintf("the ceiling is the echo, %.1f times dnsmasq's rate in this run, which looks at nothing; where that is below the target, so is every server", echo.rate/peer.rate))
 	}
 	b.atMost(what+", times the echo's CPU", float64(ours.cpu)/float64(echo.cpu), cpu, fmt.Sprintf("%s to %s", ours.cpu, echo.cpu)).
-		because("the echo is two system calls for each batch; beside as many, an answer is a lookup, a token (two blocks of SHA-256), two events with their metrics, and a copy of both packets for who asks later; and an offer is a broadcast, which the kernel also brings back to its sender")
+		because(costs)
 }
 
 // One question at a time.

@@ -25,7 +25,7 @@ const (
 
 	textWeight = 128 // bytes of File and Detail
 
-	foldBack = 4            // steps that an event may repeat
+	foldBack = 8            // steps that an event may repeat: an offer in each of its styles, what was asked, and some more
 	keepHead = MaxSteps / 4 // steps of a boot's beginning that are not left out
 )
 

@@ -105,6 +105,19 @@ func TestStepsThatAlternateAreCounted(t *testing.T) {
 	}
 }
 
+// Firmware that takes none of its offers gets one style after the other.
+func TestOffersInEachStyleAreCounted(t *testing.T) {
+	l := New()
+	for i := range 100 {
+		at := noon.Add(time.Duration(i) * time.Second)
+		l.Add(one, Event{Time: at, Kind: Asked})
+		l.Add(one, Event{Time: at, Kind: Offered, Detail: []string{"bypass", "bypass+prompt", "boot-servers", "binl"}[i%4]})
+	}
+	if b := current(t, l); len(b.Steps) != 5 || b.Steps[0].Count != 100 || b.Steps[4].Count != 25 {
+		t.Errorf("got %+v", b.Steps)
+	}
+}
+
 // A boot of many files keeps its beginning and its end.
 func TestABootOfManyFiles(t *testing.T) {
 	l := New()
