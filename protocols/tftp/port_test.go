@@ -3,6 +3,7 @@ package tftp
 import (
 	"bytes"
 	"errors"
+	"net"
 	"net/netip"
 	"os"
 	"slices"
@@ -127,6 +128,69 @@ func TestSinglePortStop(t *testing.T) {
 	late.request(rrq("a", "octet"))
 	if p, ok := late.receiveWithin(time.Millisecond); ok {
 		t.Errorf("answered after the stop: %q", p)
+	}
+}
+
+// Ask waits before it looks, so what had come before it is found when time is up.
+func TestAsk(t *testing.T) {
+	c, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(loopback4))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	p, err := newOwnPort(Request{Remote: c.LocalAddr().(*net.UDPAddr).AddrPort()}, loopback4.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	to := p.(*ownPort).LocalAddr().(*net.UDPAddr).AddrPort()
+	say := func(text string) {
+		if _, err := c.WriteToUDPAddrPort([]byte(text), to); err != nil {
+			t.Error(err)
+		}
+	}
+	var answers sync.WaitGroup
+	defer answers.Wait()
+	for _, tt := range []struct {
+		early  string // comes before the question
+		ask    string
+		within time.Duration
+		answer string // comes behind the question
+		want   string // empty: the deadline
+	}{
+		{"", "a", patience, "1", "1"},
+		{"", "b", -patience, "", ""}, // woken: it is sent nevertheless
+		{"2", "c", time.Millisecond, "", "2"},
+		{"3", "d", patience, "4", "3"},
+		{"", "", patience, "", "4"},
+		{"5", "", patience, "", "5"},
+		{"", "", time.Millisecond, "", ""},
+	} {
+		if tt.early != "" {
+			say(tt.early)
+		}
+		if err := p.SetReadDeadline(time.Now().Add(tt.within)); err != nil {
+			t.Fatal(err)
+		}
+		if tt.ask != "" {
+			answers.Go(func() {
+				buf := make([]byte, maxAnswer)
+				if n, err := c.Read(buf); err != nil || string(buf[:n]) != tt.ask {
+					t.Errorf("the client read %q, %v, want %q", buf[:n], err, tt.ask)
+				}
+				if tt.answer != "" {
+					say(tt.answer)
+				}
+			})
+		}
+		in := make([]byte, maxAnswer)
+		n, err := p.Ask([]byte(tt.ask), in)
+		answers.Wait()
+		if got := string(in[:n]); got != tt.want || (err == nil) != (tt.want != "") {
+			t.Errorf("Ask(%q) = %q, %v, want %q", tt.ask, got, err, tt.want)
+		} else if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("Ask(%q): %v, want os.ErrDeadlineExceeded", tt.ask, err)
+		}
 	}
 }
 

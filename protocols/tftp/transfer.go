@@ -89,7 +89,8 @@ func (s *session) run(ctx context.Context) error {
 		return context.Cause(ctx)
 	}
 	for retry := 0; !s.window.done(); {
-		if err := s.send(s.window.next()); err != nil {
+		single, err := s.send(s.window.next())
+		if err != nil {
 			return err
 		}
 		complete, pause := s.window.complete(), burstPause
@@ -97,7 +98,7 @@ func (s *session) run(ctx context.Context) error {
 			pause = s.interval(retry)
 		}
 		start := time.Now()
-		what, err := s.await(ctx, start.Add(pause))
+		what, err := s.await(ctx, single, start.Add(pause))
 		switch {
 		case err != nil:
 			return err
@@ -166,17 +167,17 @@ func (s *session) measure(took time.Duration) {
 }
 
 // send puts the blocks from … to on the wire. This is the path that every byte
-// takes: one read of the file and, on Linux, one system call for all of them.
+// takes: one read of the file and, on Linux, one system call for all of them. A packet
+// that alone is to be answered is not sent but returned, for await.
 //
 // What does not go out counts as lost, unless the client is gone.
-func (s *session) send(from, to int64) error {
+func (s *session) send(from, to int64) (single []byte, err error) {
 	switch {
 	case from > to:
-		return nil
+		return nil, nil
 	case to == 0:
-		_, err := s.conn.Write(s.oack)
 		s.window.out(to)
-		return s.passing(err)
+		return s.oack, nil
 	case s.out == nil:
 		s.out = s.pool.get(s.terms)
 		s.segment()
@@ -185,7 +186,11 @@ func (s *session) send(from, to int64) error {
 	offset := (from - 1) * block
 	payload := s.out.payload[:min((to-from+1)*block, s.size-offset)]
 	if err := readFull(s.content, payload, offset); err != nil {
-		return fmt.Errorf("read at %d: %w", offset, err)
+		return nil, fmt.Errorf("read at %d: %w", offset, err)
+	}
+	s.window.out(to)
+	if s.windowSize == 1 {
+		return s.out.packet(to, len(payload)), nil
 	}
 	pieces := s.out.pieces[:2*(to-from+1)]
 	for i := 0; i < len(pieces); i += 2 {
@@ -193,7 +198,6 @@ func (s *session) send(from, to int64) error {
 		n := min(len(payload), s.blockSize)
 		pieces[i+1], payload = payload[:n], payload[n:]
 	}
-	s.window.out(to)
 	for len(pieces) > 0 {
 		messages := s.out.pack(pieces, s.segments)
 		n, err := s.conn.WriteBatch(messages, 0)
@@ -205,10 +209,10 @@ func (s *session) send(from, to int64) error {
 		case s.segments > 1 && s.refused(err):
 			// Once more, a message for each.
 		default:
-			return s.passing(err)
+			return nil, s.passing(err)
 		}
 	}
-	return nil
+	return nil, nil
 }
 
 // segment has the kernel cut windows into blocks, where it can: then one packet in
@@ -252,9 +256,9 @@ func (s *session) passing(err error) error {
 	return nil
 }
 
-// await reads until something happens or deadline comes. Nothing that the client
-// sends makes it later.
-func (s *session) await(ctx context.Context, deadline time.Time) (event, error) {
+// await sends single, if there is one, and reads until something happens or deadline
+// comes. Nothing that the client sends makes it later.
+func (s *session) await(ctx context.Context, single []byte, deadline time.Time) (event, error) {
 	failed := 0
 	for {
 		if err := s.conn.SetReadDeadline(deadline); err != nil {
@@ -268,7 +272,8 @@ func (s *session) await(ctx context.Context, deadline time.Time) (event, error) 
 		if s.repeated.Swap(false) && !s.answered {
 			return repeated, nil
 		}
-		n, err := s.conn.Read(s.in[:])
+		n, err := s.conn.Ask(single, s.in[:])
+		single = nil
 		switch {
 		case err == nil:
 		case errors.Is(err, os.ErrDeadlineExceeded):
@@ -303,6 +308,7 @@ func (s *session) await(ctx context.Context, deadline time.Time) (event, error) 
 
 // buffers are what a window is made in.
 type buffers struct {
+	frame    []byte // room for a header, and payload
 	payload  []byte
 	headers  []byte
 	pieces   [][]byte // for each block its header, and a part of payload
@@ -312,7 +318,8 @@ type buffers struct {
 // fits makes room for windows of t.
 func (b *buffers) fits(t terms) {
 	if need := t.windowSize * t.blockSize; len(b.payload) < need {
-		b.payload = make([]byte, need)
+		b.frame = make([]byte, dataHeaderSize+need)
+		b.payload = b.frame[dataHeaderSize:]
 	}
 	if len(b.messages) >= t.windowSize {
 		return
@@ -325,6 +332,13 @@ func (b *buffers) fits(t terms) {
 		h[1] = opDATA
 		b.pieces[2*i] = h
 	}
+}
+
+// packet is the DATA of a block whose n bytes are at the beginning of payload.
+func (b *buffers) packet(block int64, n int) []byte {
+	binary.BigEndian.PutUint16(b.frame, opDATA)
+	binary.BigEndian.PutUint16(b.frame[2:], uint16(block)) // wraps to 0 after 65535
+	return b.frame[:dataHeaderSize+n]
 }
 
 // pack makes messages of pieces, each of as many blocks at most.
