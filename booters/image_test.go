@@ -476,12 +476,12 @@ func TestTheTreeOfAnImage(t *testing.T) {
 			if rest != "" {
 				t.Errorf("the address ends in %q", rest)
 			}
-			for file, want := range map[string]string{"vmlinuz": imageKernel, "pool/package": imagePool} {
+			for file, want := range map[string]string{"vmlinuz": imageKernel, "pool/package": imagePool, "/vmlinuz": imageKernel, "//pool//package": imagePool} {
 				if got, err := content(tab, id, file); got != want || err != nil {
 					t.Errorf("%s: %q, %v", file, got, err)
 				}
 			}
-			for _, file := range []string{"", "pool", "pool/", "nothing", "pool/../vmlinuz/x", "/vmlinuz", "../vmlinuz"} {
+			for _, file := range []string{"", "pool", "pool/", "nothing", "pool/../vmlinuz/x", "/nothing", "../vmlinuz", "/../vmlinuz"} {
 				if got, err := content(tab, id, file); !errors.Is(err, boot.ErrNotFound) {
 					t.Errorf("%q: %q, %v", file, got, err)
 				}

@@ -353,11 +353,11 @@ func (t *Table) OpenLink(id boot.ID, name string) (boot.Link, error) {
 }
 
 // below is the file that name means in an address of a path in dir: that, or what lies
-// below it.
+// below it. Installers put a slash of their own behind an address that ends in one.
 func below(dir, within, name string) (file string, err error) {
 	file = within
 	if within == "" || strings.HasSuffix(within, "/") {
-		file = name
+		file = strings.TrimLeft(name, "/")
 	} else if path.Base(within) != name {
 		return "", fmt.Errorf("address of another name: %w", boot.ErrNotFound)
 	}

@@ -403,7 +403,7 @@ func source(dir, s string) (string, []string, *refusal) {
 		}
 		at = booters.InImage(at, name)
 		if _, err := booters.ParseSource(at); err != nil {
-			return refuse(sumLink, "No machine could fetch this: %v. Write iso(\"PATH or URL\", \"/install.amd/vmlinuz\").", err)
+			return refuse(sumLink, "No machine could fetch this: %v. Write iso(\"PATH or URL\", \"/images/pxeboot/vmlinuz\").", err)
 		}
 		if len(files) > 0 {
 			files = []string{at}

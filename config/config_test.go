@@ -648,8 +648,8 @@ func TestExampleLoads(t *testing.T) {
 	}
 }
 
-// TestExamples holds that the examples load without a warning, are laid out, and
-// show by their tests what they decide.
+// TestExamples holds that the examples load without a warning, but for the images that
+// an administrator has downloaded, are laid out, and show by their tests what they decide.
 func TestExamples(t *testing.T) {
 	files, err := filepath.Glob("../examples/*.hcl")
 	if err != nil || len(files) == 0 {
@@ -657,7 +657,10 @@ func TestExamples(t *testing.T) {
 	}
 	for _, file := range files {
 		cfg, report := Load(file)
-		if p := report.Problems(); len(p) > 0 {
+		p := slices.DeleteFunc(report.Problems(), func(p Problem) bool {
+			return p.Summary == string(sumNoFile) && strings.HasPrefix(p.Detail, `There is no file "/srv/iso/`)
+		})
+		if len(p) > 0 {
 			t.Errorf("%v: %s", p, p[0].Detail)
 			continue
 		}

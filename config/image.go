@@ -23,7 +23,7 @@ func isoFunction(dir string) function.Function {
 		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
 			image, name := args[0].AsString(), args[1].AsString()
 			if image == "" || name == "" {
-				return cty.NilVal, errors.New("an image and a file in it are named: iso(\"PATH or URL\", \"/install.amd/vmlinuz\")")
+				return cty.NilVal, errors.New("an image and a file in it are named: iso(\"PATH or URL\", \"/images/pxeboot/vmlinuz\")")
 			}
 			if !scheme.MatchString(image) {
 				image = resolve(dir, image)

@@ -12,15 +12,15 @@ machine "web1" {
 }
 
 locals {
-  # What lies in casper/ of the image, and the image, on a server of your own.
-  ubuntu = "http://192.0.2.10/ubuntu-24.04"
+  # As it was downloaded to this host; the installer loads all of it into memory.
+  image = "/srv/iso/ubuntu-24.04-live-server-amd64.iso"
 }
 
 boot "ubuntu" {
   installs = true
-  kernel   = "${local.ubuntu}/vmlinuz"
-  initrd   = "${local.ubuntu}/initrd"
-  cmdline  = "ip=dhcp url=${local.ubuntu}/ubuntu-24.04-live-server-amd64.iso autoinstall ds=nocloud;s=${url(file.seed)}"
+  kernel   = iso(local.image, "/casper/vmlinuz")
+  initrd   = iso(local.image, "/casper/initrd")
+  cmdline  = "ip=dhcp url=${url(local.image)} autoinstall ds=nocloud;s=${url(file.seed)}"
   message  = "Installing Ubuntu on ${machine.name}"
 
   file "seed" {

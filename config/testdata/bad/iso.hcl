@@ -21,8 +21,8 @@ rule "all" { boot = boot.texts }
 # want: 7:25 error: unusable URL | The URL begins with ftp://, which is not fetched. Write http://HOST/PATH or https://HOST/PATH, or the path of a local file.
 # want: 8:24 error: empty value | The name of a file is empty. Write its path or URL.
 # want: 10:34 error: not enough function arguments | Function "iso" expects 2 argument(s). Missing value for "path".
-# want: 11:14 error: error in function call | Call to function "iso" failed: an image and a file in it are named: iso("PATH or URL", "/install.amd/vmlinuz").
-# want: 11:29 error: nothing that has an address | No machine could fetch this: no file in the image is named. Write iso("PATH or URL", "/install.amd/vmlinuz").
+# want: 11:14 error: error in function call | Call to function "iso" failed: an image and a file in it are named: iso("PATH or URL", "/images/pxeboot/vmlinuz").
+# want: 11:29 error: nothing that has an address | No machine could fetch this: no file in the image is named. Write iso("PATH or URL", "/images/pxeboot/vmlinuz").
 # want: 11:58 error: unusable URL | The URL begins with ftp://, which is not fetched. Write http://HOST/PATH or https://HOST/PATH, or the path of a local file.
 # want: 11:129 error: fact that cannot choose files | machine.serial cannot choose which file is initrd: a machine may say what it likes of itself. A path can have machine.name, machine.arch, machine.firmware, machine.labels
 # want: 12:13 error: wrong kind of value | cmdline is a file in an image. Write a text in quotes.
