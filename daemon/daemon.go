@@ -130,6 +130,7 @@ type Daemon struct {
 	rebinding *time.Timer     // when that is tried again
 	serve     func(*listener) // starts one; nil while the daemon does not run; under reloading
 	park      func(*socket)   // drops what comes to one; likewise
+	ended     bool            // Run was told to stop, so that nothing would serve or close what is opened; under reloading
 	sockets   []*socket       // that the process was started with and has not given up; under reloading
 	odd       []string        // what there is to say of the others
 
@@ -165,7 +166,7 @@ func New(o Options) (_ *Daemon, err error) {
 	d.events.Observe(d.metrics.Observe)
 	defer func() {
 		if err != nil {
-			d.closeStateFile()
+			d.Close()
 		}
 	}()
 	defer d.extend()()
@@ -243,7 +244,6 @@ func New(o Options) (_ *Daemon, err error) {
 	d.adopt(c.Config.Listeners)
 	n, err := d.prepare(c)
 	if err != nil {
-		d.Close()
 		return nil, err
 	}
 	d.commit(n)
@@ -378,7 +378,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	d.serving.Store(false)
 	close(d.stopping)
 	d.reloading.Lock()
-	d.serve, d.park = nil, nil // nothing is started any more: what runs is waited for
+	d.serve, d.park, d.ended = nil, nil, true // nothing is started any more: what runs is waited for
 	d.prefetch.stop()
 	d.reloading.Unlock()
 	d.notified(systemd.Stopping)

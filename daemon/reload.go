@@ -43,6 +43,9 @@ func (d *Daemon) reload() (*config.Report, error) {
 	return d.reloadIf(func() bool { return true }, asked)
 }
 
+// errEnded is for who asks for a reload while the daemon stops.
+var errEnded = errors.New("pixiecore is stopping, so nothing is reloaded: the configuration is read when it starts again")
+
 // A cause is why the configuration is read again.
 type cause int
 
@@ -54,6 +57,9 @@ const (
 // reloadIf reloads if, once everything is read, the files are steady. An edit
 // that nobody has asked to be served may be held. The caller holds d.reloading.
 func (d *Daemon) reloadIf(steady func() bool, by cause) (*config.Report, error) {
+	if d.ended {
+		return &config.Report{}, errEnded
+	}
 	d.notified(systemd.Reloading)
 	defer d.extend()()
 	start, files := time.Now(), reading{}
