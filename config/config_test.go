@@ -730,6 +730,7 @@ func FuzzParse(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add([]byte(Example()))
+	f.Add([]byte("machine\"A\"{\nmac=\" \"A")) // a text of one blank is a token
 	f.Add([]byte("boot \"a\" {\n kernel = \"a\"\n cmdline = \"{{ ID \\\"x\\\" }} $${net0/mac} ${net0/mac:hexhyp}\"\n}\nrule \"r\" { boot = (boot[\"a${1}\"]) }\n"))
 	f.Fuzz(func(t *testing.T, src []byte) {
 		if tokens, _ := hclsyntax.LexConfig(src, "", hcl.InitialPos); len(tokens) > tokensAtMost(src) {

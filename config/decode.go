@@ -236,11 +236,12 @@ const maxTokens = 2 << 20
 func dense(src []byte) bool { return tokensAtMost(src) > maxTokens }
 
 // tokensAtMost bounds the tokens in src: one for each character of punctuation
-// and for a name, two for what begins with a digit and may be a number and a name.
-// Comments and texts have fewer.
+// and for a name, two for what begins with a digit and may be a number and a name, and
+// one for a blank behind a quotation mark, which may be all of a text. Comments and other
+// texts have fewer.
 func tokensAtMost(src []byte) int {
 	n, run := 1, false // the end of the file is one
-	for _, c := range src {
+	for i, c := range src {
 		switch {
 		case c >= '0' && c <= '9':
 			if !run {
@@ -253,6 +254,9 @@ func tokensAtMost(src []byte) int {
 			}
 			run = true
 		case c == ' ' || c == '\t':
+			if i > 0 && src[i-1] == '"' {
+				n++
+			}
 			run = false
 		default:
 			n++

@@ -279,7 +279,11 @@ func (p Profile) Choose(offers []*dhcpv4.DHCPv4) (*dhcpv4.DHCPv4, error) {
 func (p Profile) target(d *dhcpv4.DHCPv4) (*url.URL, error) {
 	name := p.bootFile(d)
 	if p.family == edk2HTTP || (p.family == ipxe || p.family == uboot) && strings.Contains(name, "://") {
-		return url.Parse(name)
+		u, err := url.Parse(name)
+		if err == nil && u.Scheme == "" {
+			err = fmt.Errorf("boot file name %q: not a URL", name)
+		}
+		return u, err
 	}
 	host := server(d)
 	if p.family == ipxe {

@@ -196,6 +196,7 @@ func FuzzAccept(f *testing.F) {
 	f.Add(answer(f, "60=PXEClient", "file=x", "43=060108ff").ToBytes())
 	f.Add(answer(f, "60=HTTPClient", "67=http://192.0.2.1/x").ToBytes())
 	f.Add(answer(f, "60=PXEClient", "43=0807800001c0000202"+"090480000141"+"ff").ToBytes())
+	f.Add(answer(f, "60=PXEClient", "file=#://x").ToBytes())
 	f.Fuzz(func(t *testing.T, b []byte) {
 		offer, err := dhcpv4.FromBytes(b)
 		if err != nil {
