@@ -15,7 +15,9 @@ const maxHello = 2 * time.Second
 
 // ServeHTTP serves l by srv until ctx is done. Then it takes no more connections,
 // gives the requests of those that it has the time of drain, and cuts what is left,
-// which cut reports. The error is one of the listener, before ctx was done.
+// which cut reports. It returns when the last handler has, so that what they use can be
+// closed: one must end when its connection does. The error is one of the listener, before
+// ctx was done.
 //
 // A connection that the kernel has accepted and ServeHTTP has not stays in l's
 // queue, if another process has the socket, too.
@@ -32,6 +34,8 @@ func ServeHTTP(ctx context.Context, srv *http.Server, l net.Listener, drain time
 	go func() { done <- srv.Serve(l) }()
 	select {
 	case err := <-done:
+		srv.Close()
+		waiting.gone()
 		return false, err
 	case <-ctx.Done():
 	}
@@ -43,7 +47,8 @@ func ServeHTTP(ctx context.Context, srv *http.Server, l net.Listener, drain time
 	<-done // now every accepted connection is noted
 	srv.SetKeepAlivesEnabled(false)
 	cut = !waiting.answered(wait)
-	srv.Close()
+	srv.Close() // which waits for nobody
+	waiting.gone()
 	return cut, nil
 }
 
@@ -101,6 +106,21 @@ func (c *conversations) answered(ctx context.Context) bool {
 			patient = false
 		case <-c.changed:
 		}
+	}
+}
+
+// gone waits until there are no connections, each of which is noted as closed when its
+// handler has returned.
+func (c *conversations) gone() {
+	for {
+		c.mu.Lock()
+		c.ending = true
+		left := len(c.of)
+		c.mu.Unlock()
+		if left == 0 {
+			return
+		}
+		<-c.changed
 	}
 }
 

@@ -139,3 +139,43 @@ func TestFromThisHost(t *testing.T) {
 		}
 	}
 }
+
+// What handlers use is closed when the server has ended, so that one which is cut is
+// waited for.
+func TestHandlersEndBeforeTheServer(t *testing.T) {
+	for name, end := range map[string]func(stop func(), l net.Listener){
+		"it is told to stop":     func(stop func(), _ net.Listener) { stop() },
+		"its listener is broken": func(_ func(), l net.Listener) { l.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, stop := context.WithCancel(t.Context())
+			defer stop()
+			asked, ended := make(chan struct{}), false
+			srv := &http.Server{Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				close(asked)
+				<-r.Context().Done()
+				ended = true
+			})}
+			var asking sync.WaitGroup
+			defer asking.Wait()
+			asking.Go(func() {
+				client := http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
+				if resp, err := client.Get("http://" + l.Addr().String()); err == nil {
+					resp.Body.Close()
+				}
+			})
+			go func() {
+				<-asked
+				end(stop, l)
+			}()
+			netio.ServeHTTP(ctx, srv, l, time.Millisecond)
+			if !ended {
+				t.Error("a handler outlives the server")
+			}
+		})
+	}
+}
