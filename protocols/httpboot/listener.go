@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -31,19 +32,24 @@ const (
 	// maxConns bounds the open connections, the next one included. If all of them are
 	// being answered, more wait in the kernel's queue.
 	maxConns = 4096
+	// fairConns is how many of them one address keeps then: whoever downloads slowly by
+	// all of them would keep everybody else away.
+	fairConns = 64
 )
 
 // Listener wraps a TCP listener such that a client that stops reading is cut
 // off after a minute without progress, and that at most a bounded
 // number of connections is open: where there are as many, the one that has
-// asked nothing for longest makes room for the next.
+// asked nothing for longest makes room for the next, and where all are being answered,
+// one of the address that has most of them.
 func Listener(l net.Listener) net.Listener {
-	return &listener{Listener: l, slots: make(chan struct{}, maxConns), closed: make(chan struct{})}
+	return &listener{Listener: l, slots: make(chan struct{}, maxConns), fair: fairConns, closed: make(chan struct{})}
 }
 
 type listener struct {
 	net.Listener
 	slots     chan struct{}
+	fair      int // fairConns, but in tests
 	closed    chan struct{}
 	closeOnce sync.Once
 
@@ -72,27 +78,39 @@ func (l *listener) Accept() (net.Conn, error) {
 		<-l.slots
 		return c, nil
 	}
-	own := &conn{TCPConn: t, of: l}
+	own := &conn{TCPConn: t, of: l, from: t.RemoteAddr().(*net.TCPAddr).AddrPort().Addr()}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	own.place = l.open.PushBack(own)
 	return own, nil
 }
 
-// makeRoom ends the connection that has asked nothing for longest, if there is one.
+// makeRoom ends a connection, if there is one that can be spared.
 func (l *listener) makeRoom() {
 	l.mu.Lock()
-	var idle *conn
-	for e := l.open.Front(); e != nil && idle == nil; e = e.Next() {
-		if c := e.Value.(*conn); !c.asked {
-			idle = c
+	spare := l.spare()
+	l.mu.Unlock()
+	if spare != nil {
+		spare.evicted.Store(true)
+		spare.Close() // its reader tells net/http
+	}
+}
+
+// spare is the connection that has asked nothing for longest, or else one of the address
+// that has most, if they are more than is fair; nil: there is none. The caller holds l.mu.
+func (l *listener) spare() *conn {
+	held := make(map[netip.Addr]int)
+	var most *conn
+	for e := l.open.Front(); e != nil; e = e.Next() {
+		c := e.Value.(*conn)
+		if !c.asked {
+			return c
+		}
+		if held[c.from]++; held[c.from] > l.fair && (most == nil || held[c.from] > held[most.from]) {
+			most = c
 		}
 	}
-	l.mu.Unlock()
-	if idle != nil {
-		idle.evicted.Store(true)
-		idle.Close() // its reader tells net/http
-	}
+	return most
 }
 
 func (l *listener) Close() error {
@@ -130,6 +148,7 @@ func (c *conn) now(s http.ConnState) {
 type conn struct {
 	*net.TCPConn
 	of      *listener
+	from    netip.Addr
 	place   *list.Element // in of.open, with of.mu held; nil: it is closed
 	asked   bool          // whether a question is being answered; with of.mu held
 	evicted atomic.Bool

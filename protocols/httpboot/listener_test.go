@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"testing"
@@ -74,6 +75,33 @@ func TestASilentConnectionMakesRoom(t *testing.T) {
 	silent[0].SetDeadline(time.Now().Add(time.Minute))
 	if _, err := silent[0].Read(make([]byte, 1)); err == nil {
 		t.Error("the first silent connection was answered")
+	}
+}
+
+// One address that downloads slowly by all connections that there are keeps nobody else
+// away, and one that has no more than is fair keeps what it has.
+func TestWhoHasMostConnectionsMakesRoom(t *testing.T) {
+	l := &listener{fair: 2}
+	add := func(from string, asked bool) *conn {
+		c := &conn{of: l, from: netip.MustParseAddr(from), asked: asked}
+		c.place = l.open.PushBack(c)
+		return c
+	}
+	const many, some, one = "192.0.2.1", "192.0.2.2", "192.0.2.3"
+	for _, from := range []string{one, some, many, some, many, some, many, many} {
+		add(from, true)
+	}
+	if got := l.spare(); got == nil || got.from.String() != many {
+		t.Errorf("got %+v, want one of %s", got, many)
+	}
+	silent := add(one, false)
+	if got := l.spare(); got != silent {
+		t.Errorf("got %+v, want the one that has asked nothing", got)
+	}
+	l.open.Remove(silent.place)
+	l.fair = 4
+	if got := l.spare(); got != nil {
+		t.Errorf("got %+v, although nobody has more than is fair", got)
 	}
 }
 
