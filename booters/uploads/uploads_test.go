@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/iotest"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/pixiecore/pixiecore/booters/boot"
 	"github.com/pixiecore/pixiecore/booters/uploads"
 )
@@ -158,4 +160,50 @@ func TestOneUploadOfAMachineAtATime(t *testing.T) {
 	}
 	w.Close()
 	wg.Wait()
+}
+
+// Whatever machines and files are called, and whatever they send: nothing lies elsewhere
+// than in the directory of its machine, nothing is larger than it may be, and together
+// they have no more than the room that there is.
+func FuzzPut(f *testing.F) {
+	f.Add("db1", "log", "text", "db1", "log", "again")
+	f.Add("..", "x", "", "db1", "..", "")
+	f.Add("a", "b", "x", "a/b", "c", "x")
+	f.Add("a", ".part-X", "x", "A", "b\x00", "x")
+	const size, total = 8, 12
+	f.Fuzz(func(t *testing.T, machine, file, body, machine2, file2, body2 string) {
+		parent := t.TempDir()
+		dir := filepath.Join(parent, "uploads")
+		d, err := uploads.Open(dir, uploads.Limits{Size: size, Total: total})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := map[string]string{}
+		for _, put := range [][3]string{{machine, file, body}, {machine2, file2, body2}, {machine, file, body2}} {
+			if n, err := d.Put(put[0], put[1], strings.NewReader(put[2])); err == nil {
+				if n != int64(len(put[2])) {
+					t.Errorf("%q: %d bytes of %d", put, n, len(put[2]))
+				}
+				want[put[0]+"/"+put[1]] = put[2]
+			}
+		}
+		var sum int
+		got := map[string]string{}
+		for _, name := range files(t, dir) {
+			b, err := os.ReadFile(filepath.Join(dir, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got[name] = string(b)
+			if sum += len(b); len(b) > size {
+				t.Errorf("%q has %d bytes", name, len(b))
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" || sum > total {
+			t.Errorf("%d bytes (-want +got)\n%s", sum, diff)
+		}
+		if list, err := os.ReadDir(parent); err != nil || len(list) != 1 {
+			t.Errorf("beside the directory: %v, %v", list, err)
+		}
+	})
 }

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -273,21 +274,36 @@ func TestBase(t *testing.T) {
 	}
 }
 
+// Whatever name a client asks for, with a token that it was given or one that it made up,
+// it gets a file or an error.
 func FuzzOpen(f *testing.F) {
 	tr := tree(f, verdicts{Verdict: &boot.Verdict{Action: boot.Boot}})
-	for _, p := range []string{"autoexec.ipxe", "boot.ipxe", "undionly.kpxe", token + "/ipxe.efi", "../x", "\x00", "//"} {
-		f.Add(p)
-	}
-	f.Add(tr.Tokens.Seal(boot.Token{Type: 7}) + "/ipxe.efi")
 	tr.Boots.Source = stocked()
-	for _, p := range []string{"pxelinux.cfg/01-02-00-00-00-00-16", "dc-a6-32-00-00-01/config.txt", "dc-a6-32-00-00-01/overlays/../../x", "5b154510/start4.elf"} {
-		f.Add(p)
+	for _, p := range []string{
+		"autoexec.ipxe", "boot.ipxe", "undionly.kpxe", token + "/ipxe.efi", "../x", "\x00", "//",
+		"pxelinux.cfg/01-02-00-00-00-00-16", "dc-a6-32-00-00-01/config.txt", "dc-a6-32-00-00-01/overlays/../../x", "5b154510/start4.elf", "grub/x64-efi/grub.cfg", "grub//02-00-00-00-00-01/x",
+		strings.Repeat("2", 19) + strings.Repeat("\r", 13) + "/ipxe.efi", // as long as a token, for whoever passes over line breaks
+		"TOKEN/ipxe.efi", "TOKEN/autoexec.ipxe", "TOKEN//initrd0", "TOKEN/grub.cfg", "TOKEN/config.txt", "TOKEN/extlinux/extlinux.conf", "token/TOKEN", "TOKEN\r/x",
+	} {
+		f.Add(p, uint16(7))
+		f.Add(p, uint16(0x29))
 	}
-	f.Fuzz(func(t *testing.T, path string) {
+	f.Fuzz(func(t *testing.T, path string, typ uint16) {
+		path = strings.ReplaceAll(path, "TOKEN", tr.Tokens.Seal(boot.Token{MAC: [6]byte{2}, Type: boot.ArchType(typ)}))
 		file, err := tr.Open(t.Context(), path, asker, base)
 		if err == nil && len(file.Data) == 0 && file.Body == nil {
 			t.Errorf("%q: neither a file nor an error", path)
 		}
+		if err != nil && strings.ContainsFunc(err.Error(), func(r rune) bool { return !unicode.IsPrint(r) }) {
+			t.Errorf("%q: an error that is not one line of text: %q", path, err)
+		}
+		if file.Body != nil {
+			if _, err := io.Copy(io.Discard, file.Body); err != nil {
+				t.Errorf("%q: %v", path, err)
+			}
+			file.Body.Close()
+		}
+		tr.Whose(path)
 	})
 }
 

@@ -1,6 +1,7 @@
 package httpboot
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -13,13 +14,16 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/pixiecore/pixiecore/booters/boot"
 	"github.com/pixiecore/pixiecore/protocols/bootfiles"
@@ -357,29 +361,85 @@ func TestConnectionsAreGivenBack(t *testing.T) {
 	}
 }
 
+// commands are those that may begin a line of a script of ours. Nothing that a machine
+// says of itself makes another, or lets one line have two.
+var commands = map[string]bool{
+	"": true, "#!ipxe": true, "set": true, "iseq": true, "cpuid": true, "chain": true, "inc": true, "echo": true, "sleep": true, "goto": true, "exit": true,
+	"kernel": true, "initrd": true, "imgfetch": true, "imgfree": true, "boot": true, "sanboot": true, ":chain": true, ":nochain": true, ":report": true,
+}
+
+// FuzzRequest goes from the bytes of a request, in which TOKEN stands for one that the
+// server gave out, to the answer: of its own words a machine gets a script that does what
+// it should, and nothing that a terminal obeys is in an answer, or the log.
 func FuzzRequest(f *testing.F) {
-	s := newServer(f, booter{verdict: byArch})
+	s := newServer(f, booter{
+		verdict: func(m boot.Machine) (*boot.Verdict, error) {
+			v, err := byArch(m)
+			if facts := m.Facts; v.Spec != nil && facts != nil {
+				v.Spec.Cmdline = "serial=" + facts.Serial + " " + facts.Product
+				v.Spec.Message = facts.Hostname + "\n" + facts.Asset
+				v.Notice = facts.Manufacturer
+			}
+			return v, err
+		},
+		files: map[boot.ID]func() (io.ReadCloser, int64, error){
+			"x":    func() (io.ReadCloser, int64, error) { return io.NopCloser(strings.NewReader("file")), 4, nil },
+			"seek": func() (io.ReadCloser, int64, error) { return pipe{strings.NewReader("file")}, -1, nil },
+			"broken": func() (io.ReadCloser, int64, error) {
+				return io.NopCloser(io.LimitReader(strings.NewReader("f"), 1)), 4, nil
+			},
+		},
+	})
+	core, logs := observer.New(zap.DebugLevel)
+	s.Log = zap.New(core)
 	for _, target := range []string{
-		"/_/ipxe?arch=0&mac=52:54:00:12:34:56", "/_/ipxe?facts=1&cpu=x64&token=" + s.token(0), "/_/file?name=x", "/_/file?name=x&token=" + s.token(7), "/_/booting?mac=52:54:00:12:34:56",
-		"/" + s.token(7) + "/ipxe.efi", "/boot.ipxe", "//", "/%00", "/_/ipxe?facts=1&serial=%1b%5b&mac=52-54-00-12-34-56&arch=1",
+		"/_/ipxe?arch=0&mac=52:54:00:12:34:56", "/_/ipxe?facts=1&cpu=x64&token=TOKEN", "/_/file?name=x", "/_/file?name=x&token=TOKEN&mac=%c2%9b2J", "/_/file?name=seek", "/_/file?name=broken&mac=%9b",
+		"/_/booting?mac=52:54:00:12:34:56", "/TOKEN/ipxe.efi", "/boot.ipxe", "//", "/%00", "/_/f/x/y", "/_/f/",
+		"/_/ipxe?facts=1&serial=%1b%5b&mac=52-54-00-12-34-56&arch=1", "/_/ipxe?facts=1&serial=a%20%7c%7c%20shell&product=;%20%23x&asset=-%20%26%26&hostname=--&manufacturer=%26%26%20reboot&mac=52-54-00-12-34-56&arch=1",
 	} {
-		f.Add(target)
+		f.Add([]byte("GET " + target + " HTTP/1.1\r\nHost: x\r\n\r\n"))
 	}
-	f.Fuzz(func(t *testing.T, target string) {
-		u, err := url.ParseRequestURI(target)
-		if err != nil {
+	f.Add([]byte("GET /_/file?name=x HTTP/1.0\r\nRange: bytes=1-\r\nIf-Range: x\r\n\r\n"))
+	f.Add([]byte("POST /_/file?name=x HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbody"))
+	f.Add([]byte("PUT /_/f/x/y HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n"))
+	f.Add([]byte("HEAD /TOKEN/ipxe.efi HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbo"))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(bytes.ReplaceAll(raw, []byte("TOKEN"), []byte(s.token(7))))))
+		if err != nil || r.URL == nil {
 			return
 		}
-		r := httptest.NewRequest("GET", "/", nil)
-		r.URL = u
+		r.Host, r.RemoteAddr = "192.0.2.1", "192.0.2.50:1024" // what net/http has looked at
 		w := httptest.NewRecorder()
-		s.ServeHTTP(w, r)
-		if w.Code == 200 && strings.HasPrefix(u.Path, "/_/ipxe") && !strings.HasPrefix(w.Body.String(), "#!ipxe\n") {
-			t.Errorf("%q: no script: %q", target, w.Body)
+		func() {
+			defer func() {
+				if p := recover(); p != nil && p != http.ErrAbortHandler {
+					panic(p)
+				}
+			}()
+			s.ServeHTTP(w, r.WithContext(t.Context()))
+		}()
+		if r.Method == http.MethodGet && w.Code == 200 && r.URL.Path == bootfiles.ScriptPath {
+			if !strings.HasPrefix(w.Body.String(), "#!ipxe\n") {
+				t.Errorf("%q: no script: %q", raw, w.Body)
+			}
+			for line := range strings.Lines(w.Body.String()) {
+				words := strings.Fields(line)
+				if len(words) > 0 && !commands[words[0]] {
+					t.Errorf("%q: a script with %q: %q", raw, words[0], w.Body)
+				}
+				if len(words) > 0 && slices.Contains([]string{"echo", "kernel", "initrd", "boot"}, words[0]) && slices.ContainsFunc(words[1:], func(w string) bool { return w == "||" || w == "&&" || w == ";" || w[0] == '#' }) {
+					t.Errorf("%q: a line that is more than one command: %q", raw, line)
+				}
+			}
 		}
 		for _, r := range w.Body.String() {
 			if r < 0x20 && r != '\n' {
-				t.Errorf("%q: control character %q in the answer %q", target, r, w.Body)
+				t.Errorf("%q: control character %q in the answer %q", raw, r, w.Body)
+			}
+		}
+		for _, line := range logs.TakeAll() {
+			if text := fmt.Sprint(line.ContextMap()); strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
+				t.Errorf("%q: %q in the log", raw, text)
 			}
 		}
 	})
