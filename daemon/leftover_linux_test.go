@@ -44,7 +44,7 @@ func closes(t testing.TB, before map[string]string) {
 			return
 		}
 	}
-	t.Errorf("%d are open, and %d were before: %v", len(now), len(before), now)
+	t.Errorf("open are %v\nand were %v", now, before)
 }
 
 // Whatever reloads open and close, and those that are refused half-way, a thousand of
@@ -87,6 +87,10 @@ func TestAThousandBrokenDownloadsLeaveNothingOpen(t *testing.T) {
 	dir := t.TempDir()
 	must(t, put(dir, string(make([]byte, 8<<20)), "kernel"), put(dir, string(make([]byte, 100<<10)), "loader"))
 	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/pinned" {
+			io.WriteString(w, "something else")
+			return
+		}
 		w.Header().Set("Content-Length", "1000000")
 		w.Write(make([]byte, 100_000))
 		panic(http.ErrAbortHandler)
@@ -151,17 +155,20 @@ ipxe { efi64 = "loader" }
 		}
 		return nil
 	}
-	breaks["HTTP, both"] = func() error { // the file is verified, so that it is fetched again and again
-		c, err := net.Dial("tcp", web)
+	breaks["HTTP, a file with another digest"] = func() error {
+		resp, err := http.Get("http://" + web + "/_/file?name=" + string(spec.Initrd[1]))
 		if err != nil {
 			return err
 		}
-		defer c.Close()
-		_, err = fmt.Fprintf(c, "GET /_/file?name=%s HTTP/1.1\r\nHost: x\r\n\r\n", spec.Initrd[1])
+		defer resp.Body.Close()
+		if _, err = io.Copy(io.Discard, resp.Body); err == nil && resp.StatusCode == http.StatusOK {
+			return errors.New("the file is served")
+		}
 		return err
 	}
 	for name, broken := range breaks {
 		must(t, broken())
+		upstream.CloseClientConnections()
 		http.DefaultClient.CloseIdleConnections()
 		before := opened(t)
 		for range 1000 / len(breaks) {
@@ -169,6 +176,7 @@ ipxe { efi64 = "loader" }
 				t.Fatalf("%s: %v", name, err)
 			}
 		}
+		upstream.CloseClientConnections() // those that are kept for the next file
 		closes(t, before)
 	}
 }
@@ -188,6 +196,37 @@ func TestAReloadAfterTheStopOpensNothing(t *testing.T) {
 	write(t, path, listen("http", "127.0.0.1:0")+listen("http", free(t))+everyLocal)
 	if err := d.Reload(); !errors.Is(err, errEnded) {
 		t.Errorf("got %v, want %v", err, errEnded)
+	}
+	closes(t, before)
+}
+
+// Whichever of a reload and a stop is first: all that the one opens, the other closes.
+func TestAReloadBesideTheStopLeavesNothingOpen(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pixiecore.hcl")
+	few := listen("http", "127.0.0.1:0") + everyLocal
+	more := listen("http", free(t)) + listen("tftp", "127.0.0.1:0") + few
+	before := opened(t)
+	for i := range 30 {
+		write(t, path, few)
+		o := options(t, path)
+		o.Path = ""
+		d, err := New(o)
+		must(t, err)
+		write(t, path, more)
+		ctx, stop := context.WithCancel(t.Context())
+		ran, reloaded := make(chan error, 1), make(chan error, 1)
+		go func() { ran <- d.Run(ctx) }()
+		go func() { reloaded <- d.Reload() }()
+		if i%2 == 0 {
+			must(t, <-reloaded)
+		}
+		stop()
+		must(t, <-ran)
+		if i%2 == 1 {
+			if err := <-reloaded; err != nil && !errors.Is(err, errEnded) {
+				t.Error(err)
+			}
+		}
 	}
 	closes(t, before)
 }
