@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -175,6 +176,7 @@ func (t *Table) renderer(a *Action, issue issuer) func(boot.Machine, string) (*b
 	if a.Do != boot.Boot || a.Render == nil && !a.Sums || a.API != nil {
 		return nil
 	}
+	archives := slices.ContainsFunc(a.Files, func(f *File) bool { return f.Kind == FileArchive })
 	return func(m boot.Machine, base string) (*boot.Spec, error) {
 		spec, err := a.Spec, error(nil)
 		if a.Render != nil {
@@ -182,6 +184,9 @@ func (t *Table) renderer(a *Action, issue issuer) func(boot.Machine, string) (*b
 		}
 		if err != nil {
 			return nil, err
+		}
+		if !archives {
+			return prepareSpec(spec, []string{"ID", "URL"}, issue)
 		}
 		return prepareSpec(spec, []string{"ID", "URL"}, func(kind fileKind, source string) (boot.ID, error) {
 			for _, f := range a.Files {

@@ -70,6 +70,10 @@ var whiteSpace = strings.NewReplacer("\t", " ", "\n", " ", "\v", " ", "\f", " ",
 // with a setting, and so do further spaces. iPXE's own ${…} stays, and is
 // expanded by iPXE.
 func (s *script) putWords(text string) {
+	if plainWords(text) {
+		s.put(text)
+		return
+	}
 	// iPXE splits at every kind of white space and puts one space back.
 	text = whiteSpace.Replace(text)
 	for first, spaces := true, 0; text != ""; spaces = 1 {
@@ -104,6 +108,11 @@ func (s *script) putWords(text string) {
 		}
 		s.put(w)
 	}
+}
+
+// plainWords reports whether iPXE gets the text as it stands, as nearly every one.
+func plainWords(text string) bool {
+	return !strings.ContainsAny(text, "\t\n\v\f\r|&;#") && !strings.HasPrefix(text, " ") && !strings.HasSuffix(text, " ") && !strings.Contains(text, "  ")
 }
 
 // printable drops the control characters other than the tab, for strings.Map.

@@ -280,28 +280,29 @@ func (b *machine) continues(r Request, now time.Time) bool {
 // another DHCP server has sent it. Nothing happens where a DHCP request of it is
 // known, or for what is no Ethernet address. Where the machine comes again in a boot
 // that began less than SameBoot ago and has come to no end, as from a screen that waits,
-// it is in that boot, and what it boots is decided anew.
-func (m *Memory) Script(mac net.HardwareAddr, now time.Time) {
+// it is in that boot, and what it boots is decided anew. It returns what Of does.
+func (m *Memory) Script(mac net.HardwareAddr, now time.Time) *boot.Facts {
 	if len(mac) != len(MAC{}) {
-		return
+		return nil
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	b := m.of(MAC(mac), now)
 	if b != nil && b.facts != nil {
-		return
+		return b.facts
 	}
 	goesOn := m.Events == nil || now.Sub(m.Events.Began(MAC(mac))) < SameBoot
 	if b != nil && !b.started.IsZero() && now.Sub(b.began) < SameBoot && goesOn {
 		m.release(b)
 		b.heard = now
-		return
+		return nil
 	}
 	if !goesOn { // else the process before this one has seen its beginning
 		m.Events.Begin(MAC(mac), now)
 	}
 	b = m.begin(MAC(mac), now)
 	b.first, b.started = IPXE, now
+	return nil
 }
 
 // Started is when the machine began the boot that it is in. It is zero where that

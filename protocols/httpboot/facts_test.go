@@ -1,7 +1,7 @@
 package httpboot
 
 import (
-	"net/netip"
+	"net/http/httptest"
 	"net/url"
 	"testing"
 	"time"
@@ -50,7 +50,7 @@ func TestReportedFacts(t *testing.T) {
 			if tc.token {
 				q.token = s.token(7)
 			}
-			m, _, err := s.machine(&q, netip.Addr{})
+			m, _, err := s.machine(&q, httptest.NewRequest("GET", "/", nil))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -198,10 +198,11 @@ func refusedBy(d boots.Decision) drops.Reason {
 // base is the server's address as the machine sees it: what it asked for, unless it
 // is sent elsewhere.
 func (s *Server) base(r *http.Request) string {
-	local, _ := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
-	if s.Elsewhere != nil && local != nil && r.TLS == nil {
+	if s.Elsewhere != nil && r.TLS == nil {
 		if web, ok := s.Elsewhere(); ok {
-			return web.Base(local.AddrPort().Addr().Unmap())
+			if local := localAddr(r); local != nil {
+				return web.Base(local.AddrPort().Addr().Unmap())
+			}
 		}
 	}
 	scheme := "http://"
@@ -211,11 +212,17 @@ func (s *Server) base(r *http.Request) string {
 	host := r.Host
 	if host == "" { // HTTP/1.0
 		host = "localhost"
-		if local != nil {
+		if local := localAddr(r); local != nil {
 			host = local.String()
 		}
 	}
 	return scheme + host
+}
+
+// localAddr is the address that r came to; nil: it is not known.
+func localAddr(r *http.Request) *net.TCPAddr {
+	local, _ := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
+	return local
 }
 
 // errRequest is an answer by HTTP status.
@@ -229,22 +236,23 @@ func (e errRequest) Error() string { return e.text }
 // machine reads who is asking from the query: a token, or what the caller
 // says, with the facts that iPXE reports. Machine.Probed is false for the first
 // request of a boot, which brings no facts yet.
-func (s *Server) machine(q *query, from netip.Addr) (m boot.Machine, id bootfiles.Machine, err error) {
+func (s *Server) machine(q *query, r *http.Request) (m boot.Machine, id bootfiles.Machine, err error) {
 	if t := q.token; t != "" {
 		token, err := s.Tree.Tokens.Open(t)
 		if err != nil {
 			return m, id, errRequest{http.StatusBadRequest, "unknown token"}
 		}
 		id.Token, m = t, s.Tree.Machine(token)
-		m.Peer = s.Tree.PeerOf(m, from)
+		m.Peer = s.Tree.PeerOf(m, netio.Asker(r))
 	} else {
 		if id.MAC, err = net.ParseMAC(q.mac); err != nil || len(id.MAC) != 6 {
 			return m, id, errRequest{http.StatusBadRequest, "missing or invalid mac"}
 		}
-		if q.facts == "1" {
-			s.Tree.Boots.Script(id.MAC, time.Now())
+		if m.MAC = id.MAC; q.facts == "1" {
+			m.Facts = s.Tree.Boots.Script(id.MAC, time.Now())
+		} else {
+			m.Facts = s.Tree.Boots.Of(id.MAC)
 		}
-		m.MAC, m.Facts = id.MAC, s.Tree.Boots.Of(id.MAC)
 		id.Arch = q.arch
 		typ, ok := archType(id.Arch, q.platform, q.buildarch)
 		if !ok {
@@ -344,7 +352,7 @@ func archType(number, platform, buildarch string) (boot.ArchType, bool) {
 // for, no fields of a line that is not logged.
 func (s *Server) script(w http.ResponseWriter, r *http.Request) {
 	q := parseQuery(r.URL.RawQuery)
-	m, id, err := s.machine(&q, netio.Asker(r))
+	m, id, err := s.machine(&q, r)
 	var bad errRequest
 	if errors.As(err, &bad) {
 		s.Log.Debug("script not served", zap.String("peer", r.RemoteAddr), zap.Error(err))
@@ -378,7 +386,7 @@ func (s *Server) script(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	body := ""
-	step := events.Event{Kind: events.Script, Rule: d.Rule, Boot: d.Boot, Gen: d.Snapshot.Gen, Via: "http", Detail: d.Reason}
+	step := events.Event{Time: now, Kind: events.Script, Rule: d.Rule, Boot: d.Boot, Gen: d.Snapshot.Gen, Via: "http", Detail: d.Reason}
 	switch {
 	case err != nil:
 	case d.Action == boot.Boot:
