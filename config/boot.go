@@ -87,7 +87,8 @@ func (d *decoder) declareBoots(b *hclsyntax.Block) {
 		d.boots[name] = family
 	}
 	d.families = append(d.families, family) // what stands in it is looked at in any case
-	for _, in := range d.instances(b, name) {
+	_, instances := d.instances(b, name)
+	for in := range instances {
 		own := make(map[string]*fileBlock, len(files))
 		for name, f := range files {
 			f := *f

@@ -54,9 +54,10 @@ type decoder struct {
 	// its kind.
 	first      map[[2]string]use
 	tests      []testCase
-	entries    []booters.Entry // the inventory
-	reservedAt *hcl.Range      // where a machine's address stands; nil: none has one
-	byUUID     bool            // whether it knows a machine by its UUID
+	entries    []booters.Entry              // the inventory
+	reservedAt *hcl.Range                   // where a machine's address stands; nil: none has one
+	labelled   map[string]map[string]string // sets of labels, by their text: see shared
+	byUUID     bool                         // whether it knows a machine by its UUID
 	// inventory has the entries by name.
 	inventory map[string]*booters.Entry
 	assetsBy  map[string]*asset
@@ -160,6 +161,7 @@ func newDecoder(name, abs string, src []byte, k *disk, r *Report) *decoder {
 		tokens:    make(map[hcl.Range]bool),
 		first:     make(map[[2]string]use),
 		inventory: make(map[string]*booters.Entry),
+		labelled:  make(map[string]map[string]string),
 		assetsBy:  make(map[string]*asset),
 		usedFiles: make(map[*hclsyntax.Block]bool),
 		unsure:    make(map[string]bool),
@@ -281,6 +283,9 @@ func (d *decoder) syntaxOf(name string) (*hclsyntax.Body, bool) {
 	if d.isJSON(name) {
 		return d.jsonSyntaxOf(name)
 	}
+	if body, ok := inPieces(src, name); ok {
+		return body, true
+	}
 	tokens, _ := hclsyntax.LexConfig(src, name, hcl.InitialPos) // what is wrong with them, the parser says again
 	items, deep := split(tokens, name)
 	if deep != nil {
@@ -316,6 +321,46 @@ func noText(src []byte) string {
 		return "It has bytes of zero, as a file has after a crash or on a full disk, or one that is no text. Restore it from a backup."
 	}
 	return ""
+}
+
+// pieceSize is about how many bytes of a file are parsed at a time. The tokens of a file of
+// ten thousand rules have 50 MB, and as much again for each time that their list grew.
+const pieceSize = 64 << 10
+
+// inPieces parses a file without errors, a piece at a time. A piece ends behind a line
+// that has nothing but a closing brace, which is where a block ends as people and
+// programs write it. It need not be: where one does not stand by itself, as in a text of
+// several lines, it has an error, and ok is false.
+func inPieces(src []byte, name string) (body *hclsyntax.Body, ok bool) {
+	body = &hclsyntax.Body{Attributes: make(hclsyntax.Attributes)}
+	for at := hcl.InitialPos; at.Byte < len(src); {
+		piece := src[at.Byte:]
+		if len(piece) > pieceSize {
+			const end = "\n}\n"
+			if i := bytes.Index(piece[pieceSize:], []byte(end)); i >= 0 {
+				piece = piece[:pieceSize+i+len(end)]
+			}
+		}
+		tokens, _ := hclsyntax.LexConfig(piece, name, at)
+		if _, deep := split(tokens, name); deep != nil {
+			return nil, false
+		}
+		f, diags := hclsyntax.ParseConfig(piece, name, at)
+		if len(diags) > 0 {
+			return nil, false
+		}
+		part := f.Body.(*hclsyntax.Body) // documented by ParseConfig
+		for name, a := range part.Attributes {
+			if body.Attributes[name] != nil {
+				return nil, false
+			}
+			body.Attributes[name] = a
+		}
+		body.Blocks = append(body.Blocks, part.Blocks...)
+		at.Byte += len(piece)
+		at.Line += bytes.Count(piece, []byte("\n"))
+	}
+	return body, true
 }
 
 // split finds the top-level blocks and settings of a file.

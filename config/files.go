@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -32,20 +33,22 @@ func ReadFile(path string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	switch st, err := f.Stat(); {
+	st, err := f.Stat()
+	switch {
 	case err != nil:
 		return nil, err
 	case st.IsDir():
 		return nil, errDirectory
 	}
-	src, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err != nil {
+	var src bytes.Buffer
+	src.Grow(int(min(st.Size(), maxFile)) + bytes.MinRead) // 0 for what is no regular file
+	if _, err := src.ReadFrom(io.LimitReader(f, maxFile+1)); err != nil {
 		return nil, err
 	}
-	if len(src) > maxFile {
+	if src.Len() > maxFile {
 		return nil, errTooLarge
 	}
-	return src, nil
+	return src.Bytes(), nil
 }
 
 func isPattern(path string) bool { return strings.ContainsAny(filepath.Base(path), "*?[") }

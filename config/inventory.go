@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -38,9 +39,9 @@ func (d *decoder) machine(b *hclsyntax.Block) {
 	if attrs["mac"] == nil && attrs["uuid"] == nil && len(attrs) == len(b.Body.Attributes) {
 		d.errorf(b.DefRange(), sumNoIdentity, "A machine is known by its MAC addresses or its UUID. Write mac = \"…\" or uuid = \"…\".")
 	}
-	instances := d.instances(b, label)
-	d.entries = slices.Grow(d.entries, len(instances))
-	for _, in := range instances {
+	n, instances := d.instances(b, label)
+	d.entries = slices.Grow(d.entries, n)
+	for in := range instances {
 		name := text{label, at}
 		if in.key != "" {
 			name.s = in.key
@@ -172,14 +173,26 @@ func (s *scope) labels(a *hclsyntax.Attribute) (map[string]string, bool) {
 		return nil, false
 	}
 	labels := make(map[string]string, v.LengthInt())
-	for key, value := range v.Elements() {
+	var all []byte
+	for key, value := range v.Elements() { // in the order of the keys
 		t, good := s.asText(value, at, a.Name+"."+key.AsString(), "a text in quotes")
 		if good {
 			labels[key.AsString()] = t.s
+			all = strconv.AppendQuote(strconv.AppendQuote(all, key.AsString()), t.s)
 		}
 		ok = ok && good
 	}
-	return labels, ok
+	return s.shared(labels, all), ok
+}
+
+// shared is labels, or those of the same text that another block has: of the machines of
+// a table, many stand in one rack, and a map has 300 bytes.
+func (d *decoder) shared(labels map[string]string, text []byte) map[string]string {
+	if same := d.labelled[string(text)]; same != nil {
+		return same
+	}
+	d.labelled[string(text)] = labels
+	return labels
 }
 
 // buildInventory makes the inventory of all machines, unless one has an error.

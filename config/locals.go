@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -110,12 +111,14 @@ type instance struct {
 	name string // NAME, or NAME["KEY"]
 }
 
-// instances evaluates a block's for_each.
-func (d *decoder) instances(b *hclsyntax.Block, name string) []instance {
+// instances evaluates a block's for_each. There are n of them at most; each is made when
+// it is needed, since those of a large table have a kilobyte.
+func (d *decoder) instances(b *hclsyntax.Block, name string) (n int, all iter.Seq[instance]) {
 	s := d.in(b.TypeRange)
+	none := func(func(instance) bool) {}
 	a := b.Body.Attributes["for_each"]
 	if a == nil {
-		return []instance{{s, name}}
+		return 1, func(yield func(instance) bool) { yield(instance{s, name}) }
 	}
 	var v cty.Value
 	ok := s.vet(a.Expr, s.has())
@@ -127,29 +130,31 @@ func (d *decoder) instances(b *hclsyntax.Block, name string) []instance {
 	}
 	if !ok || !v.IsWhollyKnown() {
 		d.unsure[b.Type] = true
-		return nil
+		return 0, none
 	}
 	const wayOut = "Write a map, { NAME = VALUE, … }, or a set of texts, toset([\"NAME\", …])."
 	switch t := v.Type(); {
 	case v.IsNull():
 		s.errorf(a.Expr.Range(), sumNull, "for_each is null. %s", wayOut)
 	case t.IsObjectType(), t.IsMapType(), t.IsSetType() && t.ElementType() == cty.String:
-		all := make([]instance, 0, v.LengthInt())
-		for key, value := range v.Elements() {
-			if key.IsNull() || key.AsString() == "" {
-				s.errorf(a.Expr.Range(), sumEmpty, "A key of for_each is empty, and so would be the name of what it makes. Leave it out: if each.key != \"\".")
-				continue
+		return v.LengthInt(), func(yield func(instance) bool) {
+			for key, value := range v.Elements() {
+				if key.IsNull() || key.AsString() == "" {
+					s.errorf(a.Expr.Range(), sumEmpty, "A key of for_each is empty, and so would be the name of what it makes. Leave it out: if each.key != \"\".")
+					continue
+				}
+				if !yield(instance{s.instance(key.AsString(), value), instanceName(name, key.AsString())}) {
+					return
+				}
 			}
-			all = append(all, instance{s.instance(key.AsString(), value), instanceName(name, key.AsString())})
 		}
-		return all
 	case t.IsTupleType(), t.IsListType(), t.IsSetType():
 		s.errorf(a.Expr.Range(), sumType, "for_each is a list, whose elements have no names. %s", wayOut)
 	default:
 		s.errorf(a.Expr.Range(), sumType, "for_each is a %s. %s", kindOf(v), wayOut)
 	}
 	d.unsure[b.Type] = true
-	return nil
+	return 0, none
 }
 
 // instanceName is how people and references call one instance of a block.

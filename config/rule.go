@@ -25,9 +25,9 @@ func (d *decoder) rule(b *hclsyntax.Block) {
 	said := d.said(b.DefRange(), body.Attributes, complete)
 	match, once := d.matchBlock(body), d.onceBlock(body)
 
-	instances := d.instances(b, name)
-	d.cfg.Rules = slices.Grow(d.cfg.Rules, len(instances))
-	for _, in := range instances {
+	n, instances := d.instances(b, name)
+	d.cfg.Rules = slices.Grow(d.cfg.Rules, n)
+	for in := range instances {
 		r := booters.Rule{Name: in.name, Pos: pos(b.DefRange())}
 		var boots *bootBlock
 		r.Action, boots = in.action(said)

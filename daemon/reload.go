@@ -142,7 +142,7 @@ func (d *Daemon) apply(n *next, files reading, start time.Time) {
 
 // worthReturning is how many bytes of memory are returned at once. A small
 // configuration never has them.
-const worthReturning = 64 << 20
+const worthReturning = 16 << 20
 
 // returnMemory gives the system what it took to load a configuration, several
 // times of what it takes to serve it. The runtime would keep most of that until
