@@ -151,6 +151,7 @@ func returnMemory() {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	if m.HeapSys-m.HeapReleased > worthReturning {
+		runtime.GC() // what lies in a sync.Pool, as the compressor of the last good configuration, goes by the second
 		debug.FreeOSMemory()
 	}
 }

@@ -49,7 +49,7 @@ func (d *Daemon) report() status.Report {
 		r.Rules = append(r.Rules, x)
 	}
 	for _, l := range c.Loaders.All() {
-		r.Loaders = append(r.Loaders, status.Loader{Firmware: l.Firmware.String(), File: l.Path, SHA256: l.SHA256, Version: l.Version, Warning: l.Warning})
+		r.Loaders = append(r.Loaders, status.Loader{Firmware: l.Firmware.String(), File: l.Path, SHA256: l.SHA256(), Version: l.Version(), Warning: l.Warning})
 	}
 	if c.cache != nil {
 		files, bytes, err := c.cache.Usage()

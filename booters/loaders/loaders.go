@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/pixiecore/pixiecore/booters/boot"
 )
@@ -27,9 +28,31 @@ type Loader struct {
 	Firmware boot.Firmware
 	Path     string // where it was read, "embedded:NAME" for one from the binary
 	Data     []byte // shared between firmwares: not to be modified
-	SHA256   string // of Data, in lower-case hexadecimal
 	Warning  string // what is odd about it, as a clause; empty if nothing is
-	Version  string // of iPXE, as the program itself says; empty if it does not
+
+	about *about
+}
+
+// SHA256 is the digest of Data in lower-case hexadecimal.
+func (l Loader) SHA256() string { return l.about.read().sha256 }
+
+// Version is that of iPXE, as the program itself says; empty if it does not.
+func (l Loader) Version() string { return l.about.read().version }
+
+// An about is what takes a look at all of a file, once, and when somebody asks: those in the
+// binary have 3 MB, which would be in memory from the start only for that.
+type about struct {
+	data            []byte
+	once            sync.Once
+	sha256, version string
+}
+
+func (a *about) read() *about {
+	a.once.Do(func() {
+		sum := sha256.Sum256(a.data)
+		a.sha256, a.version = hex.EncodeToString(sum[:]), version(a.data)
+	})
+	return a
 }
 
 // Missing says that there is no loader for a firmware. Machines with that
@@ -179,8 +202,7 @@ func Given(data map[boot.Firmware][]byte) (*Set, []Missing) {
 		}
 		given := func(f boot.Firmware) bool { return len(data[f]) > 0 }
 		if i := slices.IndexFunc(from, given); i >= 0 {
-			sum := sha256.Sum256(data[from[i]])
-			set.loaders[f] = newLoader(k, "given by the program", file{data: data[from[i]], sha256: hex.EncodeToString(sum[:])})
+			set.loaders[f] = newLoader(k, "given by the program", file{about: &about{data: data[from[i]]}})
 		} else if known {
 			missing = append(missing, Missing{Firmware: f, Looked: []string{"what the program gives"}, mend: "give one, or give none at all: then the usual ones are looked for"})
 		}
@@ -198,9 +220,8 @@ type lookup struct {
 }
 
 type file struct {
-	data   []byte
-	sha256 string
-	err    error
+	*about
+	err error
 }
 
 // path is the configured path for k, and for which firmware it is configured.
@@ -247,9 +268,8 @@ func newLoader(k kind, p string, f file) Loader {
 		Firmware: k.firmware,
 		Path:     p,
 		Data:     f.data,
-		SHA256:   f.sha256,
 		Warning:  doubt(k, f.data),
-		Version:  version(f.data),
+		about:    f.about,
 	}
 }
 
@@ -258,6 +278,7 @@ func (l *lookup) read(p string) file {
 	if ok {
 		return f
 	}
+	f.about = &about{}
 	if name, embedded := strings.CutPrefix(p, embeddedPrefix); embedded {
 		if f.data, ok = l.binary[name]; !ok {
 			f.err = fs.ErrNotExist
@@ -269,9 +290,6 @@ func (l *lookup) read(p string) file {
 	}
 	if f.err != nil {
 		f.err = fmt.Errorf("%s: %w", p, f.err)
-	} else {
-		sum := sha256.Sum256(f.data)
-		f.sha256 = hex.EncodeToString(sum[:])
 	}
 	l.seen[p] = f
 	return f

@@ -376,11 +376,11 @@ func TestLoadOfTheInstalledLoaders(t *testing.T) {
 		t.Skip("neither embedded nor installed here: `make firmware`, or `apt install ipxe`")
 	}
 	for _, l := range set.All() {
-		t.Logf("%-16s %s %s %.12s…", l.Firmware, l.Path, l.Version, l.SHA256)
+		t.Logf("%-16s %s %s %.12s…", l.Firmware, l.Path, l.Version(), l.SHA256())
 		if l.Warning != "" {
 			t.Errorf("%s: %s", l.Path, l.Warning)
 		}
-		if l.Firmware.UEFI() && l.Version == "" {
+		if l.Firmware.UEFI() && l.Version() == "" {
 			t.Errorf("%s: no version found", l.Path)
 		}
 	}

@@ -116,7 +116,7 @@ func check(cmd *cobra.Command, path string, strict bool) checked {
 	}
 	warnings := len(c.Problems)
 	for _, l := range compiled.Loaders.All() {
-		c.Loaders = append(c.Loaders, status.Loader{Firmware: l.Firmware.String(), File: l.Path, SHA256: l.SHA256, Version: l.Version, Warning: l.Warning})
+		c.Loaders = append(c.Loaders, status.Loader{Firmware: l.Firmware.String(), File: l.Path, SHA256: l.SHA256(), Version: l.Version(), Warning: l.Warning})
 		if l.Warning != "" {
 			warnings++
 		}

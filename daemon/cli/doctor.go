@@ -258,10 +258,10 @@ func loaderFindings(c *daemon.Compiled) []finding {
 	var all []finding
 	for _, l := range c.Loaders.All() {
 		version := "of unknown version"
-		if l.Version != "" {
-			version = "iPXE " + l.Version
+		if v := l.Version(); v != "" {
+			version = "iPXE " + v
 		}
-		f := finding{What: "loader", Is: fmt.Sprintf("%s: %s, %s, sha256 %s", l.Firmware, l.Path, version, l.SHA256)}
+		f := finding{What: "loader", Is: fmt.Sprintf("%s: %s, %s, sha256 %s", l.Firmware, l.Path, version, l.SHA256())}
 		if l.Warning != "" {
 			f.Is += ": " + l.Warning
 			f.Remedy = "Machines may still start it; if they do not, name another in the ipxe block."

@@ -96,7 +96,7 @@ func Draw(c Configuration, machines []Question) Picture {
 		})
 	}
 	for _, l := range c.Loaders.All() {
-		p.Loaders = append(p.Loaders, Element{Name: l.Firmware.String(), Does: "is " + l.Path, Digest: l.SHA256})
+		p.Loaders = append(p.Loaders, Element{Name: l.Firmware.String(), Does: "is " + l.Path, Digest: l.SHA256()})
 	}
 	paint := newPainter(c)
 	for i := range c.Config.Rules {

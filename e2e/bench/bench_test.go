@@ -214,24 +214,26 @@ func (b *bench) start(t *testing.T, bin string) {
 		return func() string { _, file := configure(t, n); return file }
 	}
 	b.atMost("start to first answer, a small file, ms", first("small", 0, literal(1)).took.Seconds()*1000, 50, "").
-		because("A third is the first start in a new state directory, whose key and store are written through to the disk; with one that is there, sockets are open some 15 ms after the program begins. Beside them are entering the network namespace, and a load that asks every 5 ms.")
+		because("The program needs 13 ms of its processor until it is ready. Beside that, the key, the store and the copy of the configuration are written through to the disk in a new state directory, by five calls that wait for it; and there are entering the network namespace, and a load that asks every 5 ms.")
 	idle := first("idle", 10_000, func() string { return withoutLoaders(t, literal(1)()) })
 	b.atMost("memory when idle, MB", float64(idle.own)/1e6, 20, fmt.Sprintf("its own, with the loaders of the binary or the host; %.1f MB are resident, with the pages of the binary's file", float64(idle.resident)/1e6))
 	b.atMost("10,000 machines seen add, MB", float64(idle.seen)/1e6, 5, fmt.Sprintf("a DISCOVER of each, when another's have filled the capture; %d of all rounds not answered", idle.lost)).
-		because("A machine that has only asked has some 700 bytes, with its events; the rest is garbage for which the collector has not run yet: it lets what is in use grow by as much again.")
+		because("A machine that has only asked has some 600 bytes in package boots: 288 for what it said (boot.Facts, of which most is the same for all machines of a network), 48 for its UUID, 208 for its boot and its place in their order, and its place in a map. Package events has 340 more for each of 4096.")
 	tenThousand := first("literal", 0, func() string { return withoutLoaders(t, literal(10_000)()) })
-	b.atMost("start to first answer, 10,000 literal rules, s", tenThousand.took.Seconds(), 1, "")
+	b.atMost("start to first answer, 10,000 literal rules, s", tenThousand.took.Seconds(), 1, "").
+		because("Two fifths of its processor time are the lexer of HCL, which runs twice: the parser recurses, so it is seen first how deep things stand in each other. An eighth is the collector's.")
 	b.atMost("10,000 literal rules add, MB", float64(tenThousand.own-idle.own)/1e6, 5, "a machine each").
-		because("Some 4 MB are in use: a rule has 264 bytes, and its name, its place and its address come beside; the rest is pages that are in use in part.")
+		because("Some 4 MB are in use: a rule has 264 bytes, and its name, its place and its address come beside; the rest is pages that are in use in part, what the runtime keeps of them, and the file, read once more to see whether it has changed since.")
 	named := first("machines", 0, func() string { return machineBlocks(t, withoutLoaders(t, literal(1)()), 10_000) })
 	b.atMost("10,000 machine blocks add, MB", float64(named.own-idle.own)/1e6, 5, "a name and an address each").
-		because("Some 2 MB are in use, 200 bytes for an entry of the inventory and its places in the tables of names and addresses; the rest is garbage for which the collector has not run yet.")
+		because("Some 2 MB are in use, 200 bytes for an entry of the inventory and its places in the tables of names and addresses; the rest is pages that are in use in part.")
 	table := first("csv", 0, func() string {
 		dir, file := configure(t, 0)
 		csv(t, dir, file, 100_000)
 		return file
 	})
-	b.atMost("start to first answer, 100,000 machines of a CSV, s", table.took.Seconds(), 2, "")
+	b.atMost("start to first answer, 100,000 machines of a CSV, s", table.took.Seconds(), 2, "").
+		because("Of 2 s of its processor, 0.3 are decoding the table, 0.7 the object, the type and the scope of each row, 0.5 its labels, 0.2 that no name and no address is there twice, and a fifth of it all is the collector's.")
 }
 
 // reload is the longest that an answer takes while the file of 10,000 rules is
