@@ -59,13 +59,13 @@ func (a *about) read() *about {
 // firmware cannot be booted; all others can.
 type Missing struct {
 	Firmware boot.Firmware
-	Looked   []string // the files that are not there, or why one that is was passed over
+	Looked   []string // why what is there was passed over; last, what is not there
 	mend     string
 }
 
 // Error names the firmware, the places and the way out, in one line.
 func (m Missing) Error() string {
-	return fmt.Sprintf("loader for %s: not found in %s; %s", m.Firmware, strings.Join(m.Looked, ", "), m.mend)
+	return fmt.Sprintf("loader for %s: %s; %s", m.Firmware, strings.Join(m.Looked, ", "), m.mend)
 }
 
 // firmwares are all that can have a loader: the platforms, and the BIOS that came as
@@ -204,7 +204,7 @@ func Given(data map[boot.Firmware][]byte) (*Set, []Missing) {
 		if i := slices.IndexFunc(from, given); i >= 0 {
 			set.loaders[f] = newLoader(k, "given by the program", file{about: &about{data: data[from[i]]}})
 		} else if known {
-			missing = append(missing, Missing{Firmware: f, Looked: []string{"what the program gives"}, mend: "give one, or give none at all: then the usual ones are looked for"})
+			missing = append(missing, Missing{Firmware: f, Looked: []string{"the program gives none"}, mend: "give one, or give none at all: then the usual ones are looked for"})
 		}
 	}
 	return set, missing
@@ -247,10 +247,7 @@ func (l *lookup) find(k kind) (found *Loader, looked []string) {
 	for _, p := range paths {
 		got := l.read(p)
 		switch {
-		case errors.Is(got.err, fs.ErrNotExist):
-			if !strings.HasPrefix(p, embeddedPrefix) { // what a plain build never has is no place to look
-				looked = append(looked, p)
-			}
+		case errors.Is(got.err, fs.ErrNotExist): // is said below
 		case got.err != nil:
 			looked = append(looked, got.err.Error())
 		case otherMachine(k, got.data) != "":
@@ -259,6 +256,15 @@ func (l *lookup) find(k kind) (found *Loader, looked []string) {
 			loader := newLoader(k, p, got)
 			return &loader, nil
 		}
+	}
+	absent := slices.Clone(k.names)
+	absent = slices.DeleteFunc(absent, func(name string) bool {
+		return !slices.ContainsFunc(l.dirs, func(dir string) bool {
+			return errors.Is(l.read(filepath.Join(dir, filepath.FromSlash(name))).err, fs.ErrNotExist)
+		})
+	})
+	if len(absent) > 0 {
+		looked = append(looked, fmt.Sprintf("no %s in %s", strings.Join(absent, ", "), strings.Join(l.dirs, ", ")))
 	}
 	return nil, looked
 }

@@ -267,11 +267,11 @@ func TestMissingNamesThePlacesAndTheWayOut(t *testing.T) {
 		got[m.Firmware] = strings.ReplaceAll(m.Error(), d, "DIR")
 	}
 	want := map[boot.Firmware]string{
-		boot.FirmwareX86PC: "loader for bios: not found in DIR/undionly.kpxe; `apt install ipxe` brings it, or build pixiecore after `make firmware`",
-		boot.FirmwareEFIARM64: "loader for efi-arm64: not found in DIR/snponly-arm64.efi, DIR/arm64-efi/snponly.efi, " +
-			"DIR/ipxe-arm64.efi (an EFI program for x64, not for arm64), DIR/arm64-efi/ipxe.efi; " +
+		boot.FirmwareX86PC: "loader for bios: no undionly.kpxe in DIR; `apt install ipxe` brings it, or build pixiecore after `make firmware`",
+		boot.FirmwareEFIARM64: "loader for efi-arm64: DIR/ipxe-arm64.efi (an EFI program for x64, not for arm64), " +
+			"no snponly-arm64.efi, arm64-efi/snponly.efi, arm64-efi/ipxe.efi in DIR; " +
 			"`apt install ipxe` brings it from Debian 13 on, or build pixiecore after `make firmware`",
-		boot.FirmwareEFI32: "loader for efi32: not found in DIR/snponly-ia32.efi, DIR/ipxe-ia32.efi, DIR/ipxe-i386.efi; " +
+		boot.FirmwareEFI32: "loader for efi32: no snponly-ia32.efi, ipxe-ia32.efi, ipxe-i386.efi in DIR; " +
 			"no Debian package has it: build bin-i386-efi/snponly.efi of iPXE and name the file in `ipxe { efi32 = \"…\" }`",
 	}
 	for f, text := range want {

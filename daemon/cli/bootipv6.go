@@ -66,7 +66,7 @@ others. The files are another server's.
 
 In a configuration file, listener "dhcp6" boots machines by the rules.`,
 		Example: "  pixiecore bootipv6 --listen-addr 2001:db8::1 --httpboot-url http://[2001:db8::1]/boot.efi --ipxe-url http://[2001:db8::1]/boot.ipxe",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 	}
 	e := everybody6Flags(cmd)
 	cmd.Flags().StringVar(&ipxe, "ipxe-url", "", "the `URL` for iPXE, and for all others")
@@ -93,7 +93,7 @@ URL that an HTTP API answers: GET URL/v1/boot/ID/ARCH, of which the answer is th
 URL as text. ID is the machine's MAC address, or what else its identifier has, in
 hexadecimal; ARCH is its architecture type (RFC 5970), in decimal.`,
 		Example: "  pixiecore ipv6api --listen-addr 2001:db8::1 --api-request-url http://[2001:db8::1]:8888",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 	}
 	e := everybody6Flags(cmd)
 	cmd.Flags().StringVar(&api, "api-request-url", "", "the `URL` of the API")

@@ -155,8 +155,8 @@ func (c checked) write(cmd *cobra.Command) error {
 		return nil
 	}
 	if c.Locked > 0 {
-		fmt.Fprintf(out, "locked: %d files of other servers, by pixiecore.lock.hcl\n", c.Locked)
+		fmt.Fprintf(out, "locked: %s of other servers, by pixiecore.lock.hcl\n", several(c.Locked, "file"))
 	}
-	_, err := fmt.Fprintf(out, "%s: fine: %d listeners, %d rules\n", c.File, c.Listeners, c.Rules)
+	_, err := fmt.Fprintf(out, "%s: fine: %s, %s\n", c.File, several(c.Listeners, "listener"), several(c.Rules, "rule"))
 	return err
 }

@@ -19,6 +19,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,10 +27,13 @@ import (
 	"log"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+
+	"github.com/pixiecore/pixiecore/config"
 )
 
 // Exit statuses.
@@ -105,15 +109,61 @@ func Command() *cobra.Command {
 		Long:              "Pixiecore boots machines from the network: ProxyDHCP beside your DHCP server, PXE, TFTP and HTTP.\nWhat each machine boots stands in one file, " + defaultConfig + ".",
 		SilenceErrors:     true,
 		SilenceUsage:      true,
-		Args:              cobra.NoArgs,
+		Version:           buildVersion(),
+		Args:              knownCommand,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return fromEnvironment(cmd) },
 		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	root.SetVersionTemplate(versionLine())
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		if err.Error() == "unknown flag: --config" && strings.Contains(cmd.Use, "[FILE]") {
+			return fmt.Errorf("the file stands here without a flag: `%s FILE`", cmd.CommandPath())
+		}
+		return err
+	})
 	root.AddCommand(
 		serveCommand(), reloadCommand(), statusCommand(), eventsCommand(), seenCommand(), explainCommand(), planCommand(), holdCommand(), resumeCommand(), armCommand(), disarmCommand(), nextCommand(),
 		checkCommand(), testCommand(), lockCommand(), fmtCommand(), doctorCommand(), fetchCommand(), simulateCommand(), captureCommand(), replayCommand(), snippetCommand(), schemaCommand(), bootCommand(), apiCommand(), bootIPv6Command(), ipv6APICommand(), quickCommand(), importCommand(), debugCommand(), versionCommand(),
 	)
 	return root
+}
+
+// knownCommand refuses a first word that is no command, with the one that may be meant.
+func knownCommand(root *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	names := map[string]string{"start": "serve", "run": "serve", "validate": "check", "lint": "check", "logs": "events", "list": "seen"} // as elsewhere
+	var all []string
+	for _, c := range root.Commands() {
+		if c.IsAvailableCommand() {
+			all = append(all, c.Name())
+		}
+	}
+	meant := cmp.Or(names[args[0]], config.Suggest(args[0], all))
+	if meant != "" {
+		return fmt.Errorf("unknown command %q for %q; did you mean `pixiecore %s`?", args[0], root.Name(), meant)
+	}
+	return fmt.Errorf("unknown command %q for %q", args[0], root.Name())
+}
+
+// noArgs refuses arguments, the file of a command that has a flag for it among them.
+func noArgs(cmd *cobra.Command, args []string) error {
+	switch {
+	case len(args) == 0:
+		return nil
+	case cmd.Flags().Lookup("config") != nil:
+		return fmt.Errorf("%s takes no argument: write --config %s", cmd.Name(), args[0])
+	}
+	return fmt.Errorf("%s takes no argument, and this is one: %q", cmd.Name(), args[0])
+}
+
+// several is a number with its noun.
+func several(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return fmt.Sprintf("%d %s", n, noun)
 }
 
 // terminal reports whether w is one, and its width in columns.

@@ -21,7 +21,7 @@ func debugCommand() *cobra.Command {
 		Use:    "debug",
 		Short:  "Help those who look for a fault",
 		Hidden: true,
-		Args:   cobra.NoArgs,
+		Args:   noArgs,
 		RunE:   func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(dumpIPXECommand(), tcpdumpCommand())
@@ -36,7 +36,7 @@ func dumpIPXECommand() *cobra.Command {
 in this program or on this host, into the working directory: builtin-ipxe-0 for a
 BIOS, -1, -2 and -3 for UEFI of 32 and 64 bits and of byte code, and so on by the
 numbers of the original.`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := daemon.Compile(&config.Config{}, nil, booters.NewSources())
 			if err != nil {

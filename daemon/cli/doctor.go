@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -483,17 +484,29 @@ func fileFindings(ctx context.Context, cfg *config.Config, sources *booters.Sour
 	asked := remote[:min(len(remote), maxURLs)]
 	wrong := look(asked)
 	all = append(all, wrong...)
-	if len(asked) > 0 {
-		all = append(all, finding{What: "file", Is: fmt.Sprintf("%d of %d URLs answer; %d were asked", len(asked)-len(wrong), len(remote), len(asked))})
+	if answered := len(asked) - len(wrong); answered > 0 {
+		all = append(all, finding{What: "file", Is: fmt.Sprintf("%d of %d URLs answer; %d were asked", answered, len(remote), len(asked))})
 	}
 	return all
 }
 
 // remedy is what mends a source that cannot be served.
 func remedy(err error, source string) string {
-	var digest *boot.DigestError
+	var (
+		digest  *boot.DigestError
+		invalid x509.CertificateInvalidError
+		dns     *net.DNSError
+	)
 	at, _ := booters.ParseSource(source)
 	switch {
+	case errors.As(err, new(x509.UnknownAuthorityError)):
+		return "If the authority is one of your own, name its certificate: fetch { ca = \"/etc/pixiecore/ca.pem\" }. If it is a public one, install ca-certificates."
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return "Look at this host's clock (`timedatectl`); if that is right, the server needs a new certificate."
+	case errors.As(err, new(x509.HostnameError)):
+		return "Write the URL by a name that the certificate has, or let the server have one for this name."
+	case errors.As(err, &dns):
+		return "Correct the name, or see to this host's name servers (`getent hosts " + dns.Name + "`)."
 	case errors.As(err, &digest):
 		return "Replace the file, or correct the digest in the configuration."
 	case errors.Is(err, os.ErrPermission):

@@ -45,6 +45,8 @@ as at each of the stages.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			client := control.NewClient(socket)
 			switch {
+			case len(args) == 1 && mac == "" && live == "" && isMAC(args[0]):
+				return exitError{exitUsage, fmt.Errorf("how is %s meant: write --live %[1]s for what the daemon knows of the machine, or --mac %[1]s with its --firmware", args[0])}
 			case (mac == "") == (live == ""):
 				return exitError{exitUsage, errors.New("name the machine: --mac with facts, or --live for one that the daemon has seen")}
 			case live != "":
@@ -99,6 +101,11 @@ as at each of the stages.`,
 	cmd.RegisterFlagCompletionFunc("mac", completeInventory(&socket))
 	cmd.RegisterFlagCompletionFunc("live", completeMachine(&socket)) // its only error is a flag that there is not
 	return cmd
+}
+
+func isMAC(s string) bool {
+	_, err := parseMAC(s)
+	return err == nil
 }
 
 // flagOf is the flag for a fact.

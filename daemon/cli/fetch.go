@@ -46,7 +46,7 @@ beside it. --dry-run lists the files, who asks for each, and whether there is a
 copy, and asks no server. A configuration with ` + "`prefetch = true`" + ` in its cache block
 does all this when it is loaded.`,
 		Example: "  pixiecore fetch --dry-run\n  pixiecore fetch",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, report := load(cmd, path)
 			if err := report.Err(); err != nil {

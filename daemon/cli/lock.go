@@ -94,9 +94,9 @@ the lock file is not what it would be now.`,
 			}
 			switch {
 			case len(l.failures) > 0 && check:
-				return exitError{exitFailed, fmt.Errorf("%d files could not be compared", len(l.failures))}
+				return exitError{exitFailed, fmt.Errorf("%s could not be compared", several(len(l.failures), "file"))}
 			case len(l.failures) > 0:
-				return exitError{exitNo, fmt.Errorf("nothing is written: %d files could not be locked. Where there is none for some platform, leave that out by arch or firmware in the match of the rule", len(l.failures))}
+				return exitError{exitNo, fmt.Errorf("nothing is written: %s could not be locked. Where there is none for some platform, leave that out by arch or firmware in the match of the rule", several(len(l.failures), "file"))}
 			case check && len(l.changes) > 0:
 				return exitError{status: exitNo}
 			}
@@ -359,9 +359,9 @@ func (l *locking) tell(cmd *cobra.Command, asJSON, wrote bool) error {
 	}
 	switch {
 	case wrote:
-		p.printf("%s: %d files, written.\n", l.at, len(l.files))
+		p.printf("%s: %s, written.\n", l.at, several(len(l.files), "file"))
 	case len(l.changes) == 0:
-		p.printf("%s: %d files, nothing changes.\n", l.at, len(l.files))
+		p.printf("%s: %s, nothing changes.\n", l.at, several(len(l.files), "file"))
 	}
 	return p.err
 }

@@ -36,7 +36,7 @@ configuration).
 The exit status is 0 when the configuration was applied, 1 when it was refused
 (the running one stays in every part), and 3 when no daemon answers.`,
 		Example: "  pixiecore reload",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			width, color := terminal(cmd.ErrOrStderr())
 			v, err := control.NewClient(socket).Reload(cmd.Context(), width, color)

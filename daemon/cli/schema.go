@@ -23,7 +23,7 @@ and "firmwares" the words for these. "stage" is "ipxe" for what only iPXE knows.
 "version" is that of the form of the document. It is raised when a name in it
 goes or means something else; names may be added without it.`,
 		Example: "  pixiecore schema | jq '.blocks[].name'",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return failed(writeJSON(cmd.OutOrStdout(), config.Language()))
 		},

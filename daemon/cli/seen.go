@@ -28,7 +28,7 @@ With --hcl they are machine blocks for the configuration file, to begin an
 inventory with; with --unknown only those that have none there yet. With --json
 each has the facts that rules can ask.`,
 		Example: "  pixiecore seen\n  pixiecore seen --unknown --hcl >>/etc/pixiecore.d/machines.hcl",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			all, err := control.NewClient(socket).Seen(cmd.Context())
 			if err != nil {

@@ -37,7 +37,7 @@ serves nothing, and starts when there is a file that can be served.
 Ports below 1024 need root or CAP_NET_BIND_SERVICE, and a listener with share =
 true needs CAP_NET_RAW.`,
 		Example: "  pixiecore serve\n  pixiecore serve --config lab.hcl --state-dir '' --control ./control.sock",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			abs, err := filepath.Abs(path) // the working directory may change or go
 			if err != nil {

@@ -71,7 +71,7 @@ given for themselves are shown as "…", since they lead to what may be secret.
 The exit status is 0 when the machine boots what it should, and 1 when it does not
 or could not start what it loads.`,
 		Example: "  pixiecore simulate\n  pixiecore simulate --config new.hcl --mac 52:54:00:aa:00:01 --firmware bios\n  pixiecore simulate --all\n  pixiecore simulate --interface eth0",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f := cmd.Flags()
 			if f.Changed("config") && iface != "" {

@@ -26,7 +26,7 @@ server and file name, or options 66 and 67). It is for networks where pixiecore
 cannot answer beside the DHCP server; its configuration then needs no listener
 "dhcp" and no listener "pxe".`,
 		Example:   "  pixiecore snippet kea --server 192.0.2.1",
-		Args:      cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
+		Args:      oneOf(names),
 		ValidArgs: names,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			addr, err := netip.ParseAddr(server)
@@ -119,4 +119,14 @@ var snippets = map[string]func(server, script string, loaders []fixedLoader) str
 		fmt.Fprintf(&b, "  %-32s %s\n", "iPXE boot filename", script)
 		return b.String()
 	},
+}
+
+// oneOf wants one argument, which is one of names.
+func oneOf(names []string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == 1 && slices.Contains(names, args[0]) {
+			return nil
+		}
+		return fmt.Errorf("name one of %s; any other server needs this host as next server, and one of the file names that `%s dnsmasq` shows for each architecture", strings.Join(names, ", "), cmd.CommandPath())
+	}
 }

@@ -143,7 +143,7 @@ func (p *printer) status(r status.Report, now time.Time) {
 		p.printf("last reload %s ago: %s\n", ago(last.Time, now), p.paint(green, "applied"))
 	default:
 		p.printf("last reload %s ago: %s: %s\n", ago(last.Time, now), p.paint(red, "refused"), last.Error)
-		p.printf("`pixiecore check` shows all that is wrong.\n")
+		p.printf("`pixiecore check` shows all that is wrong with the file, `pixiecore doctor` whatever is with this host.\n")
 	}
 	switch c := r.Cache; {
 	case c == nil:

@@ -95,5 +95,5 @@ func (p *printer) tested(t tested) {
 			}
 		}
 	}
-	p.printf("%s: %d tests, %d failed\n", t.File, len(t.Tests), t.Failed)
+	p.printf("%s: %s, %d failed\n", t.File, several(len(t.Tests), "test"), t.Failed)
 }

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strconv"
 	"syscall"
 
@@ -150,6 +151,9 @@ func (c *Client) explain(err error) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("%w at %s: there is no such socket; start `pixiecore serve`, or name its socket with --control", ErrNoDaemon, c.path)
 	case errors.Is(err, syscall.ECONNREFUSED):
+		if st, err := os.Stat(c.path); err == nil && st.Mode()&fs.ModeSocket == 0 {
+			return fmt.Errorf("%w at %s: that is no socket; name the daemon's with --control", ErrNoDaemon, c.path)
+		}
 		return fmt.Errorf("%w at %s: the one that made the socket is gone; start `pixiecore serve`", ErrNoDaemon, c.path)
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("control socket %s: permission denied: only root and the user that the daemon runs as may use it; use sudo", c.path)
