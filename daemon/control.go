@@ -29,7 +29,7 @@ func (d *Daemon) bindControl() error {
 		return err
 	}
 	d.close = append(d.close, l.Close)
-	d.services = append(d.services, &control.Server{Listener: l, Daemon: operator{d}, Log: d.log.Named("control")})
+	d.control = &control.Server{Listener: l, Daemon: operator{d}}
 	return nil
 }
 

@@ -21,6 +21,7 @@ import (
 	"github.com/pixiecore/pixiecore/booters/boot"
 	"github.com/pixiecore/pixiecore/booters/uploads"
 	"github.com/pixiecore/pixiecore/config"
+	"github.com/pixiecore/pixiecore/daemon/control"
 	"github.com/pixiecore/pixiecore/daemon/metrics"
 	"github.com/pixiecore/pixiecore/daemon/status"
 	"github.com/pixiecore/pixiecore/daemon/store"
@@ -120,8 +121,9 @@ type Daemon struct {
 	quiet      time.Duration // for which they must not change
 	fileEvents func() (*fsnotify.Watcher, error)
 
-	services []Service      // those that no configuration changes
-	close    []func() error // their sockets
+	services []Service       // those that no configuration changes
+	control  *control.Server // one of them; nil where there is no socket
+	close    []func() error  // their sockets
 
 	reloading sync.Mutex      // held by whoever reloads
 	tried     [32]byte        // digest of the files at the last attempt; under reloading
@@ -194,6 +196,10 @@ func New(o Options) (_ *Daemon, err error) {
 			return nil, err
 		}
 	}
+	// A daemon that runs already is a better reason than all that it has open.
+	if err := d.bindControl(); err != nil {
+		return nil, err
+	}
 	seen, forgotten := d.loadRecord(d.started)
 	d.recall(seen)
 	d.served = files.substance()
@@ -238,8 +244,9 @@ func New(o Options) (_ *Daemon, err error) {
 	}
 	d.hold = loadHold(d.opts.StateDir, d.log)
 	d.recallNexts()
-	if err := d.bindControl(); err != nil {
-		return nil, err
+	if d.control != nil {
+		d.control.Log = d.log.Named("control")
+		d.services = append(d.services, d.control)
 	}
 	d.adopt(c.Config.Listeners)
 	n, err := d.prepare(c)

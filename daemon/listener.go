@@ -310,6 +310,10 @@ func taken(err error) bool {
 	return errors.Is(err, syscall.EADDRINUSE)
 }
 
+// errPrivilege is the way out where a listener may not have its port, said once for all
+// of them.
+var errPrivilege = errors.New("ports below 1024 need root or CAP_NET_BIND_SERVICE, and `share = true` needs CAP_NET_RAW: the service has both (`systemctl start pixiecore`), and so has sudo")
+
 // bindError says which listener it was and the way out.
 func bindError(l config.Listener, err error) error {
 	way := ""
@@ -324,8 +328,6 @@ func bindError(l config.Listener, err error) error {
 		} else {
 			way += ": stop it, or name another address in the listener"
 		}
-	case errors.Is(err, os.ErrPermission):
-		way = "; ports below 1024 need root or CAP_NET_BIND_SERVICE, and `share = true` needs CAP_NET_RAW"
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		way = "; no interface of this host has that address"
 	}

@@ -3,6 +3,7 @@ package daemon
 import (
 	"crypto/tls"
 	"errors"
+	"os"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -221,6 +222,9 @@ func (d *Daemon) prepare(c *Compiled) (*next, error) {
 		n.listeners = append(n.listeners, l)
 	}
 	if err := errors.Join(failed...); err != nil {
+		if errors.Is(err, os.ErrPermission) {
+			err = errors.Join(append(failed, errPrivilege)...)
+		}
 		n.drop()
 		return nil, err
 	}
@@ -280,6 +284,12 @@ func (d *Daemon) commit(n *next) (gen uint64) {
 	for i, cert := range n.certs {
 		for _, doubt := range doubts(cert, c.Config.Listeners[i], time.Now()) {
 			d.log.Warn("certificate", zap.String("file", c.Config.Listeners[i].Cert), zap.String("doubt", doubt))
+		}
+	}
+	here := d.interfaces.All()
+	for _, l := range n.listeners {
+		for _, why := range waiting(l.settings.Load().Listener, here) {
+			d.log.Warn("listener waits", zap.Stringer("listener", l.server), zap.String("why", why))
 		}
 	}
 	for _, l := range c.Loaders.All() {

@@ -21,8 +21,12 @@ func (d *Daemon) report() status.Report {
 	if !last.Time.IsZero() {
 		r.LastReload = &last
 	}
+	here := d.interfaces.All()
 	for _, l := range listeners {
 		r.Listeners = append(r.Listeners, l.server.String())
+		for _, why := range waiting(l.settings.Load().Listener, here) {
+			r.Waiting = append(r.Waiting, status.Waiting{Listener: l.server.String(), Why: why})
+		}
 		for reason, n := range l.drops.All() {
 			r.Dropped = append(r.Dropped, status.Dropped{Listener: l.server.String(), Reason: reason, Count: n})
 		}

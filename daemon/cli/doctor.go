@@ -315,10 +315,11 @@ const (
 // interfaceFindings looks at the interfaces that the listeners name, or at all
 // that are up.
 func interfaceFindings(listeners []config.Listener) []finding {
-	named := map[string]bool{}
+	named, six := map[string]bool{}, map[string]bool{}
 	for _, l := range listeners {
 		for _, name := range l.Interfaces {
 			named[name] = true
+			six[name] = six[name] || l.Kind == config.DHCP6
 		}
 	}
 	ifaces, err := net.Interfaces()
@@ -339,6 +340,8 @@ func interfaceFindings(listeners []config.Listener) []finding {
 			f.Is, f.Remedy = i.Name+" is down", fmt.Sprintf("`ip link set %s up`, or leave it out of the listeners.", i.Name)
 		case len(addrs) == 0:
 			f.Is, f.Remedy = i.Name+" has no address", "Give it one, or set advertise in the listener."
+		case six[i.Name] && !slices.ContainsFunc(addrs, func(a net.Addr) bool { return strings.Contains(a.String(), ":") }):
+			f.Is, f.Remedy = i.Name+" has no IPv6 address", fmt.Sprintf("Switch IPv6 on, as by `sysctl net.ipv6.conf.%s.disable_ipv6=0`, or leave it out of listener dhcp6.", i.Name)
 		case i.MTU < ethernetMTU:
 			f.Remedy = fmt.Sprintf("Firmware believes in %d: what machines send in larger packets is lost. TFTP blocks are cut to %d bytes (blksize) so that they fit; "+
 				"raise the MTU, or give the whole network of the machines the same.", ethernetMTU, i.MTU-tftpOverhead)

@@ -163,6 +163,9 @@ func (p *printer) status(r status.Report, now time.Time) {
 		rows = append(rows, []string{kind, address})
 	}
 	p.table([]string{"LISTENER", "ADDRESS"}, rows)
+	for _, w := range r.Waiting {
+		p.printf("%s: %s\n", p.paint(red, w.Listener+" waits"), w.Why)
+	}
 	if len(r.Dropped) > 0 {
 		p.printf("\n")
 		rows = nil

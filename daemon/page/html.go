@@ -123,6 +123,7 @@ type fact struct{ Name, Value string }
 // A listener is one with what it did not serve.
 type listener struct {
 	Name    string
+	Waits   []string // for what
 	Dropped []status.Dropped
 }
 
@@ -319,6 +320,11 @@ func (s *Server) serverPage(*http.Request) (*view, error) {
 	v.Others = s.Daemon.Servers()
 	for _, name := range v.Report.Listeners {
 		l := listener{Name: name}
+		for _, w := range v.Report.Waiting {
+			if w.Listener == name {
+				l.Waits = append(l.Waits, w.Why)
+			}
+		}
 		for _, d := range v.Report.Dropped {
 			if d.Listener == name {
 				l.Dropped = append(l.Dropped, d)

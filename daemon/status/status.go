@@ -35,6 +35,7 @@ type Report struct {
 	LastReload     *Reload          `json:"last_reload,omitempty"` // absent before the first, and when HeldEdit tells instead
 	HeldEdit       *HeldEdit        `json:"held_edit,omitempty"`   // absent unless there is one
 	Listeners      []string         `json:"listeners"`
+	Waiting        []Waiting        `json:"waiting,omitempty"` // listeners that hear no machine yet
 	Dropped        []Dropped        `json:"dropped,omitempty"` // requests that were not served
 	Rules          []Rule           `json:"rules"`
 	Loaders        []Loader         `json:"loaders"`
@@ -65,6 +66,12 @@ type Next struct {
 	Since   time.Time `json:"since"`
 	Until   time.Time `json:"until"`         // when it is dropped, unless a boot has used it
 	Used    time.Time `json:"used,omitzero"` // when its boot began with it; zero: none has
+}
+
+// A Waiting is a listener that waits for something of this host, such as an interface.
+type Waiting struct {
+	Listener string `json:"listener"` // as in Report.Listeners
+	Why      string `json:"why"`      // what it waits for, and what mends it, as a clause
 }
 
 // A Dropped says how often a listener did not serve a request for one reason, since

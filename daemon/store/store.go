@@ -25,6 +25,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -124,6 +125,14 @@ func caught(path string, err *error) {
 }
 
 func damaged(path string, err error) error {
+	switch {
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return fmt.Errorf("%s: %w; make room there", path, err)
+	case errors.Is(err, syscall.EROFS):
+		return fmt.Errorf("%s: %w; mount it for writing, or name another state directory", path, err)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%s: %w; it must belong to the user that the daemon runs as", path, err)
+	}
 	if info, statErr := os.Stat(path); statErr == nil && info.Mode().IsRegular() {
 		return fmt.Errorf("%s cannot be used: %w; move it away, and pixiecore makes a new one, which knows nothing of what was", path, err)
 	}
