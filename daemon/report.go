@@ -65,5 +65,8 @@ func (d *Daemon) report() status.Report {
 	for _, m := range c.Missing {
 		r.MissingLoaders = append(r.MissingLoaders, m.Error())
 	}
+	for _, m := range c.MissingNeeded() {
+		r.NeededLoaders = append(r.NeededLoaders, m.Error())
+	}
 	return r
 }

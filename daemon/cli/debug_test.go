@@ -41,7 +41,7 @@ func TestDumpIPXE(t *testing.T) {
 	if c, err = daemon.Compile(&config.Config{LoaderData: map[boot.Firmware][]byte{}}, nil, booters.NewSources()); err != nil {
 		t.Fatal(err)
 	}
-	if err := dumpIPXE(&out, c); err == nil || !strings.Contains(err.Error(), "loader for bios: not found") {
+	if err := dumpIPXE(&out, c); err == nil || !strings.Contains(err.Error(), "loader for bios: the program gives none") {
 		t.Errorf("without loaders: %v", err)
 	}
 }

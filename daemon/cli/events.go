@@ -55,6 +55,9 @@ no daemon answers.`,
 				if _, ok := machineOf(r.Machines, only); only != nil && !ok {
 					return unheard(only)
 				}
+				if len(r.Machines) == 0 {
+					nobodyYet(cmd)
+				}
 				for _, u := range all {
 					v.show(u, time.Now())
 				}

@@ -34,6 +34,9 @@ each has the facts that rules can ask.`,
 			if err != nil {
 				return failed(err)
 			}
+			if len(all) == 0 {
+				nobodyYet(cmd)
+			}
 			if unknown {
 				all = slices.DeleteFunc(all, func(s control.Seen) bool { return s.Name != "" })
 			}
@@ -45,7 +48,7 @@ each has the facts that rules can ask.`,
 				for _, s := range all {
 					p.printf("%s", machineBlock(s))
 				}
-			} else {
+			} else if len(all) > 0 {
 				p.seen(all, time.Now())
 			}
 			return failed(p.err)
@@ -57,6 +60,11 @@ each has the facts that rules can ask.`,
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	cmd.MarkFlagsMutuallyExclusive("hcl", "json")
 	return cmd
+}
+
+// nobodyYet says why there is nothing to show, apart from what a program reads.
+func nobodyYet(cmd *cobra.Command) {
+	fmt.Fprintln(cmd.ErrOrStderr(), "No machine has asked yet. `pixiecore doctor` looks at what on this host could keep one from it.")
 }
 
 // seen shows the machines as a table.

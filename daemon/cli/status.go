@@ -180,7 +180,12 @@ func (p *printer) status(r status.Report, now time.Time) {
 	for _, l := range r.Loaders {
 		rows = append(rows, []string{l.Firmware, or(l.Version), l.SHA256[:min(12, len(l.SHA256))], l.File})
 	}
-	p.table([]string{"LOADER", "VERSION", "SHA256", "FILE"}, rows)
+	if len(rows) > 0 {
+		p.table([]string{"LOADER", "VERSION", "SHA256", "FILE"}, rows)
+	}
+	for _, missing := range r.NeededLoaders {
+		p.printf("%s\n", p.paint(red, missing))
+	}
 	for _, l := range r.Loaders {
 		if l.Warning != "" {
 			p.printf("%s: %s\n", l.Firmware, l.Warning)

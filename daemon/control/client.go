@@ -14,6 +14,7 @@ import (
 	"os"
 	"strconv"
 	"syscall"
+	"time"
 
 	"github.com/pixiecore/pixiecore/daemon/status"
 )
@@ -31,6 +32,9 @@ var ErrNoDaemon = errors.New("no daemon answers")
 type Refusal string
 
 func (r Refusal) Error() string { return string(r) }
+
+// tellTimeout is how long the daemon may take to say what it knows already.
+const tellTimeout = 10 * time.Second
 
 // A Client speaks to the daemon behind one socket. It may be used by many
 // goroutines.
@@ -55,6 +59,8 @@ func NewClient(path string) *Client {
 
 // Status asks what the daemon does.
 func (c *Client) Status(ctx context.Context) (status.Report, error) {
+	ctx, cancel := context.WithTimeout(ctx, tellTimeout)
+	defer cancel()
 	var r status.Report
 	return r, c.do(ctx, http.MethodGet, "/v1/status", nil, nil, &r)
 }
@@ -133,7 +139,7 @@ func (c *Client) do(ctx context.Context, method, path string, query url.Values, 
 func (c *Client) refusal(resp *http.Response) error {
 	var no refused
 	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(&no); err != nil || no.Error == "" {
-		return fmt.Errorf("control socket %q: %s: is the daemon of another version?", c.path, resp.Status)
+		return fmt.Errorf("control socket %q: %s: is the daemon of another version? A restart makes it this one (`systemctl restart pixiecore`)", c.path, resp.Status)
 	}
 	if resp.StatusCode == http.StatusConflict {
 		return Refusal(no.Error)
@@ -148,6 +154,8 @@ func (c *Client) explain(err error) error {
 		err = u.Err // without the URL, which nobody has written
 	}
 	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("the daemon at %s has taken the question and does not answer: it hangs, or was stopped (`systemctl status pixiecore`); the log says what it did last", c.path)
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("%w at %s: there is no such socket; start `pixiecore serve`, or name its socket with --control", ErrNoDaemon, c.path)
 	case errors.Is(err, syscall.ECONNREFUSED):

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -323,6 +324,21 @@ func TestNobodyAnswers(t *testing.T) {
 		if _, err := NewClient(path).Status(t.Context()); !errors.Is(err, ErrNoDaemon) || !strings.Contains(err.Error(), way) {
 			t.Errorf("%s: got %v, want %q", path, err, way)
 		}
+	}
+}
+
+// A daemon that has stopped takes a connection all the same.
+func TestADaemonThatHangsIsSaid(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "hangs.sock")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	ctx, cancel := context.WithDeadline(t.Context(), time.Now()) // as after ten seconds
+	defer cancel()
+	if _, err := NewClient(path).Status(ctx); err == nil || !strings.Contains(err.Error(), "has taken the question and does not answer") {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -42,6 +42,7 @@ type Report struct {
 	Cache          *Cache           `json:"cache,omitempty"` // absent where the configuration has none
 	Holds          []Hold           `json:"holds,omitempty"`
 	MissingLoaders []string         `json:"missing_loaders,omitempty"` // a sentence each
+	NeededLoaders  []string         `json:"needed_loaders,omitempty"`  // of those, the ones without which most machines, or those of a rule, do not boot
 	Once           []Once           `json:"once,omitempty"`            // machines that are armed, or were; by name
 	OnceError      string           `json:"once_error,omitempty"`      // why nothing is known of them, so that they count as spent
 	Next           []Next           `json:"next,omitempty"`            // machines that boot something else than their rule says, one time; by name
