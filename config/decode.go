@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"maps"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"unicode"
 	"unicode/utf8"
@@ -485,11 +486,19 @@ func (d *decoder) wayOut(diag *hcl.Diagnostic) string {
 		if next == ':' {
 			return "Here the value ends that was begun. A text stands in quotes: mac = \"52:54:00:aa:00:01\"."
 		}
+	case "Unterminated template string":
+		if all := heredoc.FindAllSubmatchIndex(src[:min(at.Start.Byte, len(src))], -1); all != nil && next == utf8.RuneError {
+			last := all[len(all)-1]
+			return fmt.Sprintf("The text that begins in line %d has no end: %s must stand alone on a line.", 1+bytes.Count(src[:last[0]], []byte("\n")), src[last[2]:last[3]])
+		}
 	case "Unclosed configuration block":
 		return "This block has no closing brace before the end of the file, or an earlier one took it: look for one that is missing in the block. Each { has its }."
 	}
 	return diag.Detail
 }
+
+// heredoc is the beginning of a text of several lines.
+var heredoc = regexp.MustCompile(`<<-?(\pL[\pL\pN_-]*)\r?\n`)
 
 // interpolation is the ${…} on one line around the start of at, without its
 // brackets.

@@ -184,7 +184,11 @@ func (d *decoder) include(a *hclsyntax.Attribute) (all []*hclsyntax.Block, ok bo
 			added, err := d.take(shown, path)
 			if err != nil {
 				d.unsureOfAll()
-				s.errorf(t.at, sumUnreadable, "%v. An included file must be there, and the user that pixiecore runs as must be able to read it.", err)
+				way := "An included file must be there, and the user that pixiecore runs as must be able to read it."
+				if errors.Is(err, errDirectory) {
+					way = fmt.Sprintf("Write %q for the files in it.", t.s+"/*.hcl")
+				}
+				s.errorf(t.at, sumUnreadable, "%v. %s", err, way)
 			}
 			if added {
 				blocks, good := d.blocks(shown)
