@@ -59,12 +59,15 @@ func (w *wire) SetReadDeadline(at time.Time) error {
 
 // run starts a server on a wire. What it logs at warn comes by the channel, and
 // stop ends it.
-func run(t *testing.T, b booter) (w *wire, warnings chan string, stop func()) {
+func run(t *testing.T, b booter, change ...func(*Server)) (w *wire, warnings chan string, stop func()) {
 	t.Helper()
 	s := server(t, ProxyDHCP, b)
 	w, warnings = newWire(), make(chan string, maxAsking)
 	s.Conn = w
 	s.Log = zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(zapcore.EncoderConfig{}), writer(warnings), zap.WarnLevel))
+	for _, c := range change {
+		c(s)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() { done <- s.Run(ctx) }()
@@ -141,6 +144,35 @@ func TestWhoCannotBeAskedIsSaid(t *testing.T) {
 	w.send(t, slow)
 	if got := <-warnings; !strings.Contains(got, "the API is down: start it") || !strings.Contains(got, `"rule":"lab"`) {
 		t.Errorf("got %s", got)
+	}
+}
+
+// A fault of ours at one machine's request, in the loop that reads or beside it, costs the others nothing.
+func TestOthersAreAnsweredBesideARequestThatBreaks(t *testing.T) {
+	breaks := true
+	w, warnings, stop := run(t, booter{
+		slow.String():  {Action: boot.Boot, Rule: "lab", Ask: func(context.Context, boot.Machine) (*boot.Verdict, error) { panic("beside the loop") }},
+		quick.String(): {Action: boot.Boot},
+	}, func(s *Server) {
+		settings := s.Settings
+		s.Settings = func() *Settings {
+			if breaks {
+				breaks = false
+				panic("in the loop")
+			}
+			return settings()
+		}
+	})
+	defer stop()
+	for _, want := range []string{"in the loop", "beside the loop"} {
+		w.send(t, slow)
+		if got := <-warnings; !strings.Contains(got, "a fault of pixiecore") || !strings.Contains(got, want) {
+			t.Errorf("got %s, want a fault %s", got, want)
+		}
+	}
+	w.send(t, quick)
+	if got := w.answered(t); got != quick.String() {
+		t.Errorf("answered %s, want %s", got, quick)
 	}
 }
 

@@ -108,7 +108,7 @@ func (s *Server) Run(ctx context.Context) error {
 			d := &in[i]
 			sent = append(sent, answer{})
 			a := &sent[len(sent)-1]
-			switch err := s.answer(ctx, &known, d, a); {
+			switch err := drops.Contain(func() error { return s.answer(ctx, &known, d, a) }); {
 			case err != nil:
 				s.logUnanswered(d.Peer, a, err)
 			case a.lease != nil && a.datagram.Data == nil: // it wants no answer
@@ -127,7 +127,11 @@ func (s *Server) Run(ctx context.Context) error {
 // goLater makes an answer beside the loop that reads.
 func (s *Server) goLater(ctx context.Context, askers *errgroup.Group, peer netip.AddrPort, a answer) {
 	asked := askers.TryGo(func() error {
-		switch a, err := a.later(ctx); {
+		err := drops.Contain(func() (err error) {
+			a, err = a.later(ctx)
+			return err
+		})
+		switch {
 		case ctx.Err() != nil: // the server stops
 		case err != nil:
 			s.logUnanswered(peer, &a, err)
@@ -685,7 +689,8 @@ func reasonOf(a *answer, err error) drops.Reason {
 func (s *Server) logUnanswered(peer netip.AddrPort, a *answer, err error) {
 	s.Drops.Add(reasonOf(a, err))
 	var operator errOperator
-	if errors.As(err, &operator) {
+	var broken *drops.Broken
+	if errors.As(err, &operator) || errors.As(err, &broken) {
 		s.Log.Warn("request not answered", append(a.fields(), zap.Error(err))...)
 		if a.client.Machine.MAC == nil {
 			return

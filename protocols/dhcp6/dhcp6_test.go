@@ -20,6 +20,7 @@ import (
 	"github.com/insomniacslk/dhcp/dhcpv6"
 	"github.com/insomniacslk/dhcp/iana"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/pixiecore/pixiecore/booters/boot"
 	"github.com/pixiecore/pixiecore/protocols/bootfiles"
@@ -501,6 +502,20 @@ func TestAnInterfaceThatIsLeftOut(t *testing.T) {
 	}
 }
 
+// breaksOnce is a Source whose first use panics.
+type breaksOnce struct {
+	boot.Source
+	broken bool
+}
+
+func (b *breaksOnce) Current() *boot.Snapshot {
+	if !b.broken {
+		b.broken = true
+		panic("the first request breaks it")
+	}
+	return b.Source.Current()
+}
+
 func TestServeOverASocket(t *testing.T) {
 	s := server(t, boot.Boot, Settings{Pool: pool(4), Web: bootfiles.Web{}})
 	loopback(t, s)
@@ -516,12 +531,17 @@ func TestServeOverASocket(t *testing.T) {
 	defer client.Close()
 	s.Join = func(index int) error { return netio.JoinGroup(conn, AllServers, index) }
 	s.Conn, s.clientPort = conn, client.LocalAddr().(*net.UDPAddr).AddrPort().Port()
+	s.Boots.Source = &breaksOnce{Source: s.Boots.Source} // a fault of ours at one request costs the next one nothing
+	core, logged := observer.New(zap.WarnLevel)
+	s.Log = zap.New(core)
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
 
-	if _, err := client.WriteToUDPAddrPort(message(dhcpv6.MessageTypeSolicit, arch(7), ia()).ToBytes(), conn.LocalAddr()); err != nil {
-		t.Fatal(err)
+	for range 2 {
+		if _, err := client.WriteToUDPAddrPort(message(dhcpv6.MessageTypeSolicit, arch(7), ia()).ToBytes(), conn.LocalAddr()); err != nil {
+			t.Fatal(err)
+		}
 	}
 	client.SetReadDeadline(time.Now().Add(10 * time.Second))
 	b := make([]byte, 1500)
@@ -536,6 +556,9 @@ func TestServeOverASocket(t *testing.T) {
 	stop()
 	if err := <-done; err != nil {
 		t.Error(err)
+	}
+	if entries := logged.All(); len(entries) != 1 || !strings.Contains(fmt.Sprint(entries[0].ContextMap()), "the first request breaks it") {
+		t.Errorf("logged %v, want the fault, once", entries)
 	}
 }
 

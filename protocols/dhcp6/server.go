@@ -98,7 +98,11 @@ func (s *Server) Run(ctx context.Context) error {
 	return netio.Serve(ctx, s.Conn, readBatch, packetSize, func(in []netio.Datagram) {
 		out = out[:0]
 		for _, d := range in {
-			a, err := s.handle(ctx, d)
+			a := reply{decision: boots.Undecided()}
+			err := drops.Contain(func() (err error) {
+				a, err = s.handle(ctx, d)
+				return err
+			})
 			switch {
 			case err != nil:
 				s.logUnanswered(d, a, err)
@@ -107,7 +111,11 @@ func (s *Server) Run(ctx context.Context) error {
 			default:
 				d.Data = nil // it belongs to the next batch
 				asked := askers.TryGo(func() error {
-					switch a, err := a.later(ctx); {
+					err := drops.Contain(func() (err error) {
+						a, err = a.later(ctx)
+						return err
+					})
+					switch {
 					case ctx.Err() != nil: // the server stops
 					case err != nil:
 						s.logUnanswered(d, a, err)
@@ -497,9 +505,10 @@ func (s *Server) logUnanswered(d netio.Datagram, a reply, err error) {
 	s.Drops.Add(reasonOf(a, err))
 	fields := append(a.fields(), zap.Stringer("peer", d.Peer), zap.Error(err))
 	var operator errOperator
+	var broken *drops.Broken
 	known := len(a.client.Machine.MAC) == 6
 	switch {
-	case errors.As(err, &operator):
+	case errors.As(err, &operator), errors.As(err, &broken):
 		s.Log.Warn("request not answered", fields...)
 		if known {
 			s.Events.Add([6]byte(a.client.Machine.MAC), events.Event{Kind: events.Failed, Rule: a.decision.Rule, Gen: a.decision.Gen(), Detail: err.Error()})

@@ -141,7 +141,15 @@ func (s *Server) Run(ctx context.Context) error {
 	defer cut(nil)
 	err := netio.Serve(ctx, s.Conn, requestBatch, maxRequest, func(batch []netio.Datagram) {
 		for i := range batch {
-			r.request(transfers, &batch[i])
+			d := &batch[i]
+			broken := drops.Contain(func() error {
+				r.request(transfers, d)
+				return nil
+			})
+			if broken != nil {
+				r.Drops.Add(drops.Failed)
+				r.Log.Warn("request not answered", zap.Stringer("client", d.Peer), zap.Error(broken))
+			}
 		}
 	})
 
@@ -274,7 +282,15 @@ func (r *service) request(ctx context.Context, d *netio.Datagram) {
 			defer r.sharing.Add(-1)
 		}
 		start := time.Now()
-		result := r.serve(ctx, t)
+		var result Transfer
+		broken := drops.Contain(func() error {
+			result = r.serve(ctx, t)
+			return nil
+		})
+		if broken != nil {
+			r.Drops.Add(drops.Failed)
+			result = r.reject(ctx, Transfer{Request: t.Request}, broken)
+		}
 		result.Duration = time.Since(start)
 		cancel(nil)
 		r.forget(t)

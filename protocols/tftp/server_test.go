@@ -15,7 +15,10 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/pixiecore/pixiecore/protocols/drops"
 	"github.com/pixiecore/pixiecore/protocols/netio"
 )
 
@@ -507,6 +510,31 @@ func TestSourceThatBreaks(t *testing.T) {
 				t.Errorf("closed %d times", closed)
 			}
 		})
+	}
+}
+
+func TestARequestThatBreaks(t *testing.T) {
+	core, logged := observer.New(zap.WarnLevel)
+	r := start(t, loopback4, openFunc(func(_ context.Context, r Request) (File, error) {
+		if r.Path == "broken" {
+			panic("a fault of ours")
+		}
+		return tree{"whole": []byte("0123456789")}.Open(t.Context(), r)
+	}), limits{}, func(s *Server) { s.Log = zap.New(core) })
+	c := newClient(t, r.addr)
+	c.request(rrq("broken", "octet"))
+	if said := c.wantError(codeUndefined); strings.Contains(said, "fault") {
+		t.Errorf("the client is told %q, want only that the log says why", said)
+	}
+	if got := newClient(t, r.addr).fetch("whole"); string(got) != "0123456789" {
+		t.Errorf("the next one read %q", got)
+	}
+	var broken *drops.Broken
+	if tr := r.ended(t); !errors.As(tr.Err, &broken) || tr.Path != "broken" {
+		t.Errorf("ended with %+v, want the fault", tr)
+	}
+	if r.ended(t); logged.Len() != 1 || !strings.Contains(fmt.Sprint(logged.All()[0].ContextMap()), "a fault of ours") {
+		t.Errorf("logged %v, want the fault, once", logged.All())
 	}
 }
 
