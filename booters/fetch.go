@@ -43,6 +43,7 @@ type Sources struct {
 	answers *answers // of APIs
 	sums    *knownSums
 	images  *knownImages
+	made    *madeRoom
 	refused *refusals
 	opts    SourceOptions
 }
@@ -73,13 +74,13 @@ func (s *Sources) WithTLS(conf *tls.Config) *Sources {
 // environment of that moment (HTTP_PROXY, HTTPS_PROXY, NO_PROXY).
 func NewSources() *Sources {
 	client := newClient(nil)
-	return &Sources{client: client, digests: newDigests(), answers: newAnswers(client), sums: newKnownSums(), images: newKnownImages(), refused: newRefusals()}
+	return &Sources{client: client, digests: newDigests(), answers: newAnswers(client), sums: newKnownSums(), images: newKnownImages(), made: newMadeRoom(), refused: newRefusals()}
 }
 
 // With makes Sources with other options. What is known of local files and what
 // APIs have answered is shared, and Close of the one is that of the other.
 func (s *Sources) With(o SourceOptions) *Sources {
-	return &Sources{client: newClient(o.TLS), digests: s.digests, answers: s.answers, sums: s.sums, images: s.images, refused: s.refused, opts: o}
+	return &Sources{client: newClient(o.TLS), digests: s.digests, answers: s.answers, sums: s.sums, images: s.images, made: s.made, refused: s.refused, opts: o}
 }
 
 func newClient(conf *tls.Config) *http.Client {

@@ -35,8 +35,6 @@ const (
 	// secretSkew is how far in the future an address may have been made, by the
 	// clock of another server with the same key.
 	secretSkew = 5 * time.Minute
-	// maxRendered bounds a file that is made for a machine, in bytes.
-	maxRendered = 1 << 20
 )
 
 // What is sealed begins with a byte that says what it is, unless it is a source:
@@ -521,23 +519,28 @@ func (t *Table) openFile(ref fileRef, to netip.Addr, name string) (boot.Link, er
 			f.Name, ref.boot, boot.ErrExpired, what, strings.TrimSuffix(strings.TrimSuffix(life.String(), "0s"), "0m"))
 	}
 	link.Open = func(ctx context.Context, m boot.Machine, base string) (io.ReadCloser, int64, error) {
-		if f.Kind == FileArchive {
-			archive, err := f.archive(t.request(m, ref.boot, base))
+		r := t.request(m, ref.boot, base)
+		if f.Kind == FileSource {
+			c, err := f.Render(r, member)
 			if err != nil {
 				return nil, 0, sentence{err}
 			}
-			return text{strings.NewReader(archive)}, int64(len(archive)), nil
-		}
-		c, err := f.Render(t.request(m, ref.boot, base), member)
-		switch {
-		case err != nil:
-			return nil, 0, sentence{err}
-		case c.Source != "":
 			return t.src.Open(ctx, c.Source)
-		case len(c.Text) > maxRendered:
-			return nil, 0, sentence{fmt.Errorf("boot %s: file %s: it has %d bytes for this machine, and may have %d", ref.boot, f.Name, len(c.Text), maxRendered)}
 		}
-		return text{strings.NewReader(c.Text)}, int64(len(c.Text)), nil
+		body, size, err := t.src.made.open(ctx, f.Kind, func() (string, error) {
+			if f.Kind == FileArchive {
+				return f.archive(r)
+			}
+			c, err := f.Render(r, member)
+			if err == nil && len(c.Text) > maxRendered {
+				err = fmt.Errorf("boot %s: file %s: it has %d bytes for this machine, and may have %d", ref.boot, f.Name, len(c.Text), maxRendered)
+			}
+			return c.Text, err
+		})
+		if err != nil {
+			return nil, 0, sentence{err}
+		}
+		return body, size, nil
 	}
 	return link, nil
 }
@@ -569,8 +572,3 @@ type sentence struct{ error }
 
 func (s sentence) Unwrap() error      { return s.error }
 func (sentence) Is(target error) bool { return target == boot.ErrMissing }
-
-// text is a file that lies in memory.
-type text struct{ *strings.Reader }
-
-func (text) Close() error { return nil }
