@@ -502,7 +502,7 @@ func (t *Table) openFile(ref fileRef, to netip.Addr, name string) (boot.Link, er
 			return link, fmt.Errorf("address of another name: %w", boot.ErrNotFound)
 		}
 	case f.Kind == FileTree:
-		member = name
+		member = strings.TrimLeft(name, "/") // as in below
 		if !slices.Contains(f.Members, member) {
 			return link, fmt.Errorf("%q in file %s of boot %s: %w", name, f.Name, ref.boot, boot.ErrNotFound)
 		}

@@ -142,6 +142,7 @@ func TestAddresses(t *testing.T) {
 		{"a file of the boot", Target{File: preseed}, "preseed", "", "for 52:54:00:aa:00:01", nil},
 		{"a file that is kept", Target{File: source}, "source", "", "linux", nil},
 		{"a tree", Target{File: seed}, "", "latest/user-data", "this is latest/user-data", nil},
+		{"with a slash of the client's", Target{File: seed}, "", "/meta-data", "this is meta-data", nil},
 		{"what the tree has not", Target{File: seed}, "", "vendor-data", "", boot.ErrNotFound},
 		{"the tree itself", Target{File: seed}, "", "", "", boot.ErrNotFound},
 		{"a file that is too large", Target{File: large}, "large", "", "", boot.ErrMissing},
