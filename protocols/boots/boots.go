@@ -2,7 +2,6 @@ package boots
 
 import (
 	"cmp"
-	"container/list"
 	"context"
 	"fmt"
 	"hash/maphash"
@@ -90,16 +89,18 @@ type Memory struct {
 	Next func() *once.Nexts
 
 	mu          sync.Mutex
-	machines    map[MAC]*list.Element // of *machine
-	serials     map[string]MAC        // of machines that told theirs in DHCP
-	recent      list.List             // the machine that was heard or asked for last is in front
-	generations map[uint64]int        // how many boots hang on each
+	machines    map[MAC]*machine
+	serials     map[string]MAC // of machines that told theirs in DHCP
+	recent      recent
+	generations map[uint64]int // how many boots hang on each
 	swept       time.Time
 	seed        maphash.Seed
 }
 
 // A machine is one with the boot that it is in. Another boot is another machine.
 type machine struct {
+	newer, older *machine // for recent
+
 	mac      MAC
 	transact [4]byte
 	first    Program       // that the boot began with
@@ -107,11 +108,11 @@ type machine struct {
 	typ      boot.ArchType // of facts
 	style    boot.Style    // of the last offer; auto: the usual one
 	wentOn   bool          // whether it has gone on
+	seen     bool          // whether the machine itself began it, and not this process
 	repeats  int32         // how often the firmware has asked again without going on
+	counted  time.Duration // the request that was counted last, after began
 	began    time.Time
-	started  time.Time   // when the machine itself began it; zero where that is not known
 	heard    time.Time   // the last request of transaction, or for a script without any
-	counted  time.Time   // the request that was counted last
 	facts    *boot.Facts // nil: no DHCP request of this boot is known
 
 	snap    *boot.Snapshot // that verdict is of; nil: nothing is fixed
@@ -122,6 +123,7 @@ type machine struct {
 // further is what is known of a machine that has done more than ask for an offer. Most
 // whose addresses are invented have not.
 type further struct {
+	began    time.Time    // when the machine did, where that is longer ago than MaxBoot; else zero
 	lost     uint64       // the generation that had to be given up; 0: none
 	reported boot.Machine // with a MAC: what iPXE reported
 	files    []uint64     // hashes of their names
@@ -162,7 +164,7 @@ func (m *Memory) Heard(r Request, now time.Time) *boot.Facts {
 		}
 		before := b
 		b = m.begin(r.MAC, now)
-		b.first, b.started, b.counted = r.Program, now, now
+		b.first, b.seen = r.Program, true
 		// There is firmware that begins anew instead of asking again.
 		if before != nil && r.Program == Firmware && before.stands() && now.Sub(before.heard) < retransmits {
 			b.repeats = before.repeats + 1
@@ -207,9 +209,9 @@ func (m *Memory) HeardAgain(r Request, now time.Time) (facts *boot.Facts, ok boo
 
 // again counts a request that goes on with the boot, if it is a repetition.
 func (b *machine) again(r Request, now time.Time) {
-	if r.Discover && r.Program == Firmware && b.stands() && now.Sub(b.counted) >= repeatGap {
+	if r.Discover && r.Program == Firmware && b.stands() && now.Sub(b.began)-b.counted >= repeatGap {
 		b.repeats++
-		b.counted = now
+		b.counted = now.Sub(b.began)
 	}
 }
 
@@ -292,7 +294,7 @@ func (m *Memory) Script(mac net.HardwareAddr, now time.Time) *boot.Facts {
 		return b.facts
 	}
 	goesOn := m.Events == nil || now.Sub(m.Events.Began(MAC(mac))) < SameBoot
-	if b != nil && !b.started.IsZero() && now.Sub(b.began) < SameBoot && goesOn {
+	if b != nil && b.seen && now.Sub(b.began) < SameBoot && goesOn {
 		m.release(b)
 		b.heard = now
 		return nil
@@ -301,7 +303,7 @@ func (m *Memory) Script(mac net.HardwareAddr, now time.Time) *boot.Facts {
 		m.Events.Begin(MAC(mac), now)
 	}
 	b = m.begin(MAC(mac), now)
-	b.first, b.started = IPXE, now
+	b.first, b.seen = IPXE, true
 	return nil
 }
 
@@ -311,8 +313,11 @@ func (m *Memory) Started(mac net.HardwareAddr) time.Time {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if len(mac) == len(MAC{}) {
-		if b := m.of(MAC(mac), time.Time{}); b != nil {
-			return b.started
+		if b := m.of(MAC(mac), time.Time{}); b != nil && b.seen {
+			if long := b.had().began; !long.IsZero() {
+				return long
+			}
+			return b.began
 		}
 	}
 	return time.Time{}
@@ -548,7 +553,7 @@ func (m *Memory) fix(d Decision, now time.Time) Decision {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if e, ok := m.machines[b.mac]; !ok || e.Value != b {
+	if m.machines[b.mac] != b {
 		return d // of a boot that is over
 	}
 	if b.snap != nil {
@@ -576,8 +581,8 @@ func (m *Memory) giveUp() {
 			oldest = gen
 		}
 	}
-	for e := m.recent.Front(); e != nil; e = e.Next() {
-		if b := e.Value.(*machine); b.snap != nil && b.snap.Gen == oldest {
+	for b := m.recent.front; b != nil; b = b.older {
+		if b.snap != nil && b.snap.Gen == oldest {
 			m.release(b)
 			b.has().lost = oldest
 		}
@@ -587,8 +592,8 @@ func (m *Memory) giveUp() {
 // sweep lets go of boots that are over. The caller holds m.mu.
 func (m *Memory) sweep(now time.Time) {
 	m.swept = now
-	for e := m.recent.Front(); e != nil; e = e.Next() {
-		if b := e.Value.(*machine); now.Sub(b.began) >= MaxBoot {
+	for b := m.recent.front; b != nil; b = b.older {
+		if now.Sub(b.began) >= MaxBoot {
 			m.release(b)
 		}
 	}
@@ -605,9 +610,9 @@ func (m *Memory) release(b *machine) {
 	b.snap, b.verdict = nil, nil
 }
 
-// forget lets go of all that is held beside the machine itself. The caller holds
-// m.mu.
+// forget lets go of a machine, but for its place in m.machines. The caller holds m.mu.
 func (m *Memory) forget(b *machine) {
+	m.recent.remove(b)
 	m.release(b)
 	m.forgetSerial(b)
 }
@@ -627,20 +632,23 @@ func (m *Memory) of(mac MAC, now time.Time) *machine {
 	if len(m.generations) > 1 && now.Sub(m.swept) >= sweepEvery {
 		m.sweep(now)
 	}
-	e := m.recent.Front() // an answer asks for its machine some times in a row
-	if e == nil || e.Value.(*machine).mac != mac {
-		if e = m.machines[mac]; e == nil {
+	b := m.recent.front // an answer asks for its machine some times in a row
+	if b == nil || b.mac != mac {
+		if b = m.machines[mac]; b == nil {
 			return nil
 		}
-		m.recent.MoveToFront(e)
+		m.recent.remove(b)
+		m.recent.add(b)
 	}
-	b := e.Value.(*machine)
 	if now.Sub(b.began) >= MaxBoot {
 		m.release(b)
-		b.began = now
-		if f := b.further; f != nil {
-			f.arm, f.next = "", ""
+		f := b.has()
+		if f.began.IsZero() {
+			f.began = b.began
 		}
+		b.counted -= now.Sub(b.began) // which is as long ago as before
+		b.began = now
+		f.arm, f.next = "", ""
 	}
 	return b
 }
@@ -648,23 +656,19 @@ func (m *Memory) of(mac MAC, now time.Time) *machine {
 // begin begins a boot. The caller holds m.mu.
 func (m *Memory) begin(mac MAC, now time.Time) *machine {
 	b := &machine{mac: mac, began: now, heard: now}
-	if e, ok := m.machines[mac]; ok {
-		m.forget(e.Value.(*machine))
-		e.Value = b
-		m.recent.MoveToFront(e)
-		return b
-	}
-	if m.machines == nil {
-		m.machines = map[MAC]*list.Element{}
+	switch before := m.machines[mac]; {
+	case before != nil:
+		m.forget(before)
+	case m.machines == nil:
+		m.machines = map[MAC]*machine{}
 		m.seed = maphash.MakeSeed()
+	case m.recent.n >= MaxMachines:
+		oldest := m.recent.back
+		m.forget(oldest)
+		delete(m.machines, oldest.mac)
 	}
-	if m.recent.Len() >= MaxMachines {
-		oldest := m.recent.Back()
-		m.forget(oldest.Value.(*machine))
-		delete(m.machines, oldest.Value.(*machine).mac)
-		m.recent.Remove(oldest)
-	}
-	m.machines[mac] = m.recent.PushFront(b)
+	m.machines[mac] = b
+	m.recent.add(b)
 	return b
 }
 

@@ -468,7 +468,7 @@ func TestTheMachineThatWasSilentLongestIsForgotten(t *testing.T) {
 	if m.Of(number(0)) == nil || m.Of(number(1)) != nil || m.Of(number(MaxMachines)) == nil {
 		t.Error("the wrong machine is forgotten")
 	}
-	if got := len(m.machines); got != MaxMachines || m.recent.Len() != got || m.generations[1] != got {
+	if got := len(m.machines); got != MaxMachines || m.recent.n != got || m.generations[1] != got {
 		t.Errorf("got %d machines, and %d that hang on the generation; want %d", got, m.generations[1], MaxMachines)
 	}
 }
@@ -528,6 +528,12 @@ func TestStarted(t *testing.T) {
 	m.Script(other, start)
 	if got := m.Started(other); !got.Equal(start) {
 		t.Errorf("by its script: got %v", got)
+	}
+	for _, after := range []time.Duration{MaxBoot, 3 * MaxBoot} { // it installs, for long
+		rule(t, m, boot.Machine{MAC: other}, after)
+		if got := m.Started(other); !got.Equal(start) {
+			t.Errorf("%v later: got %v", after, got)
+		}
 	}
 }
 

@@ -36,8 +36,8 @@
 // verdict. The cost is bounded by MaxGenerations: with more, the boots of the
 // oldest go on with the current table, and an event says so to whom it concerns.
 // A table of 10,000 rules has 8 MB, beside the bytes of its loaders, and each
-// machine that is remembered 660 bytes while it has only asked, 1.3 kB later, or 3.7 if
-// all of its texts are as long as they may be (BenchmarkMemory): 11 MB for MaxMachines
+// machine that is remembered 580 bytes while it has only asked, 1.3 kB later, or 3.7 if
+// all of its texts are as long as they may be (BenchmarkMemory): 10 MB for MaxMachines
 // invented ones, and 60 MB for the worst.
 //
 // "Ignore" is not fixed, nor is "ask iPXE". A machine that is ignored and asks

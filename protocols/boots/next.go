@@ -79,7 +79,7 @@ func (m *Memory) nextOf(b *machine, asks boot.Machine) once.Boot {
 func (m *Memory) unfix(d Decision) Decision {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if e, ok := m.machines[d.of.mac]; ok && e.Value == d.of {
+	if m.machines[d.of.mac] == d.of {
 		m.release(d.of)
 	}
 	u := Undecided()
