@@ -39,21 +39,19 @@ func (m *madeRoom) open(ctx context.Context, kind FileKind, render func() (strin
 	}
 	waiting, enough := context.WithTimeout(ctx, m.wait)
 	defer enough()
-	switch err := m.left.Acquire(waiting, most); {
-	case ctx.Err() != nil:
-		return nil, 0, context.Cause(ctx)
-	case err != nil:
+	if err := m.left.Acquire(waiting, most); err != nil {
+		if ctx.Err() != nil {
+			return nil, 0, context.Cause(ctx)
+		}
 		return nil, 0, errors.New("too many machines are being sent files that were made for them, and none was done in time; start the machine again")
 	}
+	kept := int64(0)
+	defer func() { m.left.Release(most - kept) }() // after a panic in render, too
 	text, err := render()
-	kept := min(int64(len(text)), most)
-	if err != nil {
-		kept = 0
-	}
-	m.left.Release(most - kept)
 	if err != nil {
 		return nil, 0, err
 	}
+	kept = min(int64(len(text)), most)
 	return &madeFile{strings.NewReader(text), sync.OnceFunc(func() { m.left.Release(kept) })}, int64(len(text)), nil
 }
 

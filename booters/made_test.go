@@ -50,6 +50,10 @@ func TestRoomForWhatIsMade(t *testing.T) {
 	if _, _, err := m.open(t.Context(), FileContent, func() (string, error) { return "", errors.New("no label") }); err == nil || err.Error() != "no label" {
 		t.Errorf("got %v", err)
 	}
+	func() {
+		defer func() { _ = recover() }() // as who serves the file does
+		m.open(t.Context(), FileContent, func() (string, error) { panic("a fault") })
+	}()
 	for _, f := range open {
 		f.Close()
 	}

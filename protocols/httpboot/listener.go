@@ -35,6 +35,9 @@ const (
 	// fairConns is how many of them one address keeps then: whoever downloads slowly by
 	// all of them would keep everybody else away.
 	fairConns = 64
+	// askTime is how long a connection is spared on which nothing is asked: room is made
+	// as soon as the last one is taken, before who has it can have asked.
+	askTime = time.Second
 )
 
 // Listener wraps a TCP listener such that a client that stops reading is cut
@@ -43,13 +46,14 @@ const (
 // asked nothing for longest makes room for the next, and where all are being answered,
 // one of the address that has most of them.
 func Listener(l net.Listener) net.Listener {
-	return &listener{Listener: l, slots: make(chan struct{}, maxConns), fair: fairConns, closed: make(chan struct{})}
+	return &listener{Listener: l, slots: make(chan struct{}, maxConns), fair: fairConns, askTime: askTime, closed: make(chan struct{})}
 }
 
 type listener struct {
 	net.Listener
 	slots     chan struct{}
-	fair      int // fairConns, but in tests
+	fair      int           // fairConns, but in tests
+	askTime   time.Duration // askTime, likewise
 	closed    chan struct{}
 	closeOnce sync.Once
 
@@ -58,15 +62,8 @@ type listener struct {
 }
 
 func (l *listener) Accept() (net.Conn, error) {
-	select {
-	case l.slots <- struct{}{}:
-	default:
-		l.makeRoom()
-		select {
-		case l.slots <- struct{}{}:
-		case <-l.closed:
-			return nil, net.ErrClosed
-		}
+	if !l.takeSlot() {
+		return nil, net.ErrClosed
 	}
 	c, err := l.Listener.Accept()
 	if err != nil {
@@ -78,17 +75,36 @@ func (l *listener) Accept() (net.Conn, error) {
 		<-l.slots
 		return c, nil
 	}
-	own := &conn{TCPConn: t, of: l, from: t.RemoteAddr().(*net.TCPAddr).AddrPort().Addr()}
+	own := &conn{TCPConn: t, of: l, from: t.RemoteAddr().(*net.TCPAddr).AddrPort().Addr(), quiet: time.Now()}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	own.place = l.open.PushBack(own)
 	return own, nil
 }
 
+// takeSlot waits for a slot, and reports whether one came before the listener closed.
+func (l *listener) takeSlot() bool {
+	for {
+		select {
+		case l.slots <- struct{}{}:
+			return true
+		default:
+		}
+		l.makeRoom()
+		select {
+		case l.slots <- struct{}{}:
+			return true
+		case <-l.closed:
+			return false
+		case <-time.After(l.askTime): // who was spared may have asked nothing until now
+		}
+	}
+}
+
 // makeRoom ends a connection, if there is one that can be spared.
 func (l *listener) makeRoom() {
 	l.mu.Lock()
-	spare := l.spare()
+	spare := l.spare(time.Now())
 	l.mu.Unlock()
 	if spare != nil {
 		spare.evicted.Store(true)
@@ -96,21 +112,32 @@ func (l *listener) makeRoom() {
 	}
 }
 
-// spare is the connection that has asked nothing for longest, or else one of the address
-// that has most, if they are more than is fair; nil: there is none. The caller holds l.mu.
-func (l *listener) spare() *conn {
+// spare is the connection that has asked nothing for longest, if that is askTime, or else
+// one of the address that has most, if they are more than is fair; nil: there is none.
+// The caller holds l.mu.
+func (l *listener) spare(now time.Time) (spare *conn) {
 	held := make(map[netip.Addr]int)
-	var most *conn
+	var most netip.Addr
 	for e := l.open.Front(); e != nil; e = e.Next() {
 		c := e.Value.(*conn)
+		if !c.asked && now.Sub(c.quiet) >= l.askTime {
+			return c
+		}
+		if held[c.from]++; held[c.from] > max(l.fair, held[most]) {
+			most = c.from
+		}
+	}
+	for e := l.open.Front(); e != nil; e = e.Next() {
+		c := e.Value.(*conn)
+		if c.from != most {
+			continue
+		}
 		if !c.asked {
 			return c
 		}
-		if held[c.from]++; held[c.from] > l.fair && (most == nil || held[c.from] > held[most.from]) {
-			most = c
-		}
+		spare = c // the last one has come least far
 	}
-	return most
+	return spare
 }
 
 func (l *listener) Close() error {
@@ -136,7 +163,7 @@ func (c *conn) now(s http.ConnState) {
 	case http.StateActive:
 		c.asked = true
 	case http.StateIdle:
-		c.asked = false
+		c.asked, c.quiet = false, time.Now()
 		if c.place != nil {
 			l.open.MoveToBack(c.place)
 		}
@@ -151,6 +178,7 @@ type conn struct {
 	from    netip.Addr
 	place   *list.Element // in of.open, with of.mu held; nil: it is closed
 	asked   bool          // whether a question is being answered; with of.mu held
+	quiet   time.Time     // since when none is, or when it came; likewise
 	evicted atomic.Bool
 	reads   readLimit
 	// moved is when the deadline was moved on, in nanoseconds since 1970; 0: by

@@ -23,7 +23,7 @@ func TestASilentConnectionMakesRoom(t *testing.T) {
 	}
 	l := Listener(tcp).(*listener)
 	const most = 8
-	l.slots = make(chan struct{}, most)
+	l.slots, l.askTime = make(chan struct{}, most), 0
 	s := newServer(t, booter{verdict: byArch})
 	s.Listener = l
 	ctx, stop := context.WithCancel(t.Context())
@@ -79,29 +79,65 @@ func TestASilentConnectionMakesRoom(t *testing.T) {
 }
 
 // One address that downloads slowly by all connections that there are keeps nobody else
-// away, and one that has no more than is fair keeps what it has.
+// away, also not who has come just now, and one that has no more than is fair keeps what
+// it has.
 func TestWhoHasMostConnectionsMakesRoom(t *testing.T) {
-	l := &listener{fair: 2}
-	add := func(from string, asked bool) *conn {
-		c := &conn{of: l, from: netip.MustParseAddr(from), asked: asked}
+	now := time.Now()
+	l := &listener{fair: 2, askTime: time.Second}
+	add := func(from string, asked bool, came time.Time) *conn {
+		c := &conn{of: l, from: netip.MustParseAddr(from), asked: asked, quiet: came}
 		c.place = l.open.PushBack(c)
 		return c
 	}
+	want := func(c *conn, why string) {
+		t.Helper()
+		if got := l.spare(now); got != c {
+			t.Errorf("got %+v, want %+v, %s", got, c, why)
+		}
+	}
 	const many, some, one = "192.0.2.1", "192.0.2.2", "192.0.2.3"
+	var last *conn
 	for _, from := range []string{one, some, many, some, many, some, many, many} {
-		add(from, true)
+		last = add(from, true, now)
 	}
-	if got := l.spare(); got == nil || got.from.String() != many {
-		t.Errorf("got %+v, want one of %s", got, many)
-	}
-	silent := add(one, false)
-	if got := l.spare(); got != silent {
-		t.Errorf("got %+v, want the one that has asked nothing", got)
-	}
+	add(one, false, now)
+	want(last, "of the address that has most, and not one that had no time to ask")
+	quiet := add(many, false, now)
+	want(quiet, "of the address that has most the one that loads nothing")
+	silent := add(one, false, now.Add(-time.Second))
+	want(silent, "which has asked nothing for a second")
 	l.open.Remove(silent.place)
-	l.fair = 4
-	if got := l.spare(); got != nil {
-		t.Errorf("got %+v, although nobody has more than is fair", got)
+	l.fair = 5
+	want(nil, "since nobody has more than is fair")
+}
+
+// Who has come just now is spared, and makes room once there was time to ask.
+func TestWhoHasJustComeIsSpared(t *testing.T) {
+	tcp, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := Listener(tcp).(*listener)
+	defer l.Close()
+	l.slots, l.askTime = make(chan struct{}, 1), 50*time.Millisecond
+	var first *conn
+	for range 2 {
+		client, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer client.Close()
+		c, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if first == nil {
+			first = c.(*conn)
+		}
+	}
+	if spared := time.Since(first.quiet); !first.evicted.Load() || spared < l.askTime {
+		t.Errorf("made room %t, after %s", first.evicted.Load(), spared)
 	}
 }
 
