@@ -15,7 +15,8 @@ type Broken struct {
 
 // Error names the fault in one line that can be sent to who mends it.
 func (b *Broken) Error() string {
-	return fmt.Sprintf("this request met a fault of pixiecore, which goes on with all others; please report it: %v, at %s", b.panicked, strings.Join(b.where, " < "))
+	what := strings.Join(strings.Fields(fmt.Sprint(b.panicked)), " ") // some libraries take several lines
+	return fmt.Sprintf("this request met a fault of pixiecore, which goes on with all others; please report it: %s, at %s", what, strings.Join(b.where, " < "))
 }
 
 // Contain calls f for one request, and makes a *Broken of its panic: whatever somebody

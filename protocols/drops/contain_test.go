@@ -24,6 +24,10 @@ func TestARequestThatBreaksIsAnError(t *testing.T) {
 			t.Errorf("got %q, with %q", err, other)
 		}
 	}
+	err = Contain(func() error { panic("two\n  lines") })
+	if !strings.Contains(err.Error(), "report it: two lines, at drops.TestARequestThatBreaksIsAnError.func") {
+		t.Errorf("got %q", err)
+	}
 	want := errors.New("its own")
 	if got := Contain(func() error { return want }); got != want {
 		t.Errorf("got %v, want %v", got, want)
