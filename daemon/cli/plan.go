@@ -20,10 +20,10 @@ func planCommand() *cobra.Command {
 		Short: "Say what would change if the running daemon served a file",
 		Long: `Say what would change if the running daemon served FILE: the blocks uploads, cache
 and fetch, listeners, loaders, rules, and what becomes of each machine that it has
-seen or that stands in the inventory, old or new. What a machine would get is compared, not how the file is
-written: a template or a local value may change it. Without FILE it is the
-one that the daemon serves, as it is on disk now, and if the daemon holds an edit
-of it, this says why. Nothing is changed.
+seen or that stands in the inventory, old or new. What a machine would get is
+compared, not how the file is written: a template or a local value may change it.
+Without FILE it is the one that the daemon serves, as it is on disk now, and if the
+daemon holds an edit of it, this says why. Nothing is changed.
 
 The servers of files that pixiecore.lock.hcl has are asked whether they still have
 the same: a file that has changed there is refused, and so shown.

@@ -62,12 +62,13 @@ func newOwnPort(req Request, local netip.Addr) (port, error) {
 func (p *ownPort) Ask(out, in []byte) (int, error) {
 	p.out, p.in = out, in
 	err := p.raw.Read(p.step)
-	switch {
-	case err == nil:
+	if err == nil {
 		err = p.err
-	case len(p.out) > 0: // the deadline had come before: out is sent nevertheless
-		_ = p.raw.Control(p.once)
-	case len(out) > 0: // what had come before out, of which nobody told
+	} else if len(out) > 0 {
+		if len(p.out) > 0 { // the deadline had come before: out is sent nevertheless
+			_ = p.raw.Control(p.once)
+		}
+		// What had come before out, of which nobody told.
 		if p.raw.Control(p.once) == nil && p.err != syscall.EAGAIN {
 			err = p.err
 		}

@@ -161,6 +161,7 @@ func TestAsk(t *testing.T) {
 		{"", "a", patience, "1", "1"},
 		{"", "b", -patience, "", ""}, // woken: it is sent nevertheless
 		{"2", "c", time.Millisecond, "", "2"},
+		{"6", "e", -patience, "", "6"},
 		{"3", "d", patience, "4", "3"},
 		{"", "", patience, "", "4"},
 		{"5", "", patience, "", "5"},
