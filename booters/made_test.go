@@ -13,7 +13,6 @@ import (
 // time, and no more.
 func TestRoomForWhatIsMade(t *testing.T) {
 	m := newMadeRoom()
-	m.wait = time.Millisecond
 	render := func() (string, error) { return strings.Repeat("x", maxRendered), nil }
 	var open []io.Closer
 	for range maxMade / maxRendered {
@@ -23,9 +22,11 @@ func TestRoomForWhatIsMade(t *testing.T) {
 		}
 		open = append(open, f)
 	}
+	m.wait = time.Millisecond
 	if _, _, err := m.open(t.Context(), FileContent, render); err == nil || !strings.Contains(err.Error(), "too many machines") {
 		t.Errorf("one more: %v, want a sentence", err)
 	}
+	m.wait = madeWait
 	gone, leave := context.WithCancelCause(t.Context())
 	leave(errors.New("it has gone"))
 	if _, _, err := m.open(gone, FileContent, render); err == nil || err.Error() != "it has gone" {

@@ -460,7 +460,7 @@ var urlKeySchema = Block{
 	Example: "url_key { file = \"/etc/pixiecore/url.key\" }\n",
 	Attributes: []Attribute{
 		{Name: "file", Type: TypeText, Needed: true, Example: `"/etc/pixiecore/url.key"`,
-			Doc: "The file of the key: 32 to 4096 bytes, which only the user that pixiecore runs as may read. It must be there."},
+			Doc: "The file of the key: 32 to 4096 bytes, which only the user that pixiecore runs as may read."},
 	},
 }
 
