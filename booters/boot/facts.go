@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -97,6 +98,15 @@ func (f *Facts) known() Fact {
 	return f.Known
 }
 
+// Alike reports whether two machines differ in their UUID at most, as those of one model
+// on one network do. Neither is nil.
+func (f *Facts) Alike(g *Facts) bool {
+	return f.Known == g.Known && f.IPXE == g.IPXE && f.Transport == g.Transport && f.Interface == g.Interface && f.Listener == g.Listener &&
+		slices.Equal(f.Subnets, g.Subnets) && f.Relay == g.Relay &&
+		f.VendorClass == g.VendorClass && f.UserClass == g.UserClass && f.CircuitID == g.CircuitID && f.RemoteID == g.RemoteID &&
+		f.Serial == g.Serial && f.Manufacturer == g.Manufacturer && f.Product == g.Product && f.Asset == g.Asset && f.Hostname == g.Hostname && f.IP == g.IP
+}
+
 // factNames are the words of the configuration language, by bit.
 var factNames = [...]string{
 	"transport", "ipxe", "uuid", "interface", "listener", "subnet", "relay", "vendor_class", "user_class", "circuit_id", "remote_id",
@@ -127,15 +137,26 @@ func ParseFact(name string) (Fact, error) {
 // ParseUUID reads a UUID in any case, with or without its dashes, and writes it
 // as Facts.UUID has it.
 func ParseUUID(s string) (string, error) {
+	u, err := UUIDOctets(s)
+	if err != nil {
+		return "", err
+	}
+	return FormatUUID(u), nil
+}
+
+// UUIDOctets are those of a UUID that is written as for ParseUUID.
+func UUIDOctets(s string) ([16]byte, error) {
 	digits := s
 	if len(s) == 36 && s[8] == '-' && s[13] == '-' && s[18] == '-' && s[23] == '-' {
 		digits = s[:8] + s[9:13] + s[14:18] + s[19:23] + s[24:]
 	}
-	u, err := hex.DecodeString(digits)
-	if err != nil || len(u) != 16 {
-		return "", fmt.Errorf("UUID %q: not 32 hexadecimal digits, like 4c4c4544-0042-3510-8053-b4c04f463433", s)
+	var u [16]byte
+	if len(digits) == hex.EncodedLen(len(u)) {
+		if _, err := hex.Decode(u[:], []byte(digits)); err == nil {
+			return u, nil
+		}
 	}
-	return FormatUUID([16]byte(u)), nil
+	return u, fmt.Errorf("UUID %q: not 32 hexadecimal digits, like 4c4c4544-0042-3510-8053-b4c04f463433", s)
 }
 
 // NoUUID reports whether a UUID, as FormatUUID writes it, is what a board has that has

@@ -1,6 +1,10 @@
 package boot
 
-import "testing"
+import (
+	"net/netip"
+	"reflect"
+	"testing"
+)
 
 func TestFactsAreNamedLikeInTheConfiguration(t *testing.T) {
 	var all Fact
@@ -26,6 +30,32 @@ func TestUnknownIsNotKnownToBeEmpty(t *testing.T) {
 	}
 	if got := noRelay.Unknown(FactRelay | FactCircuitID); got != FactCircuitID {
 		t.Errorf("got %v, want circuit_id", got)
+	}
+}
+
+// Whatever field Facts get: machines that differ in it are not alike.
+func TestMachinesAreAlikeButForTheirUUID(t *testing.T) {
+	of := reflect.TypeFor[Facts]()
+	for i := range of.NumField() {
+		var f Facts
+		switch p := reflect.ValueOf(&f).Elem().Field(i).Addr().Interface().(type) {
+		case *Fact:
+			*p = FactRelay
+		case *bool:
+			*p = true
+		case *string:
+			*p = "x"
+		case *netip.Addr:
+			*p = netip.MustParseAddr("192.0.2.1")
+		case *[]netip.Prefix:
+			*p = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
+		default:
+			t.Fatalf("%s is of a type that is new: %T", of.Field(i).Name, p)
+		}
+		name := of.Field(i).Name
+		if got, want := f.Alike(&Facts{}), name == "UUID"; got != want || !f.Alike(&f) {
+			t.Errorf("%s: got %t, want %t", name, got, want)
+		}
 	}
 }
 

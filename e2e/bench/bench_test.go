@@ -218,7 +218,7 @@ func (b *bench) start(t *testing.T, bin string) {
 	idle := first("idle", 10_000, func() string { return withoutLoaders(t, literal(1)()) })
 	b.atMost("memory when idle, MB", float64(idle.own)/1e6, 20, fmt.Sprintf("its own, with the loaders of the binary or the host; %.1f MB are resident, with the pages of the binary's file", float64(idle.resident)/1e6))
 	b.atMost("10,000 machines seen add, MB", float64(idle.seen)/1e6, 5, fmt.Sprintf("a DISCOVER of each, when another's have filled the capture; %d of all rounds not answered", idle.lost)).
-		because("A machine that has only asked has some 600 bytes in package boots: 288 for what it said (boot.Facts, of which most is the same for all machines of a network), 48 for its UUID, 208 for its boot and its place in their order, and its place in a map. Package events has 340 more for each of 4096.")
+		because("A machine that has only asked has some 180 bytes in package boots: 144 for its boot and its place in their order, and its place in a map. Of each of the last 4096 there are 336 more for what it said, which the others share with those of their network, but for the UUID. Package events has 340 more for as many.")
 	tenThousand := first("literal", 0, func() string { return withoutLoaders(t, literal(10_000)()) })
 	b.atMost("start to first answer, 10,000 literal rules, s", tenThousand.took.Seconds(), 1, "").
 		because("Two fifths of its processor time are the lexer of HCL, which runs twice: the parser recurses, so it is seen first how deep things stand in each other. An eighth is the collector's.")

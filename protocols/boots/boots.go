@@ -91,15 +91,18 @@ type Memory struct {
 	mu          sync.Mutex
 	machines    map[MAC]*machine
 	serials     map[string]MAC // of machines that told theirs in DHCP
-	recent      recent
-	generations map[uint64]int // how many boots hang on each
+	recent      order
+	quiet       order                  // those before them: see pack
+	common      [maxCommon]*boot.Facts // without UUID, of machines that were packed lately
+	replaced    int                    // which of common is, next
+	generations map[uint64]int         // how many boots hang on each
 	swept       time.Time
 	seed        maphash.Seed
 }
 
 // A machine is one with the boot that it is in. Another boot is another machine.
 type machine struct {
-	newer, older *machine // for recent
+	newer, older *machine // in their order
 
 	mac      MAC
 	transact [4]byte
@@ -108,11 +111,14 @@ type machine struct {
 	typ      boot.ArchType // of facts
 	style    boot.Style    // of the last offer; auto: the usual one
 	wentOn   bool          // whether it has gone on
+	quiet    bool          // which order it is in
+	packed   bool          // whether facts are those of others, too, and uuid its own
 	seen     bool          // whether the machine itself began it, and not this process
 	repeats  int32         // how often the firmware has asked again without going on
 	counted  time.Duration // the request that was counted last, after began
 	began    time.Time
-	heard    time.Time   // the last request of transaction, or for a script without any
+	heard    time.Time // the last request of transaction, or for a script without any
+	uuid     [16]byte
 	facts    *boot.Facts // nil: no DHCP request of this boot is known
 
 	snap    *boot.Snapshot // that verdict is of; nil: nothing is fixed
@@ -581,7 +587,7 @@ func (m *Memory) giveUp() {
 			oldest = gen
 		}
 	}
-	for b := m.recent.front; b != nil; b = b.older {
+	for _, b := range m.machines {
 		if b.snap != nil && b.snap.Gen == oldest {
 			m.release(b)
 			b.has().lost = oldest
@@ -592,7 +598,7 @@ func (m *Memory) giveUp() {
 // sweep lets go of boots that are over. The caller holds m.mu.
 func (m *Memory) sweep(now time.Time) {
 	m.swept = now
-	for b := m.recent.front; b != nil; b = b.older {
+	for _, b := range m.machines {
 		if now.Sub(b.began) >= MaxBoot {
 			m.release(b)
 		}
@@ -612,7 +618,7 @@ func (m *Memory) release(b *machine) {
 
 // forget lets go of a machine, but for its place in m.machines. The caller holds m.mu.
 func (m *Memory) forget(b *machine) {
-	m.recent.remove(b)
+	m.leave(b)
 	m.release(b)
 	m.forgetSerial(b)
 }
@@ -637,8 +643,8 @@ func (m *Memory) of(mac MAC, now time.Time) *machine {
 		if b = m.machines[mac]; b == nil {
 			return nil
 		}
-		m.recent.remove(b)
-		m.recent.add(b)
+		m.leave(b)
+		m.come(b)
 	}
 	if now.Sub(b.began) >= MaxBoot {
 		m.release(b)
@@ -662,13 +668,13 @@ func (m *Memory) begin(mac MAC, now time.Time) *machine {
 	case m.machines == nil:
 		m.machines = map[MAC]*machine{}
 		m.seed = maphash.MakeSeed()
-	case m.recent.n >= MaxMachines:
-		oldest := m.recent.back
+	case len(m.machines) >= MaxMachines:
+		oldest := cmp.Or(m.quiet.back, m.recent.back)
 		m.forget(oldest)
 		delete(m.machines, oldest.mac)
 	}
 	m.machines[mac] = b
-	m.recent.add(b)
+	m.come(b)
 	return b
 }
 

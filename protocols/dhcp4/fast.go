@@ -224,9 +224,7 @@ func (s *Server) factsOf(r *request, before *boot.Facts) *boot.Facts {
 
 // sameFacts reports whether a is b with its UUID.
 func sameFacts(a, b *boot.Facts, uuid [16]byte) bool {
-	if a.Known != b.Known || a.Transport != b.Transport || a.IPXE != b.IPXE || a.Interface != b.Interface || a.Listener != b.Listener ||
-		a.Relay != b.Relay || a.VendorClass != b.VendorClass || a.UserClass != b.UserClass || a.CircuitID != b.CircuitID || a.RemoteID != b.RemoteID ||
-		a.Serial != b.Serial || !slices.Equal(a.Subnets, b.Subnets) {
+	if !a.Alike(b) {
 		return false
 	}
 	var text [36]byte
