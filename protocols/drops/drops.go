@@ -15,6 +15,10 @@
 // The reasons are a fixed set, and a Counts is an array of them: no client can
 // make it grow, to count costs one atomic addition, and metrics can take the words
 // for labels as they are.
+//
+// A request at which this program panics is one of them: it alone is Failed, and the
+// loop that it came to goes on with all others (Contain). So what a request runs gives
+// back what it holds by defer, wherever something under it could go wrong.
 package drops
 
 import (

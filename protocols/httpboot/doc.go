@@ -52,8 +52,10 @@
 //
 // Where all connections are taken, the one that has asked nothing for longest makes room
 // for the next: headers that never end cost those who send them their connections, and a
-// machine no time. A bound for each address was refused, since a whole site can stand
-// behind one.
+// machine no time. Whoever has come within a second has had no time to ask, and is not
+// that one. Where there is no other, one of the address that has most makes room, if
+// those are more than 64, or else the next waits in the kernel's queue. A bound for each
+// address while there is room was refused, since a whole site can stand behind one.
 //
 // An address below /_/f/ leads to the file as the machine's own boot has it: its
 // verdict says by which generation. A machine that may not boot any more gets it no
