@@ -16,7 +16,10 @@ func TestLinksLeadSomewhere(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^) ]+)\)`)
 	documents, links := 0, 0
 	err := filepath.WalkDir(".", func(file string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || path.Ext(file) != ".md" {
+		switch {
+		case err == nil && file == "dist": // what was built, in which a package has some of them
+			return fs.SkipDir
+		case err != nil, d.IsDir(), path.Ext(file) != ".md":
 			return err
 		}
 		documents++
