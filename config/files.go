@@ -25,30 +25,44 @@ var (
 // without hidden files. So what take part is one kind of thing, to watch, to
 // compare and to keep.
 func ReadFile(path string) ([]byte, error) {
+	var src bytes.Buffer
+	if st, err := os.Stat(path); err == nil {
+		src.Grow(int(min(st.Size(), maxFile)) + bytes.MinRead) // 0 for what is no regular file
+	}
+	if err := CopyFile(&src, path); err != nil {
+		return nil, err
+	}
+	return src.Bytes(), nil
+}
+
+// CopyFile writes to w what ReadFile returns, and holds no file as a whole. With an error,
+// w may have got a part.
+func CopyFile(w io.Writer, path string) error {
 	f, err := os.Open(path)
 	if isPattern(path) && errors.Is(err, fs.ErrNotExist) {
-		return expand(path)
+		list, err := expand(path)
+		if err != nil {
+			return err
+		}
+		_, err = w.Write(list)
+		return err
 	}
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer f.Close()
 	st, err := f.Stat()
 	switch {
 	case err != nil:
-		return nil, err
+		return err
 	case st.IsDir():
-		return nil, errDirectory
+		return errDirectory
 	}
-	var src bytes.Buffer
-	src.Grow(int(min(st.Size(), maxFile)) + bytes.MinRead) // 0 for what is no regular file
-	if _, err := src.ReadFrom(io.LimitReader(f, maxFile+1)); err != nil {
-		return nil, err
+	n, err := io.Copy(w, io.LimitReader(f, maxFile+1))
+	if err == nil && n > maxFile {
+		err = errTooLarge
 	}
-	if src.Len() > maxFile {
-		return nil, errTooLarge
-	}
-	return src.Bytes(), nil
+	return err
 }
 
 func isPattern(path string) bool { return strings.ContainsAny(filepath.Base(path), "*?[") }

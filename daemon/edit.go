@@ -198,7 +198,7 @@ func (d *Daemon) rebind() {
 	d.reloading.Lock()
 	defer d.reloading.Unlock()
 	b := d.blocked
-	if b == nil || d.ended || read(b.files.paths()).digest() != d.tried {
+	if b == nil || d.ended || digestNow(b.files.paths()) != d.tried {
 		return
 	}
 	start := time.Now()

@@ -27,15 +27,6 @@ type content struct {
 	beside bool // the configuration names it, and it is no part of that
 }
 
-// read reads files that were read before.
-func read(paths []string) reading {
-	r := reading{}
-	for _, path := range paths {
-		r.open(path)
-	}
-	return r
-}
-
 // open reads a file, for config.LoadFrom.
 func (r reading) open(path string) ([]byte, error) {
 	data, err := config.ReadFile(path)
@@ -55,10 +46,27 @@ func (r reading) paths() []string { return slices.Sorted(maps.Keys(r)) }
 
 // digest tells contents apart. A file that cannot be read counts by its error.
 func (r reading) digest() [32]byte {
+	return digest(r.paths(), func(path string) ([32]byte, error) { return sha256.Sum256(r[path].data), r[path].err })
+}
+
+// digestNow is the digest of files as they are now, of which it holds none in memory: it
+// is asked at every look at them.
+func digestNow(paths []string) [32]byte {
+	return digest(slices.Compact(slices.Sorted(slices.Values(paths))), func(path string) ([32]byte, error) {
+		h := sha256.New()
+		if err := config.CopyFile(h, path); err != nil {
+			return sha256.Sum256(nil), err
+		}
+		return [32]byte(h.Sum(nil)), nil
+	})
+}
+
+// digest is that of files, of which content tells the contents of one.
+func digest(paths []string, content func(path string) ([32]byte, error)) [32]byte {
 	h := sha256.New()
-	for _, path := range r.paths() {
-		c := r[path]
-		fmt.Fprintf(h, "%q %x %v\n", path, sha256.Sum256(c.data), c.err)
+	for _, path := range paths {
+		sum, err := content(path)
+		fmt.Fprintf(h, "%q %x %v\n", path, sum, err)
 	}
 	return [32]byte(h.Sum(nil))
 }

@@ -24,7 +24,7 @@ import (
 func (d *Daemon) reloadChanged(steady func() bool) {
 	d.reloading.Lock()
 	defer d.reloading.Unlock()
-	if read(d.files).digest() != d.tried {
+	if digestNow(d.files) != d.tried {
 		d.reloadIf(steady, edited)
 	}
 }
