@@ -527,20 +527,23 @@ func (t *Table) openFile(ref fileRef, to netip.Addr, name string) (boot.Link, er
 			}
 			return t.src.Open(ctx, c.Source)
 		}
-		body, size, err := t.src.made.open(ctx, f.Kind, func() (string, error) {
+		return t.src.made.open(ctx, f.Kind, func() (string, error) {
 			if f.Kind == FileArchive {
-				return f.archive(r)
+				archive, err := f.archive(r)
+				if err != nil {
+					return "", sentence{err}
+				}
+				return archive, nil
 			}
 			c, err := f.Render(r, member)
 			if err == nil && len(c.Text) > maxRendered {
 				err = fmt.Errorf("boot %s: file %s: it has %d bytes for this machine, and may have %d", ref.boot, f.Name, len(c.Text), maxRendered)
 			}
-			return c.Text, err
+			if err != nil {
+				return "", sentence{err}
+			}
+			return c.Text, nil
 		})
-		if err != nil {
-			return nil, 0, sentence{err}
-		}
-		return body, size, nil
 	}
 	return link, nil
 }

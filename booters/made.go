@@ -2,7 +2,7 @@ package booters
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"sync"
@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/semaphore"
 
+	"github.com/pixiecore/pixiecore/booters/boot"
 	"github.com/pixiecore/pixiecore/booters/cpio"
 )
 
@@ -31,7 +32,8 @@ type madeRoom struct {
 
 func newMadeRoom() *madeRoom { return &madeRoom{semaphore.NewWeighted(maxMade), madeWait} }
 
-// open opens what render makes once there is room for it. It holds the room until it is closed.
+// open opens what render makes once there is room for it. It holds the room until it is
+// closed. The error for who has waited in vain wraps boot.ErrNoRoom.
 func (m *madeRoom) open(ctx context.Context, kind FileKind, render func() (string, error)) (io.ReadCloser, int64, error) {
 	most := int64(maxRendered)
 	if kind == FileArchive {
@@ -43,7 +45,7 @@ func (m *madeRoom) open(ctx context.Context, kind FileKind, render func() (strin
 		if ctx.Err() != nil {
 			return nil, 0, context.Cause(ctx)
 		}
-		return nil, 0, errors.New("too many machines are being sent files that were made for them, and none was done in time; start the machine again")
+		return nil, 0, fmt.Errorf("%w: too many machines are being sent files that were made for them, and none was done in time; start the machine again", boot.ErrNoRoom)
 	}
 	kept := int64(0)
 	defer func() { m.left.Release(most - kept) }() // after a panic in render, too

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/pixiecore/pixiecore/booters/boot"
 )
 
 // What is made for machines lies in memory until they have it: that of so many at a
@@ -23,7 +25,7 @@ func TestRoomForWhatIsMade(t *testing.T) {
 		open = append(open, f)
 	}
 	m.wait = time.Millisecond
-	if _, _, err := m.open(t.Context(), FileContent, render); err == nil || !strings.Contains(err.Error(), "too many machines") {
+	if _, _, err := m.open(t.Context(), FileContent, render); !errors.Is(err, boot.ErrNoRoom) || !strings.Contains(err.Error(), "start the machine again") {
 		t.Errorf("one more: %v, want a sentence", err)
 	}
 	m.wait = madeWait

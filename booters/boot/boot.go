@@ -142,7 +142,8 @@ var (
 	ErrElsewhere = errors.New("it is secret, and for another address")
 	// ErrTooLarge is wrapped by the error of a Link's Put for more than one file may have.
 	ErrTooLarge = errors.New("the file is larger than an upload may be")
-	// ErrNoRoom is wrapped by that for what there is no room for now.
+	// ErrNoRoom is wrapped by that, or Open's, for what there is no room for now: a sentence
+	// for the machine.
 	ErrNoRoom = errors.New("there is no room for it at the moment")
 )
 
@@ -353,7 +354,7 @@ type Link struct {
 	PhoneHome bool
 	// Open opens the file for the machine, with all that is known of it. base is
 	// as for Verdict.Render. The reader fails when ctx ends. Errors may wrap
-	// ErrNotFound and ErrMissing.
+	// ErrNotFound, ErrMissing and ErrNoRoom.
 	Open func(ctx context.Context, m Machine, base string) (io.ReadCloser, int64, error)
 }
 

@@ -184,6 +184,8 @@ func (s *Server) refuseLink(w http.ResponseWriter, l linked, log *zap.Logger, er
 		status, text = http.StatusGone, err.Error()
 	case errors.Is(err, boot.ErrElsewhere):
 		reason, status, text = drops.Ignored, http.StatusForbidden, err.Error()
+	case errors.Is(err, boot.ErrNoRoom):
+		reason, status, text = drops.Busy, http.StatusServiceUnavailable, err.Error()
 	case errors.Is(err, boot.ErrMissing):
 		fault = events.FaultScript
 		status, text = http.StatusInternalServerError, err.Error()

@@ -102,6 +102,7 @@ func TestAddressesOfTheConfiguration(t *testing.T) {
 		{name: "a file that is gone", link: with(boot.ErrNotFound), status: 404, body: "no such file\n", event: "script "},
 		{name: "a file that cannot be read", link: with(io.ErrUnexpectedEOF), status: 502, body: "couldn't get file\n", event: "failed seed/user-data: unexpected EOF"},
 		{name: "another content", link: with(&boot.DigestError{File: "f"}), status: 403, body: (&boot.DigestError{File: "f"}).Error() + "\n", event: "failed " + (&boot.DigestError{File: "f"}).Brief()},
+		{name: "too many at a time", link: made, err: fmt.Errorf("%w: too many", boot.ErrNoRoom), status: 503, body: "there is no room for it at the moment: too many\n", event: "failed seed/user-data: there is no room for it at the moment: too many"},
 		{name: "too late", link: made, err: fmt.Errorf("key: %w", boot.ErrExpired), status: 410, body: "key: the address has expired\n", event: "failed seed/user-data: key: the address has expired"},
 		{name: "a machine that is ignored by now", link: made, verdict: func(boot.Machine) (*boot.Verdict, error) { return &boot.Verdict{Rule: "printers"}, nil },
 			status: 403, body: "refused: the rule \"printers\" ignores 52:54:00:12:34:56 (x64, bios)\n", event: `ignored seed/user-data: refused: the rule "printers" ignores 52:54:00:12:34:56 (x64, bios)`},
