@@ -224,7 +224,7 @@ func (b *bench) http(t *testing.T) {
 			ours, peer := got["pixiecore"], got["nginx"]
 			what := fmt.Sprintf("HTTP 64 MiB, %d clients", clients)
 			b.atLeast(what+", times nginx's rate", ours.rate/peer.rate, 1, fmt.Sprintf("%.2f GB/s to %.2f GB/s", ours.rate/1e9, peer.rate/1e9)).
-				because("Either server hands a gigabyte to the kernel by some 1,000 calls of sendfile, in which 98 % of the daemon's time passes: so near to one another, runs of a second differ by more than the two do. More rounds (PIXIECORE_BENCH_ROUNDS) tell: nine were at nginx's rate or above.")
+				because("Either server hands a gigabyte to the kernel by some 1,000 calls of sendfile, in which 98 % of the daemon's time passes: so near to one another, runs of a second differ by as much as the two do, and more rounds (PIXIECORE_BENCH_ROUNDS) tell more. A single client has had 0.91 of nginx's rate on an idle host, and more than nginx's on a busy one; how much of that is the goroutine's way to its next call, by Go's poller, is not known.")
 		}
 		// The time of a byte is less than a nanosecond, so it is taken of whole turns.
 		var ours, peer []float64
